@@ -1,0 +1,97 @@
+//! What goes into the media core and what comes out of it. Packets travel beside these (see `core.rs`).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{LegId, PlaybackId, RecordingId, SessionId};
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Command {
+    /// Opens a leg. With an `offer`, `LocalSdp` carries our answer to it; without, our offer.
+    Open { leg: LegId, session: SessionId, channel: Channel, kind: LegKind, offer: Option<Arc<[u8]>> },
+    /// The peer's answer to an offer of ours: `Accepted` or `Incompatible` follows.
+    Answer { leg: LegId, sdp: Arc<[u8]> },
+    /// A new offer of the peer within the session (hold, resume, ICE restart): `LocalSdp` or `Incompatible` follows.
+    Offer { leg: LegId, sdp: Arc<[u8]> },
+    /// Lets two legs of one session hear each other. Each leg has at most one partner; a former partner hears nothing more.
+    Connect { a: LegId, b: LegId },
+    Disconnect { leg: LegId },
+    /// Plays to the leg in place of its partner; a running playback of the leg ends first (as `interrupted`).
+    Play { leg: LegId, playback: PlaybackId, what: Vec<Prompt>, repeat: bool },
+    StopPlaying { leg: LegId },
+    /// Sends RFC 4733 digits to the peer.
+    SendDigits { leg: LegId, digits: String },
+    /// Nothing that the leg says reaches its partner or the recording while muted.
+    Mute { leg: LegId, muted: bool },
+    /// One continuous stereo WAV for the session: left hears from `Channel::Customer` legs, right from `Channel::Agent` legs,
+    /// whichever legs those are at the time. Legs that come later are included.
+    StartRecording { session: SessionId, recording: RecordingId, file: PathBuf },
+    StopRecording { session: SessionId },
+    Close { leg: LegId },
+}
+
+/// Whose voice it is: the channel of the recording.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Channel {
+    Customer,
+    Agent,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum LegKind {
+    /// Plain RTP on a port of its own (phones, trunks). `nat`: the peer may send from another address than its SDP says.
+    Rtp { nat: bool },
+    /// ICE-lite, DTLS-SRTP over the thread's shared port (browsers).
+    WebRtc,
+}
+
+/// What can be played. Names resolve in the prompt library that the shell loaded.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Prompt {
+    /// A decoded file of the prompt library, by name without extension.
+    File(Arc<str>),
+    /// Endless music on hold, by name; continues where the leg last left it.
+    Music(Arc<str>),
+    /// Two-tone ring-back of the region.
+    Ringback,
+    Silence(Duration),
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event {
+    /// `sends`/`receives`: what the peer is willing to do after this exchange; a peer on hold does not receive.
+    LocalSdp { leg: LegId, sdp: Arc<[u8]>, direction: Direction },
+    Accepted { leg: LegId, direction: Direction },
+    Incompatible { leg: LegId, why: String },
+    /// The first valid media packet arrived (after ICE and DTLS, where there are any).
+    Flowing { leg: LegId },
+    Digit { leg: LegId, digit: char, duration: Duration },
+    PlayingEnded { leg: LegId, playback: PlaybackId, interrupted: bool },
+    /// No packet for this long though the peer should be sending; said once per silence.
+    Silent { leg: LegId, since: Duration },
+    /// The WebRTC transport died (ICE consent lost, DTLS closed).
+    TransportLost { leg: LegId },
+    RecordingEnded { recording: RecordingId, duration: Duration },
+    RecordingFailed { recording: RecordingId, why: String },
+    /// Answer to `Close`, or the leg could not be opened.
+    Closed { leg: LegId, statistics: Statistics },
+}
+
+/// The peer's view: does it send to us, does it want to receive from us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Direction {
+    pub sends: bool,
+    pub receives: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Statistics {
+    pub packets_received: u64,
+    pub packets_sent: u64,
+    pub packets_lost: u64,
+    pub octets_received: u64,
+    pub octets_sent: u64,
+    /// Interarrival jitter of RFC 3550 §6.4.1.
+    pub jitter: Duration,
+}

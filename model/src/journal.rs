@@ -1,0 +1,109 @@
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    AgentId, CustomerId, Ending, Evidence, Identity, LegId, Medium, Message, OfferId, QueueName, RecordingId,
+    SessionId, Side, Timestamp,
+};
+
+/// One thing to be written durably, in the order in which the engine put it out.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Record {
+    Session(Entry),
+    Agent(AgentChange),
+}
+
+/// One change of one session. `seq` counts from 1 within the session without gaps.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Entry {
+    pub session: SessionId,
+    pub seq: u64,
+    /// Microseconds since the Unix epoch.
+    pub at: Timestamp,
+    pub change: Change,
+}
+
+/// What changed. The timeline shows these; every table is a projection of them.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Change {
+    /// Always the first entry of a session.
+    SessionOpened { customer: CustomerId, entry: String, medium: Medium },
+    IdentityLinked { customer: CustomerId, identity: Identity, evidence: Evidence },
+    /// The session was found to belong to another customer than first thought.
+    CustomerChanged { customer: CustomerId },
+    CustomerNamed { customer: CustomerId, name: String },
+    LegOpened { leg: LegId, medium: Medium, party: Party, address: String },
+    LegRinging { leg: LegId },
+    LegAnswered { leg: LegId },
+    LegHeld { leg: LegId, held: bool },
+    LegMuted { leg: LegId, muted: bool },
+    LegEnded { leg: LegId, ending: Ending },
+    Message { message: Message },
+    /// The customer's device has all messages up to this `seq`.
+    Delivered { up_to: u64 },
+    /// `by` has seen all messages up to this `seq`.
+    Read { by: Side, up_to: u64 },
+    /// A step of the dialplan.
+    Step { flow: String, state: String, verb: String, outcome: String },
+    ContextSet { key: String, value: String },
+    Queued { queue: QueueName, priority: i32, since: Timestamp },
+    Dequeued { queue: QueueName, why: String },
+    Offered { offer: OfferId, agent: AgentId, queue: QueueName },
+    OfferEnded { offer: OfferId, agent: AgentId, outcome: OfferOutcome },
+    OwnerChanged { agent: Option<AgentId> },
+    /// A further medium was asked for, and by whom.
+    Escalated { to: Medium, by: Side, how: String },
+    RecordingStarted { recording: RecordingId, file: String },
+    RecordingEnded { recording: RecordingId, millis: u64 },
+    WrapUpStarted { agent: AgentId },
+    WrapUpEnded { agent: AgentId, disposition: Option<String>, note: Option<String> },
+    /// The session went on in another one.
+    MergedInto { session: SessionId },
+    /// Always the last entry but for wrap-up.
+    SessionEnded { ending: Ending },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "who", rename_all = "snake_case")]
+pub enum Party {
+    Customer,
+    Agent { agent: AgentId },
+    /// Somebody outside, reached over a trunk.
+    External,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OfferOutcome {
+    Accepted,
+    Declined,
+    TimedOut,
+    /// The customer left.
+    Withdrawn,
+    /// The agent's device could not be reached or died.
+    Unreachable,
+    /// The agent changed state or signed out.
+    AgentLeft,
+}
+
+/// A change of an agent's state.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct AgentChange {
+    pub agent: AgentId,
+    pub at: Timestamp,
+    pub status: AgentStatus,
+    /// Who set it: the agent himself, or the system (such as after an offer that was not answered).
+    pub by: Side,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum AgentStatus {
+    SignedOut,
+    Ready,
+    NotReady { reason: String },
+    /// Set by the system after an offer that rang out.
+    NotAnswering,
+}

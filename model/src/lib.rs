@@ -1,0 +1,20 @@
+//! The vocabulary that every other crate shares: ids, time, identities, messages, endings and
+//! journal events. Invariant: no logic, no I/O, no clock and no randomness in here.
+
+mod ending;
+mod id;
+mod identity;
+mod journal;
+mod medium;
+mod message;
+mod time;
+
+pub use ending::{Cause, Ending, Side};
+pub use id::{
+    AgentId, CustomerId, LegId, MessageId, OfferId, PlaybackId, QueueName, RecordingId, SessionId, VisitorId,
+};
+pub use identity::{Evidence, Identity};
+pub use journal::{AgentChange, AgentStatus, Change, Entry, OfferOutcome, Party, Record};
+pub use medium::{Media, Medium};
+pub use message::{Author, Button, Message};
+pub use time::{Instant, Now, Timestamp};
