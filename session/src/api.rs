@@ -1,0 +1,251 @@
+//! What goes into the engine and what comes out of it: the whole list of effects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dialplans::Plan;
+use media::api::{Command as MediaCommand, Event as MediaEvent};
+use model::{
+    AgentId, AgentStatus, CustomerId, Entry, Evidence, Identity, Message, QueueName, Record,
+    SessionId, VisitorId,
+};
+use serde::{Deserialize, Serialize};
+use sip_core::api::{ConnectionId, Credential, Hop, Rejection, Trunk};
+use utoipa::ToSchema;
+
+use crate::view::{DeskView, QueueStatus, SessionSummary};
+
+/// Pairs a question to the shell, or a command of the shell, with its answer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RequestId(pub u64);
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub sip: sip_core::api::Config,
+    /// Region for numbers written without a country code, such as `RU`.
+    pub region: String,
+    pub recording: bool,
+    /// Directory name (relative, no slash at the end) that recording file names start with.
+    pub recordings: String,
+    /// How long an operator whose device died is waited for before the session goes back to the head of its queue.
+    pub agent_grace: Duration,
+    /// A chat without a word for this long is closed.
+    pub chat_idle: Duration,
+    /// How long a chat code or a call token is valid.
+    pub code_lifetime: Duration,
+    /// Most open sessions; beyond it new contacts are refused as overload.
+    pub max_sessions: usize,
+    /// Longest text message, in characters.
+    pub max_text: usize,
+    pub seed: [u8; 32],
+}
+
+pub enum Input {
+    Packet { hop: Hop, bytes: Vec<u8> },
+    ConnectionClosed(ConnectionId),
+    Unreachable(Hop),
+    Media(MediaEvent),
+    /// Answer to `Output::Resolve`.
+    Resolved { request: RequestId, customer: CustomerCard },
+    Visitor { request: RequestId, visitor: VisitorId, command: VisitorCommand },
+    Agent { request: RequestId, agent: AgentId, command: AgentCommand },
+    Admin(AdminCommand),
+}
+
+/// What the store knows of a customer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CustomerCard {
+    pub customer: CustomerId,
+    pub name: Option<String>,
+    pub identities: Vec<Identity>,
+    /// Sessions before this one.
+    pub earlier_sessions: u32,
+}
+
+/// Set-up that the shell loads and changes at run time. None of it resets anybody.
+pub enum AdminCommand {
+    SetAgent(AgentSetup),
+    RemoveAgent(AgentId),
+    SetCredential(Credential),
+    RemoveCredential { username: String },
+    SetTrunks(Vec<Trunk>),
+    SetQueues(Vec<acd::api::QueueConfig>),
+    SetPlan(Arc<Plan>),
+    /// A text session from before a restart, or a call that the restart broke (ended at once).
+    Restore(Box<RestoredSession>),
+    /// No new contacts; `Output::Drained` when the last session has ended.
+    Drain,
+    /// Ends everything now.
+    Stop,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct AgentSetup {
+    pub agent: AgentId,
+    /// The SIP user part and sign-in name.
+    pub login: String,
+    pub name: String,
+    pub queues: Vec<QueueName>,
+    pub capacity: acd::api::Capacity,
+}
+
+/// An open session as the journal has it: all its entries in order, with its customer.
+pub struct RestoredSession {
+    pub customer: CustomerCard,
+    pub entries: Vec<Entry>,
+}
+
+/// From the chat widget. Every command is answered by one `Output::Reply`.
+#[derive(Clone, PartialEq, Debug)]
+pub enum VisitorCommand {
+    /// The widget connected (first or again). `identities` beyond the visitor's own were typed by him.
+    Hello { account: String, name: Option<String>, identities: Vec<Identity>, page: Option<String>, locale: Option<String> },
+    /// Opens the session when there is none.
+    Send { external_id: String, text: String, account: String },
+    Typing { on: bool },
+    Delivered { up_to: u64 },
+    Read { up_to: u64 },
+    /// Talk from the browser: the reply carries a one-time SIP credential.
+    Talk,
+    /// Phone me on this number.
+    CallMe { phone: String },
+    /// The code that the operator told on the call.
+    Code { code: String },
+    /// The customer closes the chat.
+    Close,
+    /// The last of his sockets went away. No reply.
+    Gone,
+}
+
+/// From an operator's desk. Every command is answered by one `Output::Reply`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum AgentCommand {
+    /// The desk is open somewhere (its event stream is connected). Text reachability hangs on it.
+    #[serde(skip)]
+    DeskOpened,
+    #[serde(skip)]
+    DeskClosed,
+    SetStatus { status: AgentStatus },
+    /// Accept an offer. For a call it asks the ringing device to answer is not needed: the device answers itself (SIP 200).
+    Accept { offer: model::OfferId },
+    Decline { offer: model::OfferId },
+    Send { session: SessionId, external_id: String, text: String },
+    Typing { session: SessionId, on: bool },
+    Read { session: SessionId, up_to: u64 },
+    /// Ends the operator's call leg and the customer's: hangs up.
+    HangUp { session: SessionId },
+    /// Escalate chat → call: phone the customer on this number (or his known one), and ring the operator.
+    CallCustomer { session: SessionId, phone: Option<String> },
+    /// Escalate chat → call: invite the customer to talk from his browser (a button appears in his widget).
+    InviteToTalk { session: SessionId },
+    /// Escalate call → chat: a short code (in the reply) that the customer types on the page.
+    OfferChat { session: SessionId },
+    /// Closes the chat side; the session ends when nothing else is open.
+    CloseChat { session: SessionId },
+    FinishWrapUp { session: SessionId, disposition: Option<String>, note: Option<String> },
+    SetCustomerName { session: SessionId, name: String },
+    /// Mute my own microphone toward customer and recording (the server's side of the mute key).
+    Mute { session: SessionId, muted: bool },
+}
+
+pub enum Output {
+    Transmit { hop: Hop, bytes: Arc<[u8]> },
+    CloseConnection(ConnectionId),
+    SipRejected { hop: Hop, why: Rejection },
+    Media(MediaCommand),
+    /// Find the customer of these identities, or make him; answered by `Input::Resolved`. Identities found with different
+    /// customers: the one of the first identity in the list is taken, and nothing is merged.
+    Resolve { request: RequestId, identities: Vec<(Identity, Evidence)>, name: Option<String> },
+    /// To be durable before any later `Reply`, `ToVisitor` or `ToAgent` is let out.
+    Journal(Record),
+    Reply { request: RequestId, result: Result<Reply, Refusal> },
+    ToVisitor { visitor: VisitorId, event: VisitorEvent },
+    /// `None`: everybody who is signed in to a console.
+    ToAgent { agent: Option<AgentId>, event: AgentEvent },
+    Drained,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    Done,
+    /// The message stands in the session's journal at `seq` (also for a repeat of one that stood there already).
+    Accepted { session: SessionId, seq: u64, at: model::Timestamp },
+    /// The visitor's open session, if any.
+    Welcome { session: Option<SessionId>, state: VisitorState },
+    CallToken { uri: String, username: String, password: String, expires_in_seconds: u64 },
+    ChatCode { code: String, expires_in_seconds: u64 },
+}
+
+/// A command that was not carried out, for the one who gave it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, ToSchema)]
+pub struct Refusal {
+    /// Stable and short, such as `not_yours`, `unknown_session`, `offer_over`, `too_long`.
+    pub code: &'static str,
+    pub message: String,
+    /// The field that is wrong, when one is.
+    pub field: Option<&'static str>,
+}
+
+/// What the widget is shown.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum VisitorEvent {
+    Message { session: SessionId, seq: u64, at: model::Timestamp, message: Message },
+    /// The operator is writing.
+    Typing { on: bool },
+    /// How far the operator has read.
+    Read { up_to: u64 },
+    State { session: Option<SessionId>, state: VisitorState },
+    /// The operator asks the customer to talk from the browser.
+    TalkInvitation,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum VisitorState {
+    /// No open session.
+    Idle,
+    /// With the flow.
+    Flow,
+    Waiting { position: usize },
+    With { name: String, in_call: bool },
+    Closed,
+}
+
+/// What the console is shown, beside REST.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AgentEvent {
+    /// The whole desk of this operator, whenever anything on it changed.
+    Desk { desk: DeskView },
+    /// A journal entry of a session on this desk (and, for supervisors, of every session), after it became durable.
+    Entry { entry: Entry },
+    Typing { session: SessionId, on: bool },
+    /// Queues and open sessions, at most once a second, to everybody.
+    Floor { queues: Vec<QueueStatus>, sessions: Vec<SessionSummary> },
+}
+
+/// Only used by tests and metrics: what is alive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    pub sessions: usize,
+    pub legs: usize,
+    pub offers: usize,
+    pub waiting: usize,
+    pub pending_resolves: usize,
+    pub sip: sip_core::api::Counts,
+}
+
+
+// The engine itself (see `engine.rs`):
+//
+// impl Engine {
+//     pub fn new(now: Now, config: Config) -> Engine;
+//     pub fn handle(&mut self, now: Now, input: Input);
+//     pub fn handle_timeout(&mut self, now: Now);
+//     pub fn poll_output(&mut self) -> Option<Output>;
+//     pub fn poll_timeout(&self) -> Option<Instant>;
+//     pub fn counts(&self) -> Counts;
+// }

@@ -1,0 +1,111 @@
+//! What the console draws: snapshots of live state, sent whole so that a lost event can never leave a wrong picture.
+
+use std::collections::BTreeMap;
+
+use model::{AgentId, AgentStatus, CustomerId, Identity, LegId, Media, Medium, OfferId, QueueName, SessionId, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// One operator's desk.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct DeskView {
+    pub agent: AgentId,
+    pub name: String,
+    pub status: AgentStatus,
+    pub since: Timestamp,
+    /// A softphone or desk phone is registered.
+    pub phone_registered: bool,
+    pub offers: Vec<OfferView>,
+    pub sessions: Vec<SessionView>,
+}
+
+/// Everything the operator should know before he accepts.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct OfferView {
+    pub offer: OfferId,
+    pub session: SessionId,
+    pub queue: QueueName,
+    pub media: Media,
+    pub customer: CustomerView,
+    /// What the customer chose or wrote so far, by the name the dialplan gave it.
+    pub context: BTreeMap<String, String>,
+    pub waiting_since: Timestamp,
+    pub deadline: Timestamp,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct CustomerView {
+    pub customer: CustomerId,
+    pub name: Option<String>,
+    pub identities: Vec<Identity>,
+    pub earlier_sessions: u32,
+}
+
+/// A session that the operator owns or wraps up.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct SessionView {
+    pub session: SessionId,
+    pub customer: CustomerView,
+    pub context: BTreeMap<String, String>,
+    pub opened: Timestamp,
+    pub queue: Option<QueueName>,
+    pub state: SessionState,
+    pub legs: Vec<LegView>,
+    pub recording: bool,
+    /// Until when wrap-up runs, while it does.
+    pub wrap_up_until: Option<Timestamp>,
+    /// The last entry of its journal, so that the console knows whether it has them all.
+    pub last_seq: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    Flow,
+    Waiting,
+    Offered,
+    Active,
+    /// The operator's device died; he is being waited for.
+    AgentLost,
+    WrapUp,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct LegView {
+    pub leg: LegId,
+    pub medium: Medium,
+    pub party: model::Party,
+    pub address: String,
+    pub state: LegState,
+    pub held: bool,
+    pub muted: bool,
+    pub since: Timestamp,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LegState {
+    Ringing,
+    Up,
+    Ended,
+}
+
+/// One row of the supervisor's list of open sessions.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct SessionSummary {
+    pub session: SessionId,
+    pub customer: CustomerView,
+    pub media: Media,
+    pub state: SessionState,
+    pub owner: Option<AgentId>,
+    pub queue: Option<QueueName>,
+    pub opened: Timestamp,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct QueueStatus {
+    pub name: QueueName,
+    pub waiting: usize,
+    pub longest_wait_seconds: u64,
+    pub agents_ready: usize,
+}
