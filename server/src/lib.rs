@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The shell around the pure cores: configuration, clocks, sockets, disk and HTTP. Invariant: everything that happens to a
+//! session is decided in `session::Engine`; in here bytes are framed, stored and shown, nothing more.
+
+pub mod clock;
+pub mod inbox;
