@@ -1,0 +1,279 @@
+//! Characters and small scanners shared by all headers (RFC 3261 §25.1).
+//!
+//! A header value may still hold its folds: CR and LF occur in an indexed value only as part of a fold, so every
+//! scanner here takes them for linear white space. Nothing here allocates, except where a fold or escape must go.
+
+use std::borrow::Cow;
+
+const TOKEN: u8 = 1;
+const USER: u8 = 2;
+const PASSWORD: u8 = 4;
+const HOST: u8 = 8;
+const PARAM: u8 = 16;
+const HEADER: u8 = 32;
+const WORD: u8 = 64;
+const VALUE: u8 = 128;
+
+static CLASS: [u8; 256] = classes();
+
+const fn mark(mut table: [u8; 256], set: &[u8], class: u8) -> [u8; 256] {
+    let mut i = 0;
+    while i < set.len() {
+        table[set[i] as usize] |= class;
+        i += 1;
+    }
+    table
+}
+
+const fn classes() -> [u8; 256] {
+    let mut t = [0u8; 256];
+    let mut i = 0;
+    while i < 256 {
+        let c = i as u8;
+        if c.is_ascii_alphanumeric() {
+            t[i] = TOKEN | USER | PASSWORD | HOST | PARAM | HEADER | WORD | VALUE;
+        } else if c >= 0x80 {
+            // Not in the grammar, but Latin-1 and UTF-8 user names are seen in the field and must survive.
+            t[i] = USER | PASSWORD | PARAM | HEADER | WORD | VALUE;
+        } else if c > b' ' && c < 0x7f {
+            t[i] = VALUE;
+        }
+        i += 1;
+    }
+    t = mark(t, b"-.!%*_+`'~", TOKEN);
+    // `%` is not in the URI sets: escapes are checked apart. `#` must be escaped, and in dial strings never is.
+    t = mark(t, b"-_.!~*'()&=+$,;?/#", USER);
+    t = mark(t, b"-_.!~*'()&=+$,#", PASSWORD);
+    t = mark(t, b"-._", HOST);
+    t = mark(t, b"-_.!~*'()[]/:&+$", PARAM);
+    t = mark(t, b"-_.!~*'()[]/?:+$", HEADER);
+    t = mark(t, b"-.!%*_+`'~()<>:\\\"/[]?{}", WORD);
+    let mut out = b";,\"<>\\".len();
+    while out > 0 {
+        out -= 1;
+        t[b";,\"<>\\"[out] as usize] &= !VALUE;
+    }
+    t
+}
+
+macro_rules! class_fn {
+    ($($(#[$doc:meta])* $name:ident = $class:ident;)*) => { $(
+        $(#[$doc])*
+        #[inline]
+        pub(crate) fn $name(c: u8) -> bool { CLASS[c as usize] & $class != 0 }
+    )* };
+}
+
+class_fn! {
+    is_token = TOKEN;
+    is_user = USER;
+    is_password = PASSWORD;
+    is_host = HOST;
+    is_uri_param = PARAM;
+    is_uri_header = HEADER;
+    /// `word` of Call-ID.
+    is_word = WORD;
+    /// What an unquoted header parameter value may hold; wider than the grammar, closed against every delimiter.
+    is_value = VALUE;
+}
+
+#[inline]
+pub(crate) fn is_lws(c: u8) -> bool {
+    matches!(c, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+pub(crate) fn all(bytes: &[u8], class: fn(u8) -> bool) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&c| class(c))
+}
+
+/// Every byte is of the class, or part of a `%HH` escape. Empty is fine.
+#[inline]
+pub(crate) fn all_escaped(bytes: &[u8], class: impl Fn(u8) -> bool) -> bool {
+    let mut i = 0;
+    while i < bytes.len() {
+        let c = bytes[i];
+        if class(c) {
+            i += 1;
+        } else if c == b'%'
+            && bytes.get(i + 1).is_some_and(u8::is_ascii_hexdigit)
+            && bytes.get(i + 2).is_some_and(u8::is_ascii_hexdigit)
+        {
+            i += 3;
+        } else {
+            return false;
+        }
+    }
+    true
+}
+
+#[inline]
+pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = bytes
+        && is_lws(*first)
+    {
+        bytes = rest;
+    }
+    while let [rest @ .., last] = bytes
+        && is_lws(*last)
+    {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// A decimal number of digits only that fits.
+pub(crate) fn number<T: TryFrom<u64>>(bytes: &[u8]) -> Option<T> {
+    if bytes.is_empty() {
+        return None;
+    }
+    let mut n: u64 = 0;
+    for &c in bytes {
+        if !c.is_ascii_digit() {
+            return None;
+        }
+        n = n.checked_mul(10)?.checked_add(u64::from(c - b'0'))?;
+    }
+    T::try_from(n).ok()
+}
+
+/// Folds become single spaces (RFC 3261 §7.3.1).
+pub(crate) fn unfold(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr2(b'\r', b'\n', bytes).is_none() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        if matches!(bytes[i], b'\r' | b'\n') {
+            while out.last().is_some_and(|&c| is_lws(c)) {
+                out.pop();
+            }
+            while i < bytes.len() && is_lws(bytes[i]) {
+                i += 1;
+            }
+            out.push(b' ');
+        } else {
+            out.push(bytes[i]);
+            i += 1;
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// `%HH` escapes undone; a broken escape stays as it is.
+pub(crate) fn unescape(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'%', bytes).is_none() {
+        return Cow::Borrowed(bytes);
+    }
+    let hex = |i: usize| bytes.get(i).and_then(|&c| (c as char).to_digit(16)).map(|d| d as u8);
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        match (bytes[i], hex(i + 1), hex(i + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push(high << 4 | low);
+                i += 3;
+            }
+            (c, _, _) => {
+                out.push(c);
+                i += 1;
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// What a value means: a quoted string without its quotes, backslashes and folds; anything else as it is.
+pub(crate) fn unquote(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let [b'"', inner @ .., b'"'] = bytes else { return unfold(bytes) };
+    let inner = match unfold(inner) {
+        Cow::Borrowed(inner) if memchr::memchr(b'\\', inner).is_none() => return Cow::Borrowed(inner),
+        inner => inner,
+    };
+    let mut out = Vec::with_capacity(inner.len());
+    let mut bytes = inner.iter();
+    while let Some(&c) = bytes.next() {
+        match c {
+            b'\\' => out.extend(bytes.next()),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Walks through one header value.
+#[derive(Clone, Copy)]
+pub(crate) struct Cursor<'a> {
+    pub bytes: &'a [u8],
+    pub at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    #[inline]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    #[inline]
+    pub fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    #[inline]
+    pub fn done(&self) -> bool {
+        self.at >= self.bytes.len()
+    }
+
+    #[inline]
+    pub fn skip_lws(&mut self) {
+        while self.peek().is_some_and(is_lws) {
+            self.at += 1;
+        }
+    }
+
+    #[inline]
+    pub fn eat(&mut self, c: u8) -> bool {
+        let hit = self.peek() == Some(c);
+        self.at += usize::from(hit);
+        hit
+    }
+
+    /// The longest run of a class; may be empty.
+    #[inline]
+    pub fn run(&mut self, class: impl Fn(u8) -> bool) -> &'a [u8] {
+        let start = self.at;
+        while self.peek().is_some_and(&class) {
+            self.at += 1;
+        }
+        &self.bytes[start..self.at]
+    }
+
+    /// `None` when there is no token here.
+    #[inline]
+    pub fn token(&mut self) -> Option<&'a [u8]> {
+        let token = self.run(is_token);
+        (!token.is_empty()).then_some(token)
+    }
+
+    /// A quoted string with its quotes; `None` when it does not begin here or never ends.
+    pub fn quoted(&mut self) -> Option<&'a [u8]> {
+        let start = self.at;
+        if !self.eat(b'"') {
+            return None;
+        }
+        loop {
+            match self.peek()? {
+                b'"' => {
+                    self.at += 1;
+                    return Some(&self.bytes[start..self.at]);
+                }
+                b'\\' => self.at += 2,
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    pub fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at.min(self.bytes.len())..]
+    }
+}

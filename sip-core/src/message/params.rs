@@ -1,0 +1,88 @@
+//! Parameters: `;name=value` after a header's value or in a URI.
+
+use std::borrow::Cow;
+
+use super::lex::{self, Cursor};
+
+/// Checked when it was made; iterating allocates nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Params<'a> {
+    raw: &'a [u8],
+}
+
+impl<'a> Params<'a> {
+    /// `raw` begins with `;` or is empty, and was checked.
+    pub(crate) fn checked(raw: &'a [u8]) -> Self {
+        Self { raw }
+    }
+
+    /// From the first `;` on, or empty.
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// Names and raw values in order; a flag has no value.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
+        let mut at = Cursor::new(self.raw);
+        std::iter::from_fn(move || next(&mut at).ok().flatten())
+    }
+
+    /// Names in any case (RFC 3261 §7.3.1).
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The raw value: quotes and escapes still on. A flag gives an empty slice; the first of several wins.
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        self.find(name).map(|value| value.unwrap_or_default())
+    }
+
+    /// Without quotes.
+    pub fn unquoted(&self, name: &str) -> Option<Cow<'a, [u8]>> {
+        self.get(name).map(lex::unquote)
+    }
+
+    fn find(&self, name: &str) -> Option<Option<&'a [u8]>> {
+        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+}
+
+/// The parameters at the cursor, up to its end; the cursor stands where they stop.
+pub(crate) fn scan<'a>(at: &mut Cursor<'a>) -> Result<Params<'a>, ()> {
+    at.skip_lws();
+    let start = at.at;
+    let mut end = start;
+    while next(at)?.is_some() {
+        end = at.at;
+    }
+    Ok(Params { raw: &at.bytes[start..end] })
+}
+
+/// The next `;name[=value]` with the white space around it.
+fn next<'a>(at: &mut Cursor<'a>) -> Result<Option<(&'a [u8], Option<&'a [u8]>)>, ()> {
+    at.skip_lws();
+    if !at.eat(b';') {
+        return Ok(None);
+    }
+    at.skip_lws();
+    let name = at.run(|c| lex::is_value(c) && c != b'=');
+    if name.is_empty() {
+        return Err(());
+    }
+    let after = at.at;
+    at.skip_lws();
+    if !at.eat(b'=') {
+        at.at = after;
+        return Ok(Some((name, None)));
+    }
+    at.skip_lws();
+    let value = match at.peek() {
+        Some(b'"') => at.quoted().ok_or(())?,
+        _ => at.run(lex::is_value),
+    };
+    Ok(Some((name, Some(value))))
+}
