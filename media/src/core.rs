@@ -24,8 +24,10 @@ pub const RECORDING_RATE: u32 = 8000;
 pub struct CoreConfig {
     /// The address that our SDP names for plain RTP.
     pub address: IpAddr,
-    /// The ICE host candidate: where browsers reach the thread's shared port.
-    pub webrtc: SocketAddr,
+    /// The ICE host candidates: where browsers reach the thread's shared port.
+    pub webrtc: Vec<SocketAddr>,
+    /// What [`model::Instant::ZERO`] is on the standard library's clock, which str0m wants.
+    pub base: std::time::Instant,
     /// Seeds SSRCs, sequence numbers and RTCP intervals.
     pub seed: u64,
 }
