@@ -4,7 +4,7 @@ use model::{AgentId, AgentStatus, Instant, Media, Medium, Now, OfferId, OfferOut
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, Idle};
 use crate::api::{AgentConfig, EnqueueError, Item, Output, QueueConfig};
 use crate::offers::Offer;
 use crate::timers::{Timer, Timers};
@@ -39,18 +39,11 @@ impl Acd {
     /// but what waits in it is still offered to its agents.
     pub fn set_queues(&mut self, now: Now, queues: Vec<QueueConfig>) {
         self.queues.configure(queues);
-        let mut free = Vec::new();
         for agent in self.agents.values_mut() {
-            agent.listed = agent.free();
-            if let Some(listed) = agent.listed {
-                self.queues.list(&agent.queues, listed, true);
-                free.push(listed.idle);
-            }
+            agent.listed = None;
         }
-        free.sort_unstable();
-        for idle in free {
-            self.match_agent(now, idle.agent);
-        }
+        let agents: Vec<AgentId> = self.agents.keys().copied().collect();
+        self.agents_changed(now, &agents);
     }
 
     /// A new agent is signed out and not reachable; a known one keeps his state, his sessions and what rings.
@@ -204,10 +197,21 @@ impl Acd {
         self.timers.next()
     }
 
-    /// Something about what he can take may have changed: he stands where he belongs and gets what is his.
     pub(crate) fn agent_changed(&mut self, now: Now, agent: AgentId) {
-        self.relist(agent);
-        self.match_agent(now, agent);
+        self.agents_changed(now, &[agent]);
+    }
+
+    /// Something about what they can take may have changed: they stand where they belong and get what is theirs.
+    pub(crate) fn agents_changed(&mut self, now: Now, agents: &[AgentId]) {
+        for agent in agents {
+            self.relist(*agent);
+        }
+        let mut free: Vec<Idle> =
+            agents.iter().filter_map(|agent| Some(self.agents.get(agent)?.listed?.idle)).collect();
+        free.sort_unstable();
+        for idle in free {
+            self.match_agent(now, idle.agent);
+        }
     }
 
     /// Brings the free lists up to what he can take now.

@@ -19,6 +19,8 @@ mod waiting;
 mod wrap_up;
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod testing;
 
 pub use acd::Acd;

@@ -34,8 +34,8 @@ impl Acd {
         };
         let wrap_up = self.wrap_up_of(&queue);
         self.queues.take(session);
-        self.own(now, agent, session, Owned { media, wrap_up });
-        self.agent_changed(now, agent);
+        let before = self.own(now, agent, session, Owned { media, wrap_up });
+        self.agents_changed(now, &[agent, before.unwrap_or(agent)]);
         true
     }
 

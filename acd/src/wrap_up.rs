@@ -39,11 +39,9 @@ impl Acd {
         let waiting = self.queues.take(session);
         let offer = waiting.and_then(|waiting| waiting.offer);
         let offer = offer.and_then(|offer| self.end_offer(offer, OfferOutcome::Withdrawn));
-        self.own(now, agent, session, Owned { media, wrap_up });
-        self.agent_changed(now, agent);
-        if let Some(offer) = offer {
-            self.agent_changed(now, offer.agent);
-        }
+        let before = self.own(now, agent, session, Owned { media, wrap_up });
+        let freed = offer.map(|offer| offer.agent);
+        self.agents_changed(now, &[agent, before.unwrap_or(agent), freed.unwrap_or(agent)]);
     }
 
     /// The owner loses the session without wrap-up.
@@ -58,15 +56,23 @@ impl Acd {
         self.queues.get(queue).map_or(Duration::ZERO, |queue| queue.config.wrap_up)
     }
 
-    /// Makes him the owner. The caller says that he changed.
-    pub(crate) fn own(&mut self, now: Now, agent: AgentId, session: SessionId, owned: Owned) {
-        if self.owners.get(&session).is_some_and(|owner| *owner != agent) {
-            self.finish(now, session);
+    /// Makes him the owner; another one before him wraps up and is returned. The caller says who changed.
+    pub(crate) fn own(
+        &mut self,
+        now: Now,
+        agent: AgentId,
+        session: SessionId,
+        owned: Owned,
+    ) -> Option<AgentId> {
+        let before = self.disown(now, session).filter(|(before, _)| *before != agent);
+        if let Some((before, wrap_up)) = before {
+            self.start_wrap_up(now, before, session, wrap_up);
         }
-        let Some(new) = self.agents.get_mut(&agent) else { return };
+        let new = self.agents.get_mut(&agent).expect("only known agents become owners");
         new.sessions.insert(session, owned);
         new.idle_since = now.instant;
         self.owners.insert(session, agent);
+        before.map(|(before, _)| before)
     }
 
     fn disown(&mut self, now: Now, session: SessionId) -> Option<(AgentId, Duration)> {
