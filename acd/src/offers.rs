@@ -377,6 +377,21 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_whose_device_failed_is_asked_last_afterwards() {
+        let mut centre = Centre::new();
+        let (failed, other) = (centre.ready(1), centre.known(2));
+        let call = centre.call(1);
+        let offer = centre.ringing(failed).expect("it rings");
+        centre.acd.fail(centre.now, offer);
+        centre.acd.remove(centre.now, call);
+        centre.come(other);
+        centre.pass(seconds(6));
+        centre.outputs();
+        let next = centre.call(2);
+        assert_eq!(centre.offers(), [(other, next)]);
+    }
+
+    #[test]
     fn a_failed_device_does_not_keep_the_session_from_others() {
         let mut centre = Centre::new();
         let (first, second) = (centre.ready(1), centre.ready(2));
