@@ -1,4 +1,5 @@
 pub mod api;
 pub mod core;
 pub mod library;
+pub mod prompts;
 pub mod webrtc;

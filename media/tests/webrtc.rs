@@ -138,7 +138,9 @@ impl World {
 
     fn connect(&mut self, peer: usize, leg: LegId) {
         self.call_from_browser(peer, leg);
-        self.run(Duration::from_secs(5), |world| world.connected.contains(&leg) && world.peers[peer].connected);
+        self.run(Duration::from_secs(5), |world| {
+            world.connected.contains(&leg) && world.peers[peer].connected
+        });
     }
 
     /// A packet each way, and what came out at the far ends.
@@ -256,7 +258,8 @@ fn a_call_from_the_browser_carries_opus_both_ways() {
 fn a_call_to_the_browser_carries_opus_both_ways_across_a_wrap_of_ours() {
     let mut world = World::new(1);
     let offer = String::from_utf8(world.port.make_offer(world.now, leg(1)).unwrap()).unwrap();
-    for line in ["a=ice-lite", "a=setup:actpass", "m=audio 9 UDP/TLS/RTP/SAVPF 111 0 8 110 126", "a=rtcp-mux"] {
+    for line in ["a=ice-lite", "a=setup:actpass", "m=audio 9 UDP/TLS/RTP/SAVPF 111 0 8 110 126", "a=rtcp-mux"]
+    {
         assert!(offer.contains(line), "no {line} in\n{offer}");
     }
     assert!(offer.contains("127.0.0.1 40000 typ host"));
@@ -300,11 +303,15 @@ fn a_leg_that_we_offered_wakes_up_from_inactive_in_any_direction() {
     let answer = world.peers[0].answer(&offer);
     world.port.accept_answer(world.now, leg(1), answer.as_bytes()).unwrap();
     world.run(Duration::from_secs(5), |world| world.connected == [leg(1)]);
-    for (direction, line) in
-        [(Browser::Inactive, "a=inactive"), (Browser::RecvOnly, "a=sendonly"), (Browser::SendRecv, "a=sendrecv")]
-    {
+    for (direction, line) in [
+        (Browser::Inactive, "a=inactive"),
+        (Browser::RecvOnly, "a=sendonly"),
+        (Browser::SendRecv, "a=sendrecv"),
+    ] {
         let offer = world.peers[0].offer(direction);
-        let answer = String::from_utf8(world.port.accept_offer(world.now, leg(1), offer.as_bytes()).unwrap().0).unwrap();
+        let answer =
+            String::from_utf8(world.port.accept_offer(world.now, leg(1), offer.as_bytes()).unwrap().0)
+                .unwrap();
         assert!(answer.contains(line), "{direction:?} was answered by\n{answer}");
         world.peers[0].take_answer(&answer);
     }
@@ -391,7 +398,10 @@ fn descriptions_that_do_not_fit_are_refused_and_the_call_goes_on() {
         world.port.accept_offer(world.now, leg(1), renamed.as_bytes()),
         Err(WebRtcError::Negotiation(_))
     ));
-    assert_eq!(world.port.accept_answer(world.now, leg(9), b"").unwrap_err(), WebRtcError::UnknownLeg(leg(9)));
+    assert_eq!(
+        world.port.accept_answer(world.now, leg(9), b"").unwrap_err(),
+        WebRtcError::UnknownLeg(leg(9))
+    );
     assert_eq!(world.talk(0, leg(1), 0), (true, true));
 }
 

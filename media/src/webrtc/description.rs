@@ -23,7 +23,9 @@ pub enum Encoding {
     Pcmu,
     Pcma,
     /// RFC 4733 on a clock of 8000 or 48000 Hz.
-    Digits { clock: u32 },
+    Digits {
+        clock: u32,
+    },
 }
 
 impl Encoding {
@@ -261,7 +263,8 @@ fn is_ours(media: &str) -> bool {
 
 fn refusal(media: &str) -> Result<String, SdpError> {
     let mut words = media.split(' ');
-    let (Some(kind), Some(_), Some(proto), Some(format)) = (words.next(), words.next(), words.next(), words.next())
+    let (Some(kind), Some(_), Some(proto), Some(format)) =
+        (words.next(), words.next(), words.next(), words.next())
     else {
         return Err(malformed(media));
     };
@@ -284,7 +287,8 @@ fn formats(audio: &Section<'_>) -> Result<Vec<Format>, SdpError> {
             .find(|(number, _)| *number == word)
             .map(|(_, name)| Encoding::from_rtpmap(name.trim()));
         let encoding = mapped.unwrap_or_else(|| Encoding::from_static(payload_type));
-        let known = |format: &Format| format.payload_type == payload_type || Some(format.encoding) == encoding;
+        let known =
+            |format: &Format| format.payload_type == payload_type || Some(format.encoding) == encoding;
         if let Some(encoding) = encoding
             && !formats.iter().any(known)
         {
@@ -343,7 +347,11 @@ fn is_ice(text: &str, shortest: usize) -> bool {
 /// RFC 8866 §9 token, at most 64 long.
 fn token(text: &str) -> Result<String, SdpError> {
     let fine = |byte: u8| byte.is_ascii_graphic() && !b"\"(),/:;<=>?@[\\]".contains(&byte);
-    if (1..=64).contains(&text.len()) && text.bytes().all(fine) { Ok(text.into()) } else { Err(malformed(text)) }
+    if (1..=64).contains(&text.len()) && text.bytes().all(fine) {
+        Ok(text.into())
+    } else {
+        Err(malformed(text))
+    }
 }
 
 fn malformed(line: &str) -> SdpError {
@@ -378,7 +386,8 @@ mod tests {
 
     #[test]
     fn candidates_and_unknown_attributes_do_not_get_through() {
-        let offer = chrome() + "a=candidate:1 1 udp 2113937151 5f9d.local 50000 typ host\r\na=x-odd:\u{1F980}\r\n";
+        let offer =
+            chrome() + "a=candidate:1 1 udp 2113937151 5f9d.local 50000 typ host\r\na=x-odd:\u{1F980}\r\n";
         let rendered = PeerDescription::parse(offer.as_bytes()).unwrap().render("0", Setup::ActPass);
         assert!(!rendered.contains("candidate") && !rendered.contains("x-odd"));
     }
@@ -388,7 +397,13 @@ mod tests {
         let mut offer = chrome();
         offer = offer.replace("m=audio", "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:v\r\nm=audio");
         let peer = PeerDescription::parse(offer.as_bytes()).unwrap();
-        let ours = local("v=0\r\nx\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n", Some("aud-1"), &peer.layout, 7, 2);
+        let ours = local(
+            "v=0\r\nx\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n",
+            Some("aud-1"),
+            &peer.layout,
+            7,
+            2,
+        );
         let media: Vec<&str> = ours.lines().filter(|line| line.starts_with("m=")).collect();
         assert_eq!(media, ["m=video 0 UDP/TLS/RTP/SAVPF 96", "m=audio 9 UDP/TLS/RTP/SAVPF 111"]);
         assert!(ours.contains("a=group:BUNDLE aud-1\r\n") && ours.contains("a=mid:aud-1\r\n"));

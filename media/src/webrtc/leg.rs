@@ -88,11 +88,16 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    pub fn new(now: Instant, clock: Clock, config: str0m::RtcConfig, candidates: &[SocketAddr]) -> Result<Self, WebRtcError> {
+    pub fn new(
+        now: Instant,
+        clock: Clock,
+        config: str0m::RtcConfig,
+        candidates: &[SocketAddr],
+    ) -> Result<Self, WebRtcError> {
         let mut rtc = config.build(clock.std(now));
         for address in candidates {
-            let candidate =
-                Candidate::host(*address, Protocol::Udp).map_err(|error| WebRtcError::Negotiation(error.to_string()))?;
+            let candidate = Candidate::host(*address, Protocol::Udp)
+                .map_err(|error| WebRtcError::Negotiation(error.to_string()))?;
             rtc.add_local_candidate(candidate);
         }
         let id = credentials_id(&rtc.direct_api().local_ice_credentials().ufrag);
@@ -246,8 +251,14 @@ impl Leg {
             let Some(stream) = api.stream_tx_by_mid(mid, None) else {
                 return Ok(false);
             };
-            let write = RtpWrite::new(packet.payload_type.into(), sequence.into(), packet.timestamp, at, packet.payload)
-                .marker(packet.marker);
+            let write = RtpWrite::new(
+                packet.payload_type.into(),
+                sequence.into(),
+                packet.timestamp,
+                at,
+                packet.payload,
+            )
+            .marker(packet.marker);
             stream.write_rtp(write);
             Ok(true)
         });
@@ -316,7 +327,10 @@ impl Leg {
     }
 
     /// The one place where str0m runs. It is young and is fed by strangers: a panic in it ends this leg only.
-    fn guarded<T>(&mut self, call: impl FnOnce(&mut Rtc) -> Result<T, WebRtcError>) -> Result<T, WebRtcError> {
+    fn guarded<T>(
+        &mut self,
+        call: impl FnOnce(&mut Rtc) -> Result<T, WebRtcError>,
+    ) -> Result<T, WebRtcError> {
         if self.dead {
             return Err(WebRtcError::Gone);
         }
@@ -329,7 +343,8 @@ impl Leg {
 
     /// How str0m calls the peer's audio section; it must stay the same one for the life of the leg.
     fn match_section(&self, peer: &PeerDescription) -> Result<String, WebRtcError> {
-        let changed = || WebRtcError::Negotiation("the audio section has another name or place than before".into());
+        let changed =
+            || WebRtcError::Negotiation("the audio section has another name or place than before".into());
         let Some(mid) = self.mid else {
             return Ok(OWN_MID.into());
         };
@@ -362,7 +377,12 @@ impl Leg {
         let Some(media) = self.mid.and_then(|mid| self.rtc.media(mid)) else {
             return Negotiated { direction, formats: Vec::new() };
         };
-        let formats = self.rtc.codec_config().params().iter().filter(|format| media.remote_pts().contains(&format.pt()));
+        let formats = self
+            .rtc
+            .codec_config()
+            .params()
+            .iter()
+            .filter(|format| media.remote_pts().contains(&format.pt()));
         let formats = formats.filter_map(|format| {
             let encoding = match format.spec().codec {
                 Codec::Opus => Encoding::Opus,
@@ -443,7 +463,8 @@ fn credentials_id(ufrag: &str) -> u64 {
 
 /// The SSRC of an RTP (not RTCP, RFC 5761 §4) packet.
 fn rtp_ssrc(packet: &[u8]) -> Option<u32> {
-    let is_rtp = packet.len() >= 12 && (128..192).contains(&packet[0]) && !(64..96).contains(&(packet[1] & 0x7f));
+    let is_rtp =
+        packet.len() >= 12 && (128..192).contains(&packet[0]) && !(64..96).contains(&(packet[1] & 0x7f));
     is_rtp.then(|| u32::from_be_bytes([packet[8], packet[9], packet[10], packet[11]]))
 }
 

@@ -320,7 +320,9 @@ impl WebRtcPort {
         };
         // A timer that comes too early only looks and is set again: that is cheaper than moving it with every packet. One that
         // str0m wants at once after it was just served is put off, so that no bug there can keep the thread busy.
-        let Some(deadline) = slot.leg.poll_timeout().map(|at| at.max(now + std::time::Duration::from_millis(1))) else {
+        let Some(deadline) =
+            slot.leg.poll_timeout().map(|at| at.max(now + std::time::Duration::from_millis(1)))
+        else {
             return;
         };
         if slot.armed.is_none_or(|armed| deadline < armed) {
