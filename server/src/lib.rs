@@ -2,4 +2,6 @@
 //! session is decided in `session::Engine`; in here bytes are framed, stored and shown, nothing more.
 
 pub mod clock;
+pub mod config;
 pub mod inbox;
+pub mod store;

@@ -1,0 +1,317 @@
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use acd::api::QueueConfig;
+use model::QueueName;
+use sip_core::api::{Transport, Trunk};
+
+use super::check::Check;
+use super::problem::{Problem, Problems, nearest};
+use super::{
+    Chat, Config, Database, Dialplans, Http, Log, Media, Prompts, Recording, Server, Sessions, Sip,
+    SipListener, raw,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Reads and checks the file. All problems of one kind are found at once: first of syntax and key names, then of values.
+pub fn load(file: &Path) -> Result<Config, Problems> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Problems(vec![Problem {
+            file: file.to_owned(),
+            at: None,
+            message: format!("cannot be read: {error}"),
+            hint: None,
+        }])
+    })?;
+    parse(file, &text)
+}
+
+/// Checks the text of a configuration file that lies, or would lie, at `file`.
+pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
+    let raw: raw::File =
+        toml::from_str(text).map_err(|error| Problems(vec![syntax_problem(file, text, &error)]))?;
+    let mut check = Check::new(file, text);
+    let data = check.path(raw.server.data, "../data");
+    let config = Config {
+        server: Server {
+            drain: check.duration(raw.server.drain, 30 * SECOND, Duration::ZERO..=HOUR),
+            data: data.clone(),
+        },
+        sip: sip(&mut check, raw.sip),
+        trunks: trunks(&mut check, raw.trunk),
+        http: http(&mut check, raw.http),
+        chat: chat(&mut check, raw.chat),
+        media: media(&mut check, raw.media),
+        recording: Recording {
+            enabled: raw.recording.enabled.is_none_or(|flag| flag.into_inner()),
+            folder: match raw.recording.folder {
+                None => data.join("recordings"),
+                written => check.path(written, ""),
+            },
+        },
+        sessions: Sessions {
+            max_open: check.number(raw.sessions.max_open, 20_000, 1..=1_000_000),
+            agent_grace: check.duration(raw.sessions.agent_grace, 20 * SECOND, Duration::ZERO..=10 * MINUTE),
+            chat_idle: check.duration(raw.sessions.chat_idle, 30 * MINUTE, 10 * SECOND..=7 * DAY),
+            code_lifetime: check.duration(raw.sessions.code_lifetime, 10 * MINUTE, 10 * SECOND..=DAY),
+        },
+        queues: queues(&mut check, raw.queue),
+        dialplans: Dialplans { folder: check.path(raw.dialplans.folder, "../dialplans/flows") },
+        prompts: Prompts {
+            folder: check.path(raw.prompts.folder, "../prompts"),
+            music: check.path(raw.prompts.music, "../prompts/music"),
+        },
+        database: Database { file: database(&mut check, raw.database, &data) },
+        log: Log { filter: check.text(raw.log.filter, "info") },
+    };
+    if check.problems.is_empty() { Ok(config) } else { Err(Problems(check.problems)) }
+}
+
+fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
+    let listeners = match raw.listener {
+        None => [Transport::Udp, Transport::Tcp]
+            .map(|transport| SipListener { transport, listen: loopback(5060), advertised: None })
+            .into(),
+        Some(listeners) => listeners.into_iter().filter_map(|raw| sip_listener(check, raw)).collect(),
+    };
+    let region = raw.region.clone();
+    let sip = Sip {
+        domain: check.text(raw.domain, "127.0.0.1"),
+        region: check.text(raw.region, "RU"),
+        listeners,
+        min_expires: check.duration(raw.min_expires, 30 * SECOND, SECOND..=HOUR),
+        max_expires: check.duration(raw.max_expires, HOUR, MINUTE..=DAY),
+        max_bindings: check.number(raw.max_bindings, 10, 1..=1_000),
+        max_calls: check.number(raw.max_calls, 4_000, 1..=1_000_000),
+        max_connections: check.number(raw.max_connections, 10_000, 1..=1_000_000),
+        idle_timeout: check.duration(raw.idle_timeout, 3 * MINUTE, 10 * SECOND..=DAY),
+        max_message: check.number(raw.max_message, 65_536, 1_024..=1_048_576),
+    };
+    if let Some(region) = region
+        && region.get_ref().parse::<phonenumber::country::Id>().is_err()
+    {
+        let message = format!("`{}` is not a region", region.get_ref());
+        check.problem(region.span(), message, Some("two capital letters of ISO 3166, such as \"RU\"".into()));
+    }
+    sip
+}
+
+fn sip_listener(check: &mut Check<'_>, raw: raw::SipListener) -> Option<SipListener> {
+    let transport = check.choice(
+        Some(&raw.transport),
+        Transport::Udp,
+        &[("udp", Transport::Udp), ("tcp", Transport::Tcp)],
+    );
+    if let Some(advertised) = &raw.advertised
+        && !is_host_and_port(advertised.get_ref())
+    {
+        let message = format!("`{}` is not a host and port", advertised.get_ref());
+        check.problem(advertised.span(), message, Some("write it like \"sip.example.org:5060\"".into()));
+    }
+    Some(SipListener {
+        transport,
+        listen: check.parsed(&raw.listen, "an address and port", "127.0.0.1:5060")?,
+        advertised: raw.advertised.map(|text| text.into_inner()),
+    })
+}
+
+fn trunks(check: &mut Check<'_>, raw: Vec<raw::Trunk>) -> Vec<Trunk> {
+    let mut names = BTreeSet::new();
+    let mut trunks = Vec::new();
+    for raw in raw {
+        unique(check, &mut names, &raw.name, "trunk");
+        if raw.sources.get_ref().is_empty() {
+            check.problem(raw.sources.span(), "a trunk without a source is never trusted", None);
+        }
+        let sources = raw.sources.into_inner();
+        let sources =
+            sources.iter().filter_map(|source| check.parsed(source, "an IP address", "192.0.2.7")).collect();
+        let transport = check.choice(
+            raw.transport.as_ref(),
+            Transport::Udp,
+            &[("udp", Transport::Udp), ("tcp", Transport::Tcp)],
+        );
+        let destination = check.parsed(&raw.destination, "an address and port", "192.0.2.7:5060");
+        if let Some(destination) = destination {
+            trunks.push(Trunk { name: raw.name.into_inner(), sources, destination, transport });
+        }
+    }
+    trunks
+}
+
+fn http(check: &mut Check<'_>, raw: raw::Http) -> Http {
+    let listen = match &raw.listen {
+        None => loopback(8080),
+        Some(written) => {
+            check.parsed(written, "an address and port", "127.0.0.1:8080").unwrap_or(loopback(8080))
+        }
+    };
+    let public_url = raw.public_url.map(|url| {
+        if !url.get_ref().starts_with("http://") && !url.get_ref().starts_with("https://") {
+            let message = format!("`{}` is not an http or https address", url.get_ref());
+            check.problem(url.span(), message, Some("write it like \"https://help.example.org\"".into()));
+        }
+        url.into_inner().trim_end_matches('/').to_owned()
+    });
+    Http {
+        listen,
+        public_url,
+        sign_in_lifetime: check.duration(raw.sign_in_lifetime, 12 * HOUR, 5 * MINUTE..=30 * DAY),
+        max_body: check.number(raw.max_body, 1_048_576, 16_384..=67_108_864),
+    }
+}
+
+fn chat(check: &mut Check<'_>, raw: raw::Chat) -> Chat {
+    let origins = check.list(raw.origins, &[]);
+    for origin in &origins {
+        let text = origin.get_ref();
+        let is_origin = text.split_once("://").is_some_and(|(scheme, host)| {
+            matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/')
+        });
+        if text != "*" && !is_origin {
+            let hint = "write it like \"https://shop.example.org\", without a path, or \"*\" for any";
+            check.problem(origin.span(), format!("`{text}` is not an origin"), Some(hint.into()));
+        }
+    }
+    Chat {
+        origins: origins.into_iter().map(|origin| origin.into_inner()).collect(),
+        accounts: check
+            .list(raw.accounts, &["main"])
+            .into_iter()
+            .map(|account| account.into_inner())
+            .collect(),
+        frames_per_second: check.number(raw.frames_per_second, 10, 1..=1_000),
+        connections_per_minute: check.number(raw.connections_per_minute, 60, 1..=1_000_000),
+        max_text: check.number(raw.max_text, 4_000, 1..=8_000),
+    }
+}
+
+fn media(check: &mut Check<'_>, raw: raw::Media) -> Media {
+    let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let mut address = |value: Option<toml::Spanned<String>>, default: IpAddr| match value {
+        None => default,
+        Some(written) => check.parsed(&written, "an IP address", "192.0.2.7").unwrap_or(default),
+    };
+    let listen = address(raw.listen, localhost);
+    let written_advertised = raw.advertised.clone();
+    let advertised = address(raw.advertised, listen);
+    if advertised.is_unspecified() {
+        let span = written_advertised.map_or(0..0, |written| written.span());
+        let hint = "set `advertised` in [media] to the address that phones and browsers reach";
+        check.problem(span, format!("`{advertised}` cannot be advertised"), Some(hint.into()));
+    }
+    let rtp_ports = match raw.rtp_ports {
+        None => (20_000, 29_999),
+        Some(written) => {
+            let (first, last) = *written.get_ref();
+            match (u16::try_from(first), u16::try_from(last)) {
+                (Ok(first), Ok(last)) if first >= 1_024 && last > first => (first, last),
+                _ => {
+                    let message = format!("{first} to {last} is not a range of ports");
+                    let hint = "two numbers from 1024 to 65535, the smaller first: [20000, 29999]";
+                    check.problem(written.span(), message, Some(hint.into()));
+                    (20_000, 29_999)
+                }
+            }
+        }
+    };
+    Media {
+        listen,
+        advertised,
+        rtp_ports,
+        webrtc_port: check.number(raw.webrtc_port, 8_443, 0..=65_500),
+        threads: check.number(raw.threads, 1, 1..=64),
+    }
+}
+
+fn queues(check: &mut Check<'_>, raw: Vec<raw::Queue>) -> Vec<QueueConfig> {
+    let mut names = BTreeSet::new();
+    let mut queues = Vec::new();
+    for raw in raw {
+        unique(check, &mut names, &raw.name, "queue");
+        queues.push(QueueConfig {
+            name: QueueName::new(raw.name.get_ref()),
+            ring_timeout: check.duration(raw.ring_timeout, 20 * SECOND, SECOND..=10 * MINUTE),
+            accept_timeout: check.duration(raw.accept_timeout, 45 * SECOND, SECOND..=HOUR),
+            wrap_up: check.duration(raw.wrap_up, 30 * SECOND, Duration::ZERO..=HOUR),
+            max_waiting: check.number(raw.max_waiting, 500, 1..=100_000),
+        });
+    }
+    queues
+}
+
+fn database(check: &mut Check<'_>, raw: raw::Database, data: &Path) -> std::path::PathBuf {
+    let Some(url) = raw.url else { return data.join("tandem.db") };
+    let span = url.span();
+    if let Some(file) = url.get_ref().strip_prefix("sqlite:") {
+        if file.is_empty() || file.starts_with(":memory:") {
+            check.problem(
+                span.clone(),
+                "the database must be a file: everything that was promised lives in it",
+                None,
+            );
+        }
+        let written = toml::Spanned::new(span, file.trim_start_matches("//").to_owned());
+        return check.path(Some(written), "");
+    }
+    if url.get_ref().starts_with("postgres") {
+        let hint = "use \"sqlite:data/tandem.db\", or leave `url` out";
+        check.problem(span, "PostgreSQL is not available yet", Some(hint.into()));
+    } else {
+        let hint = "write it like \"sqlite:data/tandem.db\"";
+        check.problem(span, format!("`{}` is not a database address", url.get_ref()), Some(hint.into()));
+    }
+    data.join("tandem.db")
+}
+
+fn unique(check: &mut Check<'_>, names: &mut BTreeSet<String>, name: &toml::Spanned<String>, what: &str) {
+    let text = name.get_ref();
+    let well_formed =
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    if !well_formed {
+        let hint = "use letters, digits, `_`, `-` and `.`";
+        check.problem(name.span(), format!("`{text}` is not a name of a {what}"), Some(hint.into()));
+    } else if !names.insert(text.clone()) {
+        check.problem(name.span(), format!("there are two {what}s named `{text}`"), None);
+    }
+}
+
+/// serde names the unknown key and the known ones in its message; the nearest one makes the hint.
+fn syntax_problem(file: &Path, text: &str, error: &toml::de::Error) -> Problem {
+    let message = error.message().trim().to_owned();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let hint = if message.starts_with("unknown field") {
+        let wrong = quoted.next().unwrap_or("");
+        let known: Vec<&str> = quoted.collect();
+        Some(match nearest(wrong, known.iter().copied()) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => format!("known here: {}", known.join(", ")),
+        })
+    } else {
+        None
+    };
+    let message = match message.split_once(", expected") {
+        Some((first, _)) if first.starts_with("unknown field") => first.replacen("field", "key", 1),
+        _ => message,
+    };
+    match error.span() {
+        Some(span) => Problem::spanned(file, text, span, message, hint),
+        None => Problem { file: file.to_owned(), at: None, message, hint },
+    }
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains([' ', '/', '@']) && port.parse::<u16>().is_ok()
+    })
+}
+
+const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}

@@ -1,0 +1,169 @@
+//! The configuration file: every key, its type and its default. `config/tandem.toml` shows them all.
+
+mod check;
+mod load;
+mod problem;
+mod raw;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use acd::api::QueueConfig;
+use sip_core::api::{Transport, Trunk};
+
+pub use load::{load, parse};
+pub use problem::{Problem, Problems};
+
+/// A configuration that has been checked: nothing in here can be out of range. Paths are absolute or relative to the
+/// working directory (already joined with the file's own folder).
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    pub server: Server,
+    pub sip: Sip,
+    pub trunks: Vec<Trunk>,
+    pub http: Http,
+    pub chat: Chat,
+    pub media: Media,
+    pub recording: Recording,
+    pub sessions: Sessions,
+    pub queues: Vec<QueueConfig>,
+    pub dialplans: Dialplans,
+    pub prompts: Prompts,
+    pub database: Database,
+    pub log: Log,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Server {
+    /// Where everything that the server writes lives.
+    pub data: PathBuf,
+    /// How long a stop waits for the sessions to end.
+    pub drain: Duration,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sip {
+    /// Our host in URIs and the digest realm.
+    pub domain: String,
+    /// ISO 3166 region of numbers that are written without a country code.
+    pub region: String,
+    pub listeners: Vec<SipListener>,
+    pub min_expires: Duration,
+    pub max_expires: Duration,
+    pub max_bindings: usize,
+    pub max_calls: usize,
+    /// Open TCP and WebSocket connections, all together.
+    pub max_connections: usize,
+    /// A TCP or WebSocket connection that says nothing for this long is closed.
+    pub idle_timeout: Duration,
+    /// Octets of one SIP message.
+    pub max_message: usize,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SipListener {
+    /// UDP or TCP; WebSocket comes in over HTTP.
+    pub transport: Transport,
+    pub listen: SocketAddr,
+    /// `host:port` as peers shall see it; the listening address when absent.
+    pub advertised: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Http {
+    pub listen: SocketAddr,
+    /// How browsers reach us, without a slash at the end. `http://` and the listening address when absent.
+    pub public_url: Option<String>,
+    /// How long a sign-in lasts without being used.
+    pub sign_in_lifetime: Duration,
+    /// Octets of one request body.
+    pub max_body: usize,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Chat {
+    /// Origins of pages that may carry the widget; `*` lets any.
+    pub origins: Vec<String>,
+    pub accounts: Vec<String>,
+    /// Frames that one widget may send in a second.
+    pub frames_per_second: u32,
+    /// New widget connections from one address in a minute.
+    pub connections_per_minute: u32,
+    /// Longest text message, in characters.
+    pub max_text: usize,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Media {
+    /// What sockets are bound to.
+    pub listen: IpAddr,
+    /// What our SDP and ICE candidates name.
+    pub advertised: IpAddr,
+    /// First and last port of plain RTP.
+    pub rtp_ports: (u16, u16),
+    /// One UDP port for all browsers of a media thread; thread n takes this port plus n. 0: any.
+    pub webrtc_port: u16,
+    pub threads: usize,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Recording {
+    pub enabled: bool,
+    pub folder: PathBuf,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sessions {
+    pub max_open: usize,
+    pub agent_grace: Duration,
+    pub chat_idle: Duration,
+    pub code_lifetime: Duration,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Dialplans {
+    /// Every `*.plan` file in here is loaded.
+    pub folder: PathBuf,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Prompts {
+    pub folder: PathBuf,
+    pub music: PathBuf,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Database {
+    pub file: PathBuf,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Log {
+    /// In the syntax of `tracing_subscriber::EnvFilter`.
+    pub filter: String,
+}
+
+impl Config {
+    /// The address that browsers and people are told, given the HTTP address that was really bound.
+    pub fn public_url(&self, http: SocketAddr) -> String {
+        self.http.public_url.clone().unwrap_or_else(|| format!("http://{http}"))
+    }
+
+    /// The listeners that can be reached from other machines.
+    pub fn open_listeners(&self) -> Vec<String> {
+        let mut open: Vec<String> = Vec::new();
+        for listener in &self.sip.listeners {
+            if !listener.listen.ip().is_loopback() {
+                open.push(format!("sip {}", listener.listen));
+            }
+        }
+        if !self.http.listen.ip().is_loopback() {
+            open.push(format!("http {}", self.http.listen));
+        }
+        if !self.media.listen.is_loopback() {
+            open.push(format!("media {}", self.media.listen));
+        }
+        open
+    }
+}

@@ -1,0 +1,152 @@
+//! The file as it is written, key by key. Values that need more than a type are checked in `check.rs`.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+type Text = Option<Spanned<String>>;
+type Number = Option<Spanned<i64>>;
+type Flag = Option<Spanned<bool>>;
+type List = Option<Spanned<Vec<Spanned<String>>>>;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    pub server: Server,
+    pub sip: Sip,
+    pub trunk: Vec<Trunk>,
+    pub http: Http,
+    pub chat: Chat,
+    pub media: Media,
+    pub recording: Recording,
+    pub sessions: Sessions,
+    pub queue: Vec<Queue>,
+    pub dialplans: Dialplans,
+    pub prompts: Prompts,
+    pub database: Database,
+    pub log: Log,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    pub data: Text,
+    pub drain: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sip {
+    pub domain: Text,
+    pub region: Text,
+    pub min_expires: Text,
+    pub max_expires: Text,
+    pub max_bindings: Number,
+    pub max_calls: Number,
+    pub max_connections: Number,
+    pub idle_timeout: Text,
+    pub max_message: Number,
+    pub listener: Option<Vec<SipListener>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SipListener {
+    pub transport: Spanned<String>,
+    pub listen: Spanned<String>,
+    #[serde(default)]
+    pub advertised: Text,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trunk {
+    pub name: Spanned<String>,
+    pub sources: Spanned<Vec<Spanned<String>>>,
+    pub destination: Spanned<String>,
+    #[serde(default)]
+    pub transport: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    pub listen: Text,
+    pub public_url: Text,
+    pub sign_in_lifetime: Text,
+    pub max_body: Number,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Chat {
+    pub origins: List,
+    pub accounts: List,
+    pub frames_per_second: Number,
+    pub connections_per_minute: Number,
+    pub max_text: Number,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Media {
+    pub listen: Text,
+    pub advertised: Text,
+    pub rtp_ports: Option<Spanned<(i64, i64)>>,
+    pub webrtc_port: Number,
+    pub threads: Number,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recording {
+    pub enabled: Flag,
+    pub folder: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    pub max_open: Number,
+    pub agent_grace: Text,
+    pub chat_idle: Text,
+    pub code_lifetime: Text,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    pub name: Spanned<String>,
+    #[serde(default)]
+    pub ring_timeout: Text,
+    #[serde(default)]
+    pub accept_timeout: Text,
+    #[serde(default)]
+    pub wrap_up: Text,
+    #[serde(default)]
+    pub max_waiting: Number,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Dialplans {
+    pub folder: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Prompts {
+    pub folder: Text,
+    pub music: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    pub url: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    pub filter: Text,
+}

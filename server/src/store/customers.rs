@@ -1,0 +1,222 @@
+use model::{CustomerId, Evidence, Identity, SessionId, Timestamp, VisitorId};
+use serde::Serialize;
+use session::api::CustomerCard;
+use sqlx::{Row, SqliteConnection};
+use utoipa::ToSchema;
+
+use super::{SessionFilter, SessionRow, Store, StoreError, from_word, parse, word};
+
+/// How an identity comes to belong to a customer.
+pub struct Link {
+    pub customer: CustomerId,
+    pub evidence: Evidence,
+    pub session: Option<SessionId>,
+    pub at: Timestamp,
+}
+
+/// A customer with all that is known of him.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct CustomerRow {
+    pub customer: CustomerId,
+    pub name: Option<String>,
+    pub identities: Vec<LinkedIdentity>,
+    pub sessions: Vec<SessionRow>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct LinkedIdentity {
+    pub identity: Identity,
+    pub evidence: Evidence,
+    pub linked: Timestamp,
+}
+
+/// Links the identity, or strengthens its link to the same customer. A link to another customer is ended first when
+/// `take_over`, and left as it is otherwise.
+pub async fn link(
+    db: &mut SqliteConnection,
+    identity: &Identity,
+    how: Link,
+    take_over: bool,
+) -> Result<(), sqlx::Error> {
+    let (kind, value) = columns(identity);
+    let customer = how.customer.to_string();
+    if take_over {
+        sqlx::query(
+            "UPDATE identities SET ended_us = $4 WHERE kind = $1 AND value = $2 AND customer_id <> $3 AND ended_us IS NULL",
+        )
+        .bind(kind)
+        .bind(&value)
+        .bind(&customer)
+        .bind(how.at.as_micros())
+        .execute(&mut *db)
+        .await?;
+        sqlx::query(
+            "UPDATE identities SET evidence = $4 \
+             WHERE kind = $1 AND value = $2 AND customer_id = $3 AND evidence = 'stated' AND ended_us IS NULL",
+        )
+        .bind(kind)
+        .bind(&value)
+        .bind(&customer)
+        .bind(word(&how.evidence))
+        .execute(&mut *db)
+        .await?;
+    }
+    sqlx::query(
+        "INSERT INTO identities (kind, value, customer_id, evidence, session_id, linked_us) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+    )
+    .bind(kind)
+    .bind(&value)
+    .bind(&customer)
+    .bind(word(&how.evidence))
+    .bind(how.session.map(|session| session.to_string()))
+    .bind(how.at.as_micros())
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The customer of these identities: of the first one that is known, or a new one. Those not known yet become his.
+pub async fn resolve(
+    db: &mut SqliteConnection,
+    at: Timestamp,
+    identities: &[(Identity, Evidence)],
+    name: Option<&str>,
+) -> Result<CustomerCard, StoreError> {
+    let mut found: Option<CustomerId> = None;
+    for (identity, _) in identities {
+        let (kind, value) = columns(identity);
+        let owner: Option<String> = sqlx::query_scalar(
+            "SELECT customer_id FROM identities WHERE kind = $1 AND value = $2 AND ended_us IS NULL",
+        )
+        .bind(kind)
+        .bind(value)
+        .fetch_optional(&mut *db)
+        .await?;
+        if let Some(owner) = owner {
+            found = Some(parse("customer id", &owner)?);
+            break;
+        }
+    }
+    let customer = match found {
+        Some(customer) => {
+            sqlx::query(
+                "UPDATE customers SET name = $2 WHERE customer_id = $1 AND name IS NULL AND $2 IS NOT NULL",
+            )
+            .bind(customer.to_string())
+            .bind(name)
+            .execute(&mut *db)
+            .await?;
+            customer
+        }
+        None => {
+            let customer = CustomerId::new(at, rand::random());
+            sqlx::query("INSERT INTO customers (customer_id, name, created_us) VALUES ($1, $2, $3)")
+                .bind(customer.to_string())
+                .bind(name)
+                .bind(at.as_micros())
+                .execute(&mut *db)
+                .await?;
+            customer
+        }
+    };
+    for (identity, evidence) in identities {
+        let how = Link { customer, evidence: *evidence, session: None, at };
+        link(db, identity, how, false).await?;
+    }
+    card(db, customer).await
+}
+
+/// What the engine wants to know of a customer. An unknown one has no name and no identities.
+pub async fn card(db: &mut SqliteConnection, customer: CustomerId) -> Result<CustomerCard, StoreError> {
+    let name: Option<Option<String>> =
+        sqlx::query_scalar("SELECT name FROM customers WHERE customer_id = $1")
+            .bind(customer.to_string())
+            .fetch_optional(&mut *db)
+            .await?;
+    let earlier: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sessions WHERE customer_id = $1")
+        .bind(customer.to_string())
+        .fetch_one(&mut *db)
+        .await?;
+    let identities = linked(&mut *db, customer).await?.into_iter().map(|link| link.identity).collect();
+    Ok(CustomerCard {
+        customer,
+        name: name.flatten(),
+        identities,
+        earlier_sessions: u32::try_from(earlier).unwrap_or(u32::MAX),
+    })
+}
+
+impl Store {
+    pub async fn customer(&self, customer: CustomerId) -> Result<Option<CustomerRow>, StoreError> {
+        let mut db = self.pool.acquire().await?;
+        let name: Option<Option<String>> =
+            sqlx::query_scalar("SELECT name FROM customers WHERE customer_id = $1")
+                .bind(customer.to_string())
+                .fetch_optional(&mut *db)
+                .await?;
+        let Some(name) = name else { return Ok(None) };
+        let identities = linked(&mut db, customer).await?;
+        drop(db);
+        let filter = SessionFilter { customer: Some(customer), ..SessionFilter::default() };
+        let sessions = self.sessions(&filter).await?;
+        Ok(Some(CustomerRow { customer, name, identities, sessions }))
+    }
+
+    /// Customers whose name or identity holds the text; the newest first, fifty at most. Without sessions.
+    pub async fn customers(&self, text: &str) -> Result<Vec<CustomerRow>, StoreError> {
+        let pattern = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        let rows = sqlx::query(
+            "SELECT customer_id, name FROM customers c WHERE name LIKE $1 ESCAPE '\\' OR EXISTS (\
+             SELECT 1 FROM identities i WHERE i.customer_id = c.customer_id AND i.ended_us IS NULL \
+             AND i.kind <> 'visitor' AND i.value LIKE $1 ESCAPE '\\') ORDER BY created_us DESC LIMIT 50",
+        )
+        .bind(pattern)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut db = self.pool.acquire().await?;
+        let mut customers = Vec::with_capacity(rows.len());
+        for row in rows {
+            let customer = parse("customer id", row.get("customer_id"))?;
+            let identities = linked(&mut db, customer).await?;
+            customers.push(CustomerRow { customer, name: row.get("name"), identities, sessions: Vec::new() });
+        }
+        Ok(customers)
+    }
+}
+
+async fn linked(db: &mut SqliteConnection, customer: CustomerId) -> Result<Vec<LinkedIdentity>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT kind, value, evidence, linked_us FROM identities \
+         WHERE customer_id = $1 AND ended_us IS NULL ORDER BY linked_us, kind, value",
+    )
+    .bind(customer.to_string())
+    .fetch_all(db)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(LinkedIdentity {
+                identity: identity(row.get("kind"), row.get("value"))?,
+                evidence: from_word("evidence", row.get("evidence"))?,
+                linked: Timestamp::from_micros(row.get("linked_us")),
+            })
+        })
+        .collect()
+}
+
+fn columns(identity: &Identity) -> (&'static str, String) {
+    match identity {
+        Identity::Phone(number) => ("phone", number.clone()),
+        Identity::Email(address) => ("email", address.clone()),
+        Identity::Visitor(visitor) => ("visitor", visitor.to_string()),
+    }
+}
+
+fn identity(kind: &str, value: &str) -> Result<Identity, StoreError> {
+    match kind {
+        "phone" => Ok(Identity::Phone(value.to_owned())),
+        "email" => Ok(Identity::Email(value.to_owned())),
+        "visitor" => Ok(Identity::Visitor(parse::<VisitorId>("visitor id", value)?)),
+        _ => Err(StoreError::Corrupt { what: "kind of identity", value: kind.to_owned() }),
+    }
+}

@@ -1,0 +1,72 @@
+//! Reading the journal back: timelines, backlogs of chats, and the open sessions after a restart.
+
+use model::{Entry, Message, SessionId, Timestamp};
+use session::api::RestoredSession;
+use sqlx::{Row, sqlite::SqliteRow};
+
+use super::customers::card;
+use super::{Store, StoreError, from_json, parse};
+
+impl Store {
+    /// The entries of a session with a `seq` above `after`, in order.
+    pub async fn entries(&self, session: SessionId, after: u64) -> Result<Vec<Entry>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT session_id, seq, at_us, change FROM journal WHERE session_id = $1 AND seq > $2 ORDER BY seq",
+        )
+        .bind(session.to_string())
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(entry).collect()
+    }
+
+    /// The messages of a session with a `seq` above `after`, in order.
+    pub async fn messages(
+        &self,
+        session: SessionId,
+        after: u64,
+    ) -> Result<Vec<(u64, Timestamp, Message)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT seq, at_us, message FROM messages WHERE session_id = $1 AND seq > $2 ORDER BY seq",
+        )
+        .bind(session.to_string())
+        .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let message = from_json("message", row.get("message"))?;
+                Ok((row.get::<i64, _>("seq") as u64, Timestamp::from_micros(row.get("at_us")), message))
+            })
+            .collect()
+    }
+
+    /// Every session that has not ended, the oldest first, for the engine to take up again.
+    pub async fn open_sessions(&self) -> Result<Vec<RestoredSession>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT session_id, customer_id FROM sessions WHERE ended_us IS NULL ORDER BY opened_us, session_id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut sessions = Vec::with_capacity(rows.len());
+        for row in rows {
+            let session = parse("session id", row.get("session_id"))?;
+            let mut db = self.pool.acquire().await?;
+            let mut customer = card(&mut db, parse("customer id", row.get("customer_id"))?).await?;
+            drop(db);
+            // The session itself is among those counted.
+            customer.earlier_sessions = customer.earlier_sessions.saturating_sub(1);
+            sessions.push(RestoredSession { customer, entries: self.entries(session, 0).await? });
+        }
+        Ok(sessions)
+    }
+}
+
+fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
+    Ok(Entry {
+        session: parse("session id", row.get("session_id"))?,
+        seq: row.get::<i64, _>("seq") as u64,
+        at: Timestamp::from_micros(row.get("at_us")),
+        change: from_json("journal entry", row.get("change"))?,
+    })
+}
