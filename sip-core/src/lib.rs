@@ -1,2 +1,4 @@
 pub mod api;
+pub mod digest;
+pub mod frame;
 pub mod message;

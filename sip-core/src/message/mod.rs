@@ -113,7 +113,12 @@ impl Message {
     /// Bytes after the body are thrown away and a missing Content-Length means "to the end" (RFC 3261 §18.3). CRLFs before the start
     /// line are skipped (§7.5); a packet of nothing but CRLFs is a keep-alive and is [`Defect::Empty`] here.
     pub fn parse(bytes: &[u8]) -> Result<Message, ParseError> {
-        parse::parse(bytes)
+        parse::parse(bytes, false)
+    }
+
+    /// The same for what came over TCP: Content-Length is mandatory there (RFC 3261 §20.14).
+    pub fn parse_stream(bytes: &[u8]) -> Result<Message, ParseError> {
+        parse::parse(bytes, true)
     }
 
     /// The message as it came, from start line to end of body.
@@ -347,6 +352,11 @@ impl Answerable {
     pub fn method(&self) -> &Method {
         &self.message.method
     }
+}
+
+/// A decimal number of digits only that fits.
+pub(crate) fn decimal<T: TryFrom<u64>>(bytes: &[u8]) -> Option<T> {
+    lex::number(bytes)
 }
 
 /// Bytes as text: UTF-8, or else Latin-1, so that nothing is lost.

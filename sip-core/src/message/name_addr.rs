@@ -113,7 +113,7 @@ fn display<'a>(at: &mut Cursor<'a>) -> Result<&'a [u8], ()> {
     Ok(b"")
 }
 
-/// `0[.ddd]` or `1[.000]` as thousandths. The digit before the dot may be missing: RFC 4475 §3.1.1.1 has `q=.33`... 
+/// `0[.ddd]` or `1[.000]` as thousandths; the digit before the dot is forgotten by some.
 fn qvalue(text: &[u8]) -> Option<u16> {
     let (whole, fraction) = match memchr::memchr(b'.', text) {
         Some(dot) => (&text[..dot], &text[dot + 1..]),

@@ -16,7 +16,8 @@ pub const MAX_HEADERS: usize = 256;
 /// Bytes of one header, name and folds included; also of the start line.
 pub const MAX_HEADER: usize = 8 * 1024;
 
-pub(super) fn parse(bytes: &[u8]) -> Result<Message, ParseError> {
+/// `framed`: Content-Length is mandatory.
+pub(super) fn parse(bytes: &[u8], framed: bool) -> Result<Message, ParseError> {
     let mut bytes = bytes;
     while let [b'\r', b'\n', rest @ ..] = bytes {
         bytes = rest;
@@ -29,7 +30,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Message, ParseError> {
     if bytes.is_empty() {
         return Err(ParseError { defect: Defect::Empty, answerable: None });
     }
-    let end = draft.read(bytes);
+    let end = draft.read(bytes, framed);
     let Draft { start, method, cseq, lines, body, defect } = draft;
     let start_line = start.unwrap_or(Start::Response { status: 0, reason: Span::default() });
     let message = Message {
@@ -67,7 +68,7 @@ impl Draft {
     }
 
     /// Gives the end of the message within `bytes`.
-    fn read(&mut self, bytes: &[u8]) -> usize {
+    fn read(&mut self, bytes: &[u8], framed: bool) -> usize {
         let (line, mut at) = self.line(bytes, 0);
         if line > MAX_HEADER {
             self.note(Defect::HeaderTooLong);
@@ -102,7 +103,12 @@ impl Draft {
         self.essentials(bytes);
         let left = bytes.len() - at;
         match self.find(Name::ContentLength) {
-            None => bytes.len(),
+            None => {
+                if framed {
+                    self.note(Defect::Missing(Name::ContentLength));
+                }
+                bytes.len()
+            }
             Some(value) => match lex::number::<u64>(&bytes[value.range()]) {
                 None => {
                     self.note(Defect::Header(Name::ContentLength));
