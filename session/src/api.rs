@@ -73,7 +73,7 @@ pub enum AdminCommand {
     SetPlan(Arc<Plan>),
     /// A text session from before a restart, or a call that the restart broke (ended at once).
     Restore(Box<RestoredSession>),
-    /// No new contacts; `Output::Drained` when the last session has ended.
+    /// No new contacts; `Output::Drained` when the last call has ended (chats survive a restart).
     Drain,
     /// Ends everything now.
     Stop,
@@ -154,8 +154,9 @@ pub enum Output {
     CloseConnection(ConnectionId),
     SipRejected { hop: Hop, why: Rejection },
     Media(MediaCommand),
-    /// Find the customer of these identities, or make him; answered by `Input::Resolved`. Identities found with different
-    /// customers: the one of the first identity in the list is taken, and nothing is merged.
+    /// Find the customer of these identities, or make him (also for an empty list); answered by `Input::Resolved`. The
+    /// customer of the first identity that is known is taken; identities that nobody has yet are linked to him; those of
+    /// other customers stay theirs.
     Resolve { request: RequestId, identities: Vec<(Identity, Evidence)>, name: Option<String> },
     /// To be durable before any later `Reply`, `ToVisitor` or `ToAgent` is let out.
     Journal(Record),

@@ -1,4 +1,25 @@
 //! The one session model, pure: bytes, media events, commands and ticks go in; effects come out.
+//!
+//! `engine` is the border; the other files are its parts, one subject each:
+//! `contact` who comes in and which session he joins · `chat` the widget's commands · `desk` the operator's ·
+//! `voice` SIP and media of every leg · `flow` the dialplan at work · `routing` the ACD's decisions ·
+//! `escalate` from one medium to the other · `closing` how things end · `restore` sessions from before a restart.
 
 pub mod api;
+mod chat;
+mod closing;
+mod contact;
+mod desk;
+mod engine;
+mod escalate;
+mod flow;
+mod leg;
+pub mod phone;
+mod restore;
+mod routing;
+mod session;
+mod timers;
 pub mod view;
+mod voice;
+
+pub use engine::Engine;

@@ -1,0 +1,231 @@
+//! How legs and sessions end, and what one ending means for the others.
+
+use dialplans::api::Input as FlowInput;
+use media::api::Command as MediaCommand;
+use model::{Author, Cause, Change, Ending, LegId, Medium, Now, SessionId, Side};
+
+use crate::api::{Output, VisitorEvent, VisitorState};
+use crate::engine::Engine;
+use crate::leg::{Line, OwnerReason, Role};
+use crate::timers::Timer;
+
+impl Engine {
+    /// The customer's call is over (or the one that we tried to make to him).
+    pub(crate) fn customer_voice_gone(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        leg: LegId,
+        was_up: bool,
+        ending: Ending,
+    ) {
+        let Some(session) = self.sessions.get_mut(&id).filter(|session| session.ended.is_none()) else { return };
+        let flow_was_his = session.flow.as_ref().is_some_and(|flow| flow.leg == leg);
+        session.owner_lost_until = None;
+        session.call_when_owner_is_up = None;
+        let recording = session.recording.is_some();
+        let has_chat = session.chat().is_some();
+        let others: Vec<LegId> = session
+            .legs
+            .values()
+            .filter(|leg| !leg.is_customer() && !leg.voice().is_some_and(|v| matches!(v.role, Role::Offer(_)) && !leg.is_up()))
+            .map(|leg| leg.id)
+            .collect();
+        if flow_was_his {
+            self.flow_input(now, id, FlowInput::HungUp);
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.flow = None;
+            }
+        }
+        let (cause, by) = (ending.cause, ending.by);
+        for other in others {
+            self.hang_up(now, other, cause, by);
+        }
+        if recording {
+            self.put(Output::Media(MediaCommand::StopRecording { session: id }));
+        }
+        if has_chat {
+            if !was_up {
+                self.say(now, id, Author::System, "call_failed".to_owned(), Vec::new(), None);
+            }
+            self.customer_media_changed(now, id);
+            self.visitor_state(now, id);
+        }
+        self.maybe_end(now, id, ending);
+    }
+
+    /// Whoever the customer was talking to is gone.
+    pub(crate) fn partner_gone(&mut self, now: Now, id: SessionId, ending: Ending) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if session.ended.is_some() || session.talking_partner().is_some() {
+            return;
+        }
+        let customer = session.customer_voice().map(|leg| (leg.id, leg.is_up()));
+        let meant = matches!(
+            ending.cause,
+            Cause::HungUp | Cause::Cancelled | Cause::Completed | Cause::Refused | Cause::Merged
+        );
+        if ending.cause == Cause::Replaced {
+            return;
+        }
+        let Some((customer, customer_up)) = customer else { return };
+        if meant || session.owner.is_none() || !customer_up {
+            self.hang_up(now, customer, ending.cause, ending.by);
+            return;
+        }
+        self.owner_lost(now, id);
+    }
+
+    /// The operator's device died: the customer stays, with music, and the operator is waited for.
+    fn owner_lost(&mut self, now: Now, id: SessionId) {
+        let until = now.instant + self.config.agent_grace;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(owner) = session.owner else { return };
+        session.owner_lost_until = Some(until);
+        self.timers.set(until, Timer::OwnerGrace(id));
+        self.play_waiting(now, id);
+        self.show_desk(owner);
+        self.ring_owner(now, id, owner, OwnerReason::Reconnect);
+    }
+
+    /// A device of the owner stopped ringing without an answer.
+    pub(crate) fn owner_leg_gone(&mut self, now: Now, id: SessionId, reason: OwnerReason) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if session.ended.is_some() || session.agent_voice_legs().next().is_some() {
+            return;
+        }
+        match reason {
+            // He is waited for until the grace time is over, whatever became of this device.
+            OwnerReason::Reconnect => {}
+            OwnerReason::Escalation | OwnerReason::CallCustomer => self.escalation_failed(now, id),
+        }
+    }
+
+    /// The session cannot be turned into a call just now; what was there before goes on.
+    pub(crate) fn escalation_failed(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.call_when_owner_is_up = None;
+        let has_chat = session.chat().is_some();
+        match session.customer_voice().map(|leg| leg.id) {
+            Some(leg) => self.hang_up(now, leg, Cause::NoAnswer, Side::Agent),
+            None if has_chat => {
+                self.say(now, id, Author::System, "call_failed".to_owned(), Vec::new(), None);
+            }
+            None => {}
+        }
+    }
+
+    /// Ends the session when the customer has nothing left in it.
+    pub(crate) fn maybe_end(&mut self, now: Now, id: SessionId, ending: Ending) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if session.ended.is_some() || !session.media().is_empty() {
+            return;
+        }
+        // Somebody is being brought to the phone for him.
+        if session.call_when_owner_is_up.is_some() {
+            return;
+        }
+        let waiting = session.queued.is_some() || session.offer.is_some();
+        let by_customer = ending.by == Side::Customer;
+        let ending = if waiting && by_customer { Ending { cause: Cause::Abandoned, ..ending } } else { ending };
+        self.end_session(now, id, ending);
+    }
+
+    /// Ends everything of the session. What remains is its recording to be closed and its wrap-up.
+    pub(crate) fn end_session(&mut self, now: Now, id: SessionId, ending: Ending) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.ended.is_some() {
+            return;
+        }
+        session.ended = Some(ending.clone());
+        session.flow = None;
+        session.owner_lost_until = None;
+        session.call_when_owner_is_up = None;
+        let customer = session.customer.customer;
+        let recording = session.recording.is_some();
+        let legs: Vec<LegId> = session.legs.keys().copied().collect();
+        let chat = session.chat();
+        if session.owner.is_none() {
+            self.acd.remove(now, id);
+        }
+        self.dequeued(now, id, "ended");
+        for leg in legs {
+            self.end_leg(now, id, leg, &ending);
+        }
+        if recording {
+            self.put(Output::Media(MediaCommand::StopRecording { session: id }));
+        }
+        self.leave_customer(customer, id);
+        self.codes.retain(|_, (session, _)| *session != id);
+        let tokens: Vec<String> =
+            self.tokens.iter().filter(|(_, (session, _))| *session == id).map(|(name, _)| name.clone()).collect();
+        for username in tokens {
+            self.tokens.remove(&username);
+            self.sip.remove_credential(now, &username);
+        }
+        self.journal(now, id, Change::SessionEnded { ending });
+        if let Some((_, visitor)) = chat {
+            let state = VisitorEvent::State { session: Some(id), state: VisitorState::Closed };
+            self.put(Output::ToVisitor { visitor, event: state });
+            if let Some(found) = self.visitors.get_mut(&visitor)
+                && found.session == Some(id)
+            {
+                found.session = None;
+                if !found.connected && found.resolving.is_none() {
+                    self.visitors.remove(&visitor);
+                }
+            }
+        }
+        if let Some(owner) = self.sessions.get_mut(&id).and_then(|session| session.owner.take()) {
+            self.acd.finish(now, id);
+            self.show_desk(owner);
+        }
+        self.sweep_later(id);
+    }
+
+    fn end_leg(&mut self, now: Now, id: SessionId, leg: LegId, ending: &Ending) {
+        let is_chat = self
+            .sessions
+            .get(&id)
+            .and_then(|session| session.legs.get(&leg))
+            .is_some_and(|leg| leg.medium == Medium::Chat);
+        if is_chat {
+            self.end_chat_leg(now, id, leg, ending.clone());
+        } else {
+            self.hang_up(now, leg, ending.cause, ending.by);
+        }
+    }
+
+    pub(crate) fn end_chat_leg(&mut self, now: Now, id: SessionId, leg: LegId, ending: Ending) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if !session.legs.get(&leg).is_some_and(|leg| matches!(leg.line, Line::Chat(_))) {
+            return;
+        }
+        session.legs.remove(&leg);
+        self.legs.remove(&leg);
+        self.journal(now, id, Change::LegEnded { leg, ending });
+        self.sweep_later(id);
+    }
+
+    /// Everything stops at once. Calls end; chats are open again after the restart.
+    pub(crate) fn stop(&mut self, now: Now) {
+        let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for id in ids {
+            let ending = Ending::new(Cause::Restarted, Side::System);
+            let Some(session) = self.sessions.get(&id) else { continue };
+            if session.ended.is_none() && session.chat().is_none() {
+                self.end_session(now, id, ending);
+                continue;
+            }
+            let recording = session.recording.is_some();
+            let voice: Vec<LegId> =
+                session.legs.values().filter(|leg| leg.medium == Medium::Voice).map(|leg| leg.id).collect();
+            for leg in voice {
+                self.hang_up(now, leg, Cause::Restarted, Side::System);
+            }
+            if recording {
+                self.put(Output::Media(MediaCommand::StopRecording { session: id }));
+            }
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! The engine: owns the SIP stack, the ACD and all sessions of one shard, and conducts them.
+//!
+//! Invariants: a leg belongs to exactly one session and is indexed while it lives; a session without customer legs is
+//! ended; nothing is told to anybody before the journal entry that it follows from was put out.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use acd::Acd;
+use dialplans::Plan;
+use model::{
+    AgentChange, AgentId, Author, Button, Change, Entry, Instant, LegId, Message, MessageId, Now, OfferId, Record,
+    SessionId, Side, VisitorId,
+};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use sip_core::api::{CallId, Event as SipEvent, Output as SipOutput};
+use sip_core::Stack;
+
+use crate::api::{
+    AdminCommand, AgentEvent, AgentSetup, Config, Counts, CustomerCard, Input, Output, Refusal, Reply, RequestId,
+    VisitorEvent,
+};
+use crate::contact::{Pending, Visitor};
+use crate::session::Session;
+use crate::timers::{Timer, Timers};
+use crate::view::{CustomerView, QueueStatus, SessionSummary};
+
+/// How often the floor is shown at most.
+const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
+
+pub struct Engine {
+    pub(crate) config: Config,
+    pub(crate) sip: Stack,
+    pub(crate) acd: Acd,
+    pub(crate) plan: Option<Arc<Plan>>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    /// Every live leg.
+    pub(crate) legs: BTreeMap<LegId, SessionId>,
+    pub(crate) calls: BTreeMap<CallId, LegId>,
+    pub(crate) open_by_customer: BTreeMap<model::CustomerId, Vec<SessionId>>,
+    /// Offers that are out.
+    pub(crate) offers: BTreeMap<OfferId, SessionId>,
+    pub(crate) agents: BTreeMap<AgentId, Agent>,
+    pub(crate) logins: BTreeMap<String, AgentId>,
+    pub(crate) visitors: BTreeMap<VisitorId, Visitor>,
+    pub(crate) pending: BTreeMap<RequestId, Pending>,
+    /// Calls whose customer the store is being asked for.
+    pub(crate) pending_calls: BTreeMap<CallId, RequestId>,
+    pub(crate) codes: BTreeMap<String, (SessionId, Instant)>,
+    pub(crate) tokens: BTreeMap<String, (SessionId, Instant)>,
+    pub(crate) trunks: Vec<String>,
+    pub(crate) timers: Timers,
+    pub(crate) draining: bool,
+    drained_said: bool,
+    next_request: u64,
+    desks_to_show: BTreeSet<AgentId>,
+    floor_changed: bool,
+    floor_due: bool,
+    to_sweep: BTreeSet<SessionId>,
+    rng: StdRng,
+    outputs: VecDeque<Output>,
+}
+
+pub(crate) struct Agent {
+    pub setup: AgentSetup,
+    pub desk_open: bool,
+}
+
+impl Engine {
+    pub fn new(now: Now, config: Config) -> Self {
+        let mut rng = StdRng::from_seed(config.seed);
+        let sip = Stack::new(now, config.sip.clone());
+        let acd = Acd::new(rng.random());
+        Self {
+            config,
+            sip,
+            acd,
+            plan: None,
+            sessions: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            open_by_customer: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            logins: BTreeMap::new(),
+            visitors: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            pending_calls: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            trunks: Vec::new(),
+            timers: Timers::default(),
+            draining: false,
+            drained_said: false,
+            next_request: 0,
+            desks_to_show: BTreeSet::new(),
+            floor_changed: false,
+            floor_due: true,
+            to_sweep: BTreeSet::new(),
+            rng,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Packet { hop, bytes } => self.sip.handle_packet(now, hop, &bytes),
+            Input::ConnectionClosed(connection) => self.sip.handle_connection_closed(now, connection),
+            Input::Unreachable(hop) => self.sip.handle_unreachable(now, hop),
+            Input::Media(event) => self.handle_media(now, event),
+            Input::Resolved { request, customer } => self.handle_resolved(now, request, customer),
+            Input::Visitor { request, visitor, command } => self.handle_visitor(now, request, visitor, command),
+            Input::Agent { request, agent, command } => self.handle_agent(now, request, agent, command),
+            Input::Admin(command) => self.handle_admin(now, command),
+        }
+        self.settle(now);
+    }
+
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.sip.handle_timeout(now);
+        self.acd.handle_timeout(now);
+        while let Some(timer) = self.timers.due(now.instant) {
+            self.handle_timer(now, timer);
+        }
+        self.settle(now);
+    }
+
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.sip.poll_timeout(), self.acd.poll_timeout(), self.timers.next()].into_iter().flatten().min()
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts {
+            sessions: self.sessions.len(),
+            legs: self.legs.len(),
+            offers: self.offers.len(),
+            waiting: self.sessions.values().filter(|session| session.queued.is_some()).count(),
+            pending_resolves: self.pending.len(),
+            sip: self.sip.counts(),
+        }
+    }
+
+    fn handle_timer(&mut self, now: Now, timer: Timer) {
+        match timer {
+            Timer::Flow(session) => self.flow_timeout(now, session),
+            Timer::OwnerGrace(session) => self.owner_grace_over(now, session),
+            Timer::ChatIdle(session) => self.chat_idle(now, session),
+            Timer::Code(code) => {
+                if self.codes.get(&code).is_some_and(|(_, until)| *until <= now.instant) {
+                    self.codes.remove(&code);
+                }
+            }
+            Timer::Token(username) => {
+                if self.tokens.get(&username).is_some_and(|(_, until)| *until <= now.instant) {
+                    self.tokens.remove(&username);
+                    self.sip.remove_credential(now, &username);
+                }
+            }
+            Timer::Resolve(request) => self.resolve_timed_out(now, request),
+            Timer::Floor => self.floor_due = true,
+        }
+    }
+
+    fn handle_admin(&mut self, now: Now, command: AdminCommand) {
+        match command {
+            AdminCommand::SetAgent(setup) => {
+                let config = acd::api::AgentConfig {
+                    agent: setup.agent,
+                    queues: setup.queues.clone(),
+                    capacity: setup.capacity,
+                };
+                self.acd.set_agent(now, config);
+                self.logins.retain(|_, agent| *agent != setup.agent);
+                self.logins.insert(setup.login.clone(), setup.agent);
+                let desk_open = self.agents.get(&setup.agent).is_some_and(|agent| agent.desk_open);
+                let reachable = self.sip.bindings(&setup.login).next().is_some();
+                self.acd.set_reachable(now, setup.agent, model::Medium::Voice, reachable);
+                self.show_desk(setup.agent);
+                self.agents.insert(setup.agent, Agent { setup, desk_open });
+            }
+            AdminCommand::RemoveAgent(agent) => {
+                self.acd.remove_agent(now, agent);
+                if let Some(agent) = self.agents.remove(&agent) {
+                    self.logins.remove(&agent.setup.login);
+                }
+            }
+            AdminCommand::SetCredential(credential) => self.sip.set_credential(credential),
+            AdminCommand::RemoveCredential { username } => self.sip.remove_credential(now, &username),
+            AdminCommand::SetTrunks(trunks) => {
+                self.trunks = trunks.iter().map(|trunk| trunk.name.clone()).collect();
+                self.sip.set_trunks(trunks);
+            }
+            AdminCommand::SetQueues(queues) => self.acd.set_queues(now, queues),
+            AdminCommand::SetPlan(plan) => self.plan = Some(plan),
+            AdminCommand::Restore(restored) => self.restore(now, *restored),
+            AdminCommand::Drain => {
+                self.draining = true;
+                self.sip.set_draining(true);
+            }
+            AdminCommand::Stop => self.stop(now),
+        }
+    }
+
+    /// Carries every consequence through, until all cores are quiet.
+    fn settle(&mut self, now: Now) {
+        loop {
+            let mut quiet = true;
+            while let Some(output) = self.sip.poll_output() {
+                quiet = false;
+                match output {
+                    SipOutput::Transmit { hop, bytes } => self.put(Output::Transmit { hop, bytes }),
+                    SipOutput::CloseConnection(connection) => self.put(Output::CloseConnection(connection)),
+                    SipOutput::Rejected { hop, why } => self.put(Output::SipRejected { hop, why }),
+                    SipOutput::Event(event) => self.handle_sip(now, event),
+                }
+            }
+            while let Some(output) = self.acd.poll_output() {
+                quiet = false;
+                self.handle_acd(now, output);
+            }
+            if quiet {
+                break;
+            }
+        }
+        for id in std::mem::take(&mut self.to_sweep) {
+            if self.sessions.get(&id).is_some_and(Session::is_over) {
+                self.sessions.remove(&id);
+            }
+        }
+        for agent in std::mem::take(&mut self.desks_to_show) {
+            if let Some(desk) = self.desk_view(now, agent) {
+                self.put(Output::ToAgent { agent: Some(agent), event: AgentEvent::Desk { desk } });
+            }
+        }
+        if self.floor_changed && self.floor_due {
+            self.floor_changed = false;
+            self.floor_due = false;
+            self.timers.set(now.instant + FLOOR_INTERVAL, Timer::Floor);
+            let event = AgentEvent::Floor { queues: self.queue_statuses(now), sessions: self.summaries() };
+            self.put(Output::ToAgent { agent: None, event });
+        }
+        if self.draining && !self.drained_said && self.calls.is_empty() && self.pending.is_empty() {
+            self.drained_said = true;
+            self.put(Output::Drained);
+        }
+    }
+
+    fn handle_sip(&mut self, now: Now, event: SipEvent) {
+        match event {
+            SipEvent::Incoming(incoming) => self.incoming_call(now, incoming),
+            SipEvent::Confirmed { call, sdp } => self.call_confirmed(now, call, sdp),
+            SipEvent::Ringing { call, status: _, sdp: _ } => self.call_ringing(now, call),
+            SipEvent::Answered { call, sdp } => self.call_answered(now, call, sdp),
+            SipEvent::Offer { call, sdp } => self.call_offer(now, call, sdp),
+            // We make no offers within a dialog; an answer to one can only be late.
+            SipEvent::OfferAnswered { .. } | SipEvent::OfferRefused { .. } => {}
+            SipEvent::Info { call, content_type, body } => self.call_info(now, call, &content_type, &body),
+            SipEvent::Ended { call, ending } => self.call_ended(now, call, ending),
+            SipEvent::Registered(binding) => self.registered(now, binding),
+            SipEvent::Unregistered(binding) => self.unregistered(now, binding),
+        }
+    }
+
+    // --- what the other files write with ---
+
+    pub(crate) fn put(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    /// Writes a change into the session's journal and shows it to its operator. Returns its number.
+    pub(crate) fn journal(&mut self, now: Now, id: SessionId, change: Change) -> u64 {
+        let Some(session) = self.sessions.get_mut(&id) else { return 0 };
+        let entry: Entry = session.next_entry(now, change);
+        let seq = entry.seq;
+        let audience =
+            session.owner.or(session.wrap_up.map(|wrap_up| wrap_up.agent)).or(session.offer.as_ref().map(|o| o.agent));
+        self.put(Output::Journal(Record::Session(entry.clone())));
+        if let Some(agent) = audience {
+            self.put(Output::ToAgent { agent: Some(agent), event: AgentEvent::Entry { entry } });
+            self.show_desk(agent);
+        }
+        self.floor_changed = true;
+        seq
+    }
+
+    pub(crate) fn journal_agent(&mut self, now: Now, agent: AgentId, status: model::AgentStatus, by: Side) {
+        self.put(Output::Journal(Record::Agent(AgentChange { agent, at: now.wall, status, by })));
+        self.show_desk(agent);
+        self.floor_changed = true;
+    }
+
+    pub(crate) fn show_desk(&mut self, agent: AgentId) {
+        self.desks_to_show.insert(agent);
+        self.floor_changed = true;
+    }
+
+    pub(crate) fn show_floor(&mut self) {
+        self.floor_changed = true;
+    }
+
+    pub(crate) fn reply(&mut self, request: RequestId, result: Result<Reply, Refusal>) {
+        self.put(Output::Reply { request, result });
+    }
+
+    pub(crate) fn next_request(&mut self) -> RequestId {
+        self.next_request += 1;
+        RequestId(self.next_request)
+    }
+
+    pub(crate) fn random(&mut self) -> [u8; 10] {
+        self.rng.random()
+    }
+
+    /// A decimal code of six digits that is not in use.
+    pub(crate) fn random_code(&mut self) -> String {
+        loop {
+            let code = format!("{:06}", self.rng.random_range(0..1_000_000u32));
+            if !self.codes.contains_key(&code) {
+                return code;
+            }
+        }
+    }
+
+    /// 160 random bits as hex.
+    pub(crate) fn random_secret(&mut self) -> String {
+        let bytes: [u8; 20] = self.rng.random();
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Writes a message into the conversation and shows it to the customer's widget. Returns its number.
+    pub(crate) fn say(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        author: Author,
+        text: String,
+        buttons: Vec<Button>,
+        external_id: Option<String>,
+    ) -> u64 {
+        let message = Message {
+            id: MessageId::new(now.wall, self.random()),
+            author,
+            text,
+            buttons,
+            external_id: external_id.clone(),
+        };
+        let seq = self.journal(now, id, Change::Message { message: message.clone() });
+        let Some(session) = self.sessions.get_mut(&id) else { return seq };
+        session.last_word = now.instant;
+        if let Some(external_id) = external_id {
+            session.remember_message(external_id, seq, now.wall);
+        }
+        if let Some((_, visitor)) = session.chat() {
+            let event = VisitorEvent::Message { session: id, seq, at: now.wall, message };
+            self.put(Output::ToVisitor { visitor, event });
+        }
+        seq
+    }
+
+    fn queue_statuses(&self, now: Now) -> Vec<QueueStatus> {
+        self.acd
+            .queues(now)
+            .into_iter()
+            .map(|queue| QueueStatus {
+                name: queue.name,
+                waiting: queue.waiting,
+                longest_wait_seconds: queue.longest_wait.as_secs(),
+                agents_ready: queue.agents_ready,
+            })
+            .collect()
+    }
+
+    fn summaries(&self) -> Vec<SessionSummary> {
+        self.sessions
+            .values()
+            .filter(|session| session.ended.is_none())
+            .map(|session| SessionSummary {
+                session: session.id,
+                customer: session.customer.view(),
+                media: session.media(),
+                state: session.state(),
+                owner: session.owner,
+                queue: session.queue_name.clone(),
+                opened: session.opened,
+            })
+            .collect()
+    }
+
+    pub(crate) fn agent_name(&self, agent: AgentId) -> String {
+        self.agents.get(&agent).map_or_else(|| agent.to_string(), |agent| agent.setup.name.clone())
+    }
+
+    /// The session may be over; it is looked at once everything has settled.
+    pub(crate) fn sweep_later(&mut self, id: SessionId) {
+        self.to_sweep.insert(id);
+    }
+}
+
+impl CustomerCard {
+    pub(crate) fn view(&self) -> CustomerView {
+        CustomerView {
+            customer: self.customer,
+            name: self.name.clone(),
+            identities: self.identities.clone(),
+            earlier_sessions: self.earlier_sessions,
+        }
+    }
+
+    pub(crate) fn phone(&self) -> Option<&str> {
+        self.identities.iter().find_map(|identity| match identity {
+            model::Identity::Phone(number) => Some(number.as_str()),
+            model::Identity::Email(_) | model::Identity::Visitor(_) => None,
+        })
+    }
+
+    pub(crate) fn email(&self) -> Option<&str> {
+        self.identities.iter().find_map(|identity| match identity {
+            model::Identity::Email(address) => Some(address.as_str()),
+            model::Identity::Phone(_) | model::Identity::Visitor(_) => None,
+        })
+    }
+}

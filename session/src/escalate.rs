@@ -1,0 +1,226 @@
+//! From one medium to the other within the session: talk from the browser, be phoned, come into the chat by a code; and the
+//! flow's transfers.
+
+use dialplans::api::Input as FlowInput;
+use model::{AgentId, AgentStatus, Cause, Change, Evidence, LegId, Medium, Now, Party, SessionId, Side, VisitorId};
+use sip_core::api::Credential;
+use sip_core::digest::{self, Algorithm};
+
+use crate::api::{Refusal, Reply};
+use crate::chat::{refusal, refusal_of};
+use crate::engine::Engine;
+use crate::leg::{OwnerReason, Role};
+use crate::phone;
+use crate::timers::Timer;
+
+const MOST_CALLS_ASKED_FOR: u32 = 5;
+const MOST_WRONG_CODES: u32 = 5;
+
+impl Engine {
+    /// A one-time SIP account that can call into the visitor's session and nowhere else.
+    pub(crate) fn talk_token(&mut self, now: Now, visitor: VisitorId) -> Result<Reply, Refusal> {
+        let id = self.session_without_call(visitor)?;
+        let secret = self.random_secret();
+        let username = format!("talk-{}", &secret[..12]);
+        let password = self.random_secret();
+        let realm = self.config.sip.domain.clone();
+        self.sip.set_credential(Credential {
+            username: username.clone(),
+            aor: username.clone(),
+            ha1_md5: digest::ha1(Algorithm::Md5, &username, &realm, &password),
+            ha1_sha256: digest::ha1(Algorithm::Sha256, &username, &realm, &password),
+            one_time: true,
+        });
+        let until = now.instant + self.config.code_lifetime;
+        self.tokens.insert(username.clone(), (id, until));
+        self.timers.set(until, Timer::Token(username.clone()));
+        Ok(Reply::CallToken {
+            uri: format!("sip:{username}@{realm}"),
+            username,
+            password,
+            expires_in_seconds: self.config.code_lifetime.as_secs(),
+        })
+    }
+
+    fn session_without_call(&self, visitor: VisitorId) -> Result<SessionId, Refusal> {
+        let id = self
+            .visitors
+            .get(&visitor)
+            .and_then(|visitor| visitor.session)
+            .ok_or_else(|| refusal("no_session", "Write what it is about first."))?;
+        let in_call = self.sessions.get(&id).is_some_and(|session| session.customer_voice().is_some());
+        if in_call { Err(refusal("in_call", "The call is there already.")) } else { Ok(id) }
+    }
+
+    pub(crate) fn call_me(&mut self, now: Now, visitor: VisitorId, number: &str) -> Result<Reply, Refusal> {
+        let id = self.session_without_call(visitor)?;
+        let number = self.number_to_call(id, number)?;
+        let owner = self.sessions.get(&id).and_then(|session| session.owner);
+        self.start_call(now, id, owner, number, Side::Customer);
+        Ok(Reply::Done)
+    }
+
+    pub(crate) fn call_customer(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        agent: AgentId,
+        number: Option<String>,
+    ) -> Result<(), Refusal> {
+        let session =
+            self.sessions.get(&id).filter(|session| session.ended.is_none() && session.owner == Some(agent));
+        let session = session.ok_or_else(|| refusal_of("session", "unknown_session", "It is over."))?;
+        if session.customer_voice().is_some() || session.agent_voice_legs().next().is_some() {
+            return Err(refusal("in_call", "The call is there already."));
+        }
+        let number = number
+            .or_else(|| session.customer.phone().map(str::to_owned))
+            .ok_or_else(|| refusal_of("phone", "no_number", "We do not know his number."))?;
+        let number = self.number_to_call(id, &number)?;
+        let login = self.agents.get(&agent).map(|agent| agent.setup.login.clone()).unwrap_or_default();
+        if self.sip.bindings(&login).next().is_none() {
+            return Err(refusal("no_phone", "Your phone is not registered."));
+        }
+        self.start_call(now, id, Some(agent), number, Side::Agent);
+        Ok(())
+    }
+
+    /// A number that we are willing to call for this session.
+    fn number_to_call(&self, id: SessionId, text: &str) -> Result<String, Refusal> {
+        let region = &self.config.region;
+        let number = phone::normalise(region, text)
+            .ok_or_else(|| refusal_of("phone", "bad_phone", "This is not a phone number."))?;
+        if !phone::is_domestic(region, &number) {
+            return Err(refusal_of("phone", "abroad", "We do not call abroad."));
+        }
+        if self.trunks.is_empty() {
+            return Err(refusal("no_trunk", "We cannot call out just now."));
+        }
+        if self.sessions.get(&id).is_some_and(|session| session.calls_asked_for >= MOST_CALLS_ASKED_FOR) {
+            return Err(refusal("too_many_calls", "We have tried to call several times."));
+        }
+        Ok(number)
+    }
+
+    /// The operator's phone first, so that nobody is called for whom nobody is there.
+    fn start_call(&mut self, now: Now, id: SessionId, owner: Option<AgentId>, number: String, by: Side) {
+        self.journal(now, id, Change::Escalated { to: Medium::Voice, by, how: number.clone() });
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.calls_asked_for += 1;
+        }
+        let Some(owner) = owner else {
+            self.phone_customer(now, id, number);
+            return;
+        };
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.call_when_owner_is_up = Some(number);
+        }
+        let reason = if by == Side::Agent { OwnerReason::CallCustomer } else { OwnerReason::Escalation };
+        if self.ring_owner(now, id, owner, reason) == 0 {
+            self.escalation_failed(now, id);
+        }
+    }
+
+    pub(crate) fn phone_customer(&mut self, now: Now, id: SessionId, number: String) {
+        let Some(trunk) = self.trunks.first().cloned() else { return };
+        let role = Role::CustomerOut { number: number.clone(), trunk };
+        self.call_number(now, id, Party::Customer, number, role);
+    }
+
+    /// A short code by which the customer on the phone finds his chat.
+    pub(crate) fn offer_chat(&mut self, now: Now, id: SessionId) -> Result<Reply, Refusal> {
+        let session = self.sessions.get(&id).filter(|session| session.ended.is_none());
+        let session = session.ok_or_else(|| refusal_of("session", "unknown_session", "It is over."))?;
+        if session.chat().is_some() {
+            return Err(refusal("in_chat", "The chat is there already."));
+        }
+        let code = self.random_code();
+        let until = now.instant + self.config.code_lifetime;
+        self.codes.retain(|_, (session, _)| *session != id);
+        self.codes.insert(code.clone(), (id, until));
+        self.timers.set(until, Timer::Code(code.clone()));
+        self.journal(
+            now,
+            id,
+            Change::Escalated { to: Medium::Chat, by: Side::Agent, how: "code".to_owned() },
+        );
+        Ok(Reply::ChatCode { code, expires_in_seconds: self.config.code_lifetime.as_secs() })
+    }
+
+    pub(crate) fn code_typed(&mut self, now: Now, visitor: VisitorId, code: &str) -> Result<Reply, Refusal> {
+        if self.visitor_mut(visitor).wrong_codes >= MOST_WRONG_CODES {
+            return Err(refusal_of("code", "too_many_codes", "Too many wrong codes."));
+        }
+        let digits: String = code.chars().filter(char::is_ascii_digit).collect();
+        let found = self.codes.get(&digits).filter(|(_, until)| *until > now.instant).map(|(id, _)| *id);
+        let Some(id) = found.filter(|id| self.sessions.get(id).is_some_and(|s| s.ended.is_none())) else {
+            self.visitor_mut(visitor).wrong_codes += 1;
+            return Err(refusal_of("code", "wrong_code", "This code is not known (any more)."));
+        };
+        self.codes.remove(&digits);
+        let own = self.visitor_mut(visitor).session;
+        match own {
+            Some(own) if own == id => {}
+            Some(own) => self.absorb(now, own, id),
+            None => {
+                self.visitor_mut(visitor).session = Some(id);
+                self.add_chat(now, id, visitor);
+            }
+        }
+        self.link_visitor(now, id, visitor, Evidence::Code);
+        self.customer_media_changed(now, id);
+        self.visitor_state(now, id);
+        Ok(Reply::Welcome { session: Some(id), state: self.visitor_state_of(now, id) })
+    }
+
+    // --- transfers of the flow ---
+
+    /// Whether a call is on its way.
+    pub(crate) fn transfer_to_number(&mut self, now: Now, id: SessionId, number: &str) -> bool {
+        let Some(trunk) = self.trunks.first().cloned() else { return false };
+        let number = phone::normalise(&self.config.region, number).unwrap_or_else(|| number.to_owned());
+        let role = Role::TransferOut { number: number.clone(), trunk };
+        self.call_number(now, id, Party::External, number, role);
+        true
+    }
+
+    pub(crate) fn transfer_to_agent(&mut self, now: Now, id: SessionId, login: &str) -> bool {
+        let Some(agent) = self.logins.get(login).copied() else { return false };
+        let free = self.acd.agent(agent).is_some_and(|view| {
+            view.status == AgentStatus::Ready
+                && view.sessions.is_empty()
+                && view.offers.is_empty()
+                && view.wrapping_up.is_empty()
+        });
+        free && self.ring_agent(now, id, agent, &Role::TransferAgent) > 0
+    }
+
+    pub(crate) fn transfer_answered(&mut self, now: Now, id: SessionId, leg: LegId) {
+        let party = self.sessions.get(&id).and_then(|s| s.legs.get(&leg)).map(|leg| leg.party.clone());
+        if let Some(Party::Agent { agent }) = party {
+            let still_free = self
+                .acd
+                .agent(agent)
+                .is_some_and(|view| view.sessions.is_empty() && view.offers.is_empty());
+            if !still_free {
+                self.hang_up(now, leg, Cause::Cancelled, Side::System);
+                return;
+            }
+            self.hang_up_other_devices(now, id, leg);
+            self.take_ownership(now, id, agent);
+        }
+        self.flow_input(now, id, FlowInput::TransferEnded { connected: true });
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.flow = None;
+        }
+        self.bring_together(now, id);
+    }
+
+    pub(crate) fn transfer_leg_gone(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if session.ended.is_some() || session.legs.values().any(|leg| !leg.is_customer()) {
+            return;
+        }
+        self.flow_input(now, id, FlowInput::TransferEnded { connected: false });
+    }
+}

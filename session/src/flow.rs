@@ -1,0 +1,268 @@
+//! The dialplan at work: its effects become prompts, messages and places in queues; what the customer does goes back to it.
+
+use dialplans::api::{ChannelKind, Customer, Effect, Env, FlowRef, Input as FlowInput, QueuePlace, TransferTarget};
+use dialplans::Run;
+use media::api::{Command as MediaCommand, Prompt};
+use model::{Author, Cause, Change, Ending, LegId, Now, PlaybackId, QueueName, SessionId, Side};
+
+use crate::api::Output;
+use crate::engine::Engine;
+use crate::leg::Step;
+use crate::session::{FlowRun, Queued};
+use crate::timers::Timer;
+
+impl Engine {
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn start_flow(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        leg: LegId,
+        flow: FlowRef,
+        channel: ChannelKind,
+        caller: Option<String>,
+        called: Option<String>,
+    ) {
+        let Some(plan) = self.plan.clone() else { return };
+        let name = plan.flow_name(flow).to_owned();
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.caller = caller;
+        session.called = called;
+        let env = self.flow_env(now, id);
+        let run = Run::start(plan, flow, channel, now, &env);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.flow = Some(FlowRun { run, name, leg });
+        }
+        self.pump_flow(now, id);
+    }
+
+    pub(crate) fn flow_input(&mut self, now: Now, id: SessionId, input: FlowInput) {
+        let env = self.flow_env(now, id);
+        let Some(flow) = self.sessions.get_mut(&id).and_then(|session| session.flow.as_mut()) else { return };
+        flow.run.handle(now, input, &env);
+        self.pump_flow(now, id);
+    }
+
+    pub(crate) fn flow_timeout(&mut self, now: Now, id: SessionId) {
+        let env = self.flow_env(now, id);
+        let Some(flow) = self.sessions.get_mut(&id).and_then(|session| session.flow.as_mut()) else { return };
+        if flow.run.poll_timeout().is_none_or(|at| at > now.instant) {
+            return;
+        }
+        flow.run.handle_timeout(now, &env);
+        self.pump_flow(now, id);
+    }
+
+    fn pump_flow(&mut self, now: Now, id: SessionId) {
+        loop {
+            let Some(flow) = self.sessions.get_mut(&id).and_then(|session| session.flow.as_mut()) else { return };
+            match flow.run.poll_effect() {
+                Some(effect) => self.flow_effect(now, id, effect),
+                None => break,
+            }
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(flow) = &session.flow else { return };
+        if flow.run.is_over() {
+            session.flow = None;
+            let nobody = session.owner.is_none() && session.queued.is_none() && session.talking_partner().is_none();
+            if nobody && session.ended.is_none() {
+                self.end_session(now, id, Ending::new(Cause::Completed, Side::Flow));
+            }
+        } else if let Some(at) = flow.run.poll_timeout() {
+            self.timers.set(at, Timer::Flow(id));
+        }
+    }
+
+    fn flow_effect(&mut self, now: Now, id: SessionId, effect: Effect) {
+        match effect {
+            Effect::Answer => self.flow_answer(now, id),
+            Effect::Say { text, prompts } => {
+                if self.flow_speaks(id) {
+                    self.play_files(now, id, prompts);
+                } else {
+                    self.say(now, id, Author::Flow, text, Vec::new(), None);
+                }
+            }
+            Effect::Play { prompts } => self.play_files(now, id, prompts),
+            Effect::Ask { text, prompts, buttons } => {
+                if self.flow_speaks(id) {
+                    self.play_files(now, id, prompts);
+                } else {
+                    self.say(now, id, Author::Flow, text, buttons, None);
+                }
+            }
+            Effect::StopPlaying => {
+                if let Some(leg) = self.flow_leg(id) {
+                    self.stop_playing(id, leg);
+                }
+            }
+            Effect::Queue { queue, priority, music } => self.flow_queue(now, id, queue, priority, music),
+            Effect::Announce { text, prompts } => self.announce(now, id, text, prompts),
+            Effect::LeaveQueue => {
+                self.acd.remove(now, id);
+                self.dequeued(now, id, "the flow moved on");
+                if let Some(leg) = self.flow_leg(id) {
+                    self.stop_playing(id, leg);
+                }
+            }
+            Effect::Transfer { to } => {
+                let started = match &to {
+                    TransferTarget::Number(number) => self.transfer_to_number(now, id, number),
+                    TransferTarget::Agent(login) => self.transfer_to_agent(now, id, login),
+                };
+                if !started {
+                    self.flow_input(now, id, FlowInput::TransferEnded { connected: false });
+                }
+            }
+            Effect::SetContext { key, value } => self.set_context(now, id, key, value, true),
+            Effect::Close { text, prompts } => {
+                if self.flow_speaks(id) {
+                    if !prompts.is_empty() {
+                        self.play_files(now, id, prompts);
+                    }
+                } else if let Some(text) = text {
+                    self.say(now, id, Author::Flow, text, Vec::new(), None);
+                }
+            }
+            Effect::Hangup => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.flow = None;
+                }
+                self.end_session(now, id, Ending::new(Cause::Completed, Side::Flow));
+            }
+            Effect::Trace { state, verb, outcome } => {
+                let Some(flow) = self.sessions.get(&id).and_then(|session| session.flow.as_ref()) else { return };
+                let flow = flow.name.clone();
+                self.journal(now, id, Change::Step { flow, state, verb: verb.to_owned(), outcome });
+            }
+        }
+    }
+
+    fn flow_env(&self, now: Now, id: SessionId) -> Env {
+        let Some(session) = self.sessions.get(&id) else { return Env::default() };
+        let queue = self.acd.place(now, id).map(|place| QueuePlace {
+            position: u32::try_from(place.position).unwrap_or(u32::MAX),
+            waited: place.waited,
+            estimated_wait: None,
+        });
+        Env {
+            customer: Customer {
+                name: session.customer.name.clone(),
+                phone: session.customer.phone().map(str::to_owned),
+                email: session.customer.email().map(str::to_owned),
+                attributes: Default::default(),
+            },
+            session: session.context.clone(),
+            queue,
+            caller: session.caller.clone(),
+            called: session.called.clone(),
+        }
+    }
+
+    fn flow_leg(&self, id: SessionId) -> Option<LegId> {
+        self.sessions.get(&id)?.flow.as_ref().map(|flow| flow.leg)
+    }
+
+    /// Whether the flow talks to a call (else it writes).
+    fn flow_speaks(&self, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get(&id) else { return false };
+        session.flow.as_ref().is_some_and(|flow| session.legs.get(&flow.leg).is_some_and(|leg| leg.voice().is_some()))
+    }
+
+    fn flow_answer(&mut self, now: Now, id: SessionId) {
+        let Some(leg) = self.flow_leg(id) else { return };
+        self.answer_customer(now, id, leg);
+    }
+
+    fn play_files(&mut self, now: Now, id: SessionId, prompts: Vec<String>) {
+        let Some(leg) = self.flow_leg(id) else { return };
+        if prompts.is_empty() {
+            self.flow_input(now, id, FlowInput::PlayingEnded);
+            return;
+        }
+        let what = prompts.into_iter().map(|name| Prompt::File(name.into())).collect();
+        self.play(now, id, leg, what, false);
+    }
+
+    fn flow_queue(&mut self, now: Now, id: SessionId, queue: QueueName, priority: i32, music: Option<String>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let place = Queued { queue: queue.clone(), priority, since: now.instant, since_wall: now.wall, music };
+        session.queue_name = Some(queue.clone());
+        session.queued = Some(place.clone());
+        self.journal(now, id, Change::Queued { queue, priority, since: place.since_wall });
+        if let Err(error) = self.enqueue(now, id, &place) {
+            self.dequeued(now, id, &error.to_string());
+            self.flow_input(now, id, FlowInput::QueueFull);
+            return;
+        }
+        self.play_waiting(now, id);
+        self.visitor_state(now, id);
+    }
+
+    fn announce(&mut self, now: Now, id: SessionId, text: String, prompts: Vec<String>) {
+        if self.flow_speaks(id) {
+            if prompts.is_empty() {
+                return;
+            }
+            let Some(leg) = self.flow_leg(id) else { return };
+            let mut what: Vec<Prompt> = prompts.into_iter().map(|name| Prompt::File(name.into())).collect();
+            what.push(self.waiting_music(id));
+            self.play(now, id, leg, what, false);
+        } else {
+            self.say(now, id, Author::Flow, text, Vec::new(), None);
+        }
+    }
+
+    fn waiting_music(&self, id: SessionId) -> Prompt {
+        let music = self.sessions.get(&id).and_then(|session| session.queued.as_ref()?.music.clone());
+        Prompt::Music(music.as_deref().unwrap_or("hold").into())
+    }
+
+    /// Music for a customer on the phone who waits.
+    pub(crate) fn play_waiting(&mut self, now: Now, id: SessionId) {
+        let music = self.waiting_music(id);
+        let leg = self.sessions.get(&id).and_then(|session| session.customer_voice()).filter(|leg| leg.is_up());
+        if let Some(leg) = leg.map(|leg| leg.id) {
+            self.play(now, id, leg, vec![music], true);
+        }
+    }
+
+    pub(crate) fn play(&mut self, now: Now, id: SessionId, leg: LegId, what: Vec<Prompt>, repeat: bool) {
+        let playback = PlaybackId::new(now.wall, self.random());
+        let Some(voice) = self.voice_of(id, leg) else { return };
+        if voice.step != Step::Up {
+            return;
+        }
+        voice.playback = Some(playback);
+        self.put(Output::Media(MediaCommand::Play { leg, playback, what, repeat }));
+    }
+
+    pub(crate) fn stop_playing(&mut self, id: SessionId, leg: LegId) {
+        let Some(voice) = self.voice_of(id, leg) else { return };
+        if voice.playback.take().is_some() {
+            self.put(Output::Media(MediaCommand::StopPlaying { leg }));
+        }
+    }
+
+    pub(crate) fn playing_ended(&mut self, now: Now, leg: LegId, playback: PlaybackId) {
+        let Some(id) = self.legs.get(&leg).copied() else { return };
+        let Some(voice) = self.voice_of(id, leg) else { return };
+        if voice.playback != Some(playback) {
+            return;
+        }
+        voice.playback = None;
+        if self.flow_leg(id) == Some(leg) {
+            self.flow_input(now, id, FlowInput::PlayingEnded);
+        }
+    }
+
+    pub(crate) fn set_context(&mut self, now: Now, id: SessionId, key: String, value: String, overwrite: bool) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if !overwrite && session.context.contains_key(&key) {
+            return;
+        }
+        session.context.insert(key.clone(), value.clone());
+        self.journal(now, id, Change::ContextSet { key, value });
+    }
+}

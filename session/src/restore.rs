@@ -1,0 +1,192 @@
+//! Sessions from before a restart, rebuilt from their journals. Text goes on where it was; calls that the restart broke are
+//! marked as such.
+
+use std::time::Duration;
+
+use dialplans::api::{ChannelKind, Entry as FlowEntry};
+use model::{
+    AgentId, Author, Cause, Change, Ending, Entry, Instant, LegId, Medium, Now, Party, QueueName, SessionId, Side,
+    Timestamp, VisitorId,
+};
+
+use crate::api::RestoredSession;
+use crate::contact::Visitor;
+use crate::engine::Engine;
+use crate::leg::{Leg, Line};
+use crate::session::{Queued, Session};
+use crate::timers::Timer;
+use crate::view::LegState;
+
+/// What the journal says was going on.
+#[derive(Default)]
+struct Tail {
+    entry: String,
+    /// Open legs: medium, and the address of chat legs.
+    legs: Vec<(LegId, Medium, Party, String)>,
+    place: Option<(QueueName, i32, Timestamp)>,
+    last_queue: Option<QueueName>,
+    owner: Option<AgentId>,
+    wrap_up: Option<AgentId>,
+    ended: bool,
+}
+
+impl Engine {
+    pub(crate) fn restore(&mut self, now: Now, restored: RestoredSession) {
+        let Some(first) = restored.entries.first() else { return };
+        let id = first.session;
+        if self.sessions.contains_key(&id) {
+            return;
+        }
+        let customer = restored.customer.customer;
+        let mut session = Session::new(now, id, restored.customer);
+        session.opened = first.at;
+        let mut tail = Tail::default();
+        for entry in &restored.entries {
+            replay(&mut session, &mut tail, entry);
+        }
+        session.queue_name = tail.last_queue.clone();
+        self.sessions.insert(id, session);
+        self.open_by_customer.entry(customer).or_default().push(id);
+
+        let restarted = Ending::new(Cause::Restarted, Side::System);
+        let mut chat = None;
+        for (leg, medium, party, address) in std::mem::take(&mut tail.legs) {
+            match (medium, address.parse::<VisitorId>()) {
+                (Medium::Chat, Ok(visitor)) => chat = Some((leg, visitor, party, address)),
+                (Medium::Chat, Err(_)) | (Medium::Voice, _) => {
+                    self.journal(now, id, Change::LegEnded { leg, ending: restarted.clone() });
+                }
+            }
+        }
+        if let Some(agent) = tail.wrap_up {
+            self.journal(now, id, Change::WrapUpEnded { agent, disposition: None, note: None });
+        }
+        match chat {
+            Some(_) if tail.ended => self.sweep_later(id),
+            Some((leg, visitor, party, address)) => {
+                self.restore_chat(now, id, leg, visitor, party, address, tail);
+            }
+            None if tail.ended => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.ended = Some(restarted);
+                }
+                self.leave_customer(customer, id);
+                self.sweep_later(id);
+            }
+            None => self.end_session(now, id, restarted),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn restore_chat(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        leg: LegId,
+        visitor: VisitorId,
+        party: Party,
+        address: String,
+        tail: Tail,
+    ) {
+        self.legs.insert(leg, id);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            let line = Line::Chat(visitor);
+            let since = session.opened;
+            session.legs.insert(
+                leg,
+                Leg {
+                    id: leg,
+                    medium: Medium::Chat,
+                    party,
+                    address,
+                    state: LegState::Up,
+                    since,
+                    held: false,
+                    muted: false,
+                    line,
+                },
+            );
+        }
+        self.visitors.insert(visitor, Visitor { session: Some(id), ..Visitor::default() });
+        self.timers.set(now.instant + self.config.chat_idle, Timer::ChatIdle(id));
+
+        if let Some(owner) = tail.owner.filter(|owner| self.agents.contains_key(owner)) {
+            let media = self.sessions.get(&id).map(|session| session.media()).unwrap_or_default();
+            self.acd.assign(now, owner, id, media);
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.owner = Some(owner);
+                session.was_answered = true;
+            }
+            self.show_desk(owner);
+            return;
+        }
+        if let Some((queue, priority, since_wall)) = tail.place.or_else(|| {
+            // Its owner is no longer with us: back into the queue, as old as it is.
+            let opened = self.sessions.get(&id)?.opened;
+            Some((tail.last_queue.filter(|_| tail.owner.is_some())?, 0, opened))
+        }) {
+            let age: Duration = now.wall.saturating_since(since_wall);
+            let since = Instant::from_micros(
+                now.instant.as_micros().saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX)),
+            );
+            let place = Queued { queue, priority, since, since_wall, music: None };
+            self.improve_place(now, id, place);
+            return;
+        }
+        // It was with its flow, whose state is not kept: the flow starts over with what it has learnt.
+        let plan = self.plan.clone();
+        let flow = plan.and_then(|plan| plan.entry(&FlowEntry::Chat(tail.entry)));
+        match flow {
+            Some(flow) => self.start_flow(now, id, leg, flow, ChannelKind::Text, None, None),
+            None => self.end_session(now, id, Ending::new(Cause::Restarted, Side::System)),
+        }
+    }
+}
+
+fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
+    session.seq = entry.seq;
+    match &entry.change {
+        Change::SessionOpened { entry, .. } => tail.entry = entry.clone(),
+        Change::CustomerNamed { name, .. } => session.customer.name = Some(name.clone()),
+        Change::LegOpened { leg, medium, party, address } => {
+            tail.legs.push((*leg, *medium, party.clone(), address.clone()));
+        }
+        Change::LegEnded { leg, .. } => tail.legs.retain(|(open, ..)| open != leg),
+        Change::Message { message } => {
+            if let Some(external_id) = &message.external_id
+                && matches!(message.author, Author::Customer | Author::Agent { .. })
+            {
+                session.remember_message(external_id.clone(), entry.seq, entry.at);
+            }
+        }
+        Change::Delivered { up_to } => session.delivered_up_to = *up_to,
+        Change::Read { by: Side::Customer, up_to } => session.read_by_customer = *up_to,
+        Change::Read { by: Side::Agent, up_to } => session.read_by_agent = *up_to,
+        Change::ContextSet { key, value } => {
+            session.context.insert(key.clone(), value.clone());
+        }
+        Change::Queued { queue, priority, since } => {
+            tail.place = Some((queue.clone(), *priority, *since));
+            tail.last_queue = Some(queue.clone());
+        }
+        Change::Dequeued { .. } => tail.place = None,
+        Change::OwnerChanged { agent } => tail.owner = *agent,
+        Change::WrapUpStarted { agent } => tail.wrap_up = Some(*agent),
+        Change::WrapUpEnded { .. } => tail.wrap_up = None,
+        Change::SessionEnded { .. } => tail.ended = true,
+        Change::IdentityLinked { .. }
+        | Change::CustomerChanged { .. }
+        | Change::LegRinging { .. }
+        | Change::LegAnswered { .. }
+        | Change::LegHeld { .. }
+        | Change::LegMuted { .. }
+        | Change::Read { by: Side::Flow | Side::Carrier | Side::System, .. }
+        | Change::Step { .. }
+        | Change::Offered { .. }
+        | Change::OfferEnded { .. }
+        | Change::Escalated { .. }
+        | Change::RecordingStarted { .. }
+        | Change::RecordingEnded { .. }
+        | Change::MergedInto { .. } => {}
+    }
+}

@@ -1,0 +1,267 @@
+//! The ACD's decisions carried out, and what is told back to it.
+
+use acd::api::{EnqueueError, Item, Output as AcdOutput};
+use dialplans::api::Input as FlowInput;
+use model::{AgentId, Change, Now, OfferOutcome, SessionId};
+
+use crate::api::{Output, VisitorEvent, VisitorState};
+use crate::engine::Engine;
+use crate::leg::Role;
+use crate::session::{LiveOffer, Queued, WrapUp};
+use crate::view::{DeskView, OfferView};
+
+/// A session whose operator was lost goes before everybody.
+const HEAD_OF_QUEUE: i32 = 1_000;
+
+impl Engine {
+    pub(crate) fn handle_acd(&mut self, now: Now, output: AcdOutput) {
+        match output {
+            AcdOutput::Offer { offer, agent, session: id, queue, media, deadline } => {
+                self.offers.insert(offer, id);
+                let Some(session) = self.sessions.get_mut(&id) else {
+                    self.acd.remove(now, id);
+                    return;
+                };
+                let deadline = now.wall + deadline.saturating_since(now.instant);
+                session.offer =
+                    Some(LiveOffer { offer, agent, queue: queue.clone(), media, deadline, refused: false });
+                self.journal(now, id, Change::Offered { offer, agent, queue });
+                if media.voice && self.ring_agent(now, id, agent, &Role::Offer(offer)) == 0 {
+                    self.acd.fail(now, offer);
+                }
+            }
+            AcdOutput::OfferEnded { offer, agent, session: id, outcome } => {
+                self.offers.remove(&offer);
+                self.show_desk(agent);
+                if !self.sessions.contains_key(&id) {
+                    return;
+                }
+                self.journal(now, id, Change::OfferEnded { offer, agent, outcome });
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.offer = None;
+                }
+                self.stop_offer_legs(now, id, offer, outcome);
+                if outcome == OfferOutcome::Accepted {
+                    self.accepted(now, id, agent);
+                } else {
+                    self.visitor_state(now, id);
+                }
+            }
+            AcdOutput::AgentStatus { agent, status, by } => self.journal_agent(now, agent, status, by),
+            AcdOutput::WrapUpStarted { agent, session: id, until } => {
+                let until = now.wall + until.saturating_since(now.instant);
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.wrap_up = Some(WrapUp { agent, until });
+                    self.journal(now, id, Change::WrapUpStarted { agent });
+                }
+                self.show_desk(agent);
+            }
+            AcdOutput::WrapUpEnded { agent, session: id } => {
+                self.wrap_up_over(now, id, agent, None, None);
+                self.show_desk(agent);
+            }
+        }
+    }
+
+    pub(crate) fn wrap_up_over(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        agent: AgentId,
+        disposition: Option<String>,
+        note: Option<String>,
+    ) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        if session.wrap_up.is_none() {
+            return;
+        }
+        self.journal(now, id, Change::WrapUpEnded { agent, disposition, note });
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.wrap_up = None;
+        }
+        self.sweep_later(id);
+    }
+
+    fn accepted(&mut self, now: Now, id: SessionId, agent: AgentId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.was_answered = true;
+        }
+        self.dequeued(now, id, "answered");
+        self.own(now, id, agent);
+        self.flow_input(now, id, FlowInput::QueueAnswered);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.flow = None;
+        }
+        self.bring_together(now, id);
+    }
+
+    /// The session gets this owner, who has a slot for it already.
+    pub(crate) fn own(&mut self, now: Now, id: SessionId, agent: AgentId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.owner = Some(agent);
+            session.was_answered = true;
+        }
+        self.journal(now, id, Change::OwnerChanged { agent: Some(agent) });
+        self.visitor_state(now, id);
+    }
+
+    /// The session gets this owner without an offer.
+    pub(crate) fn take_ownership(&mut self, now: Now, id: SessionId, agent: AgentId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let media = session.media();
+        self.acd.remove(now, id);
+        self.acd.assign(now, agent, id, media);
+        self.dequeued(now, id, "taken by its owner");
+        self.own(now, id, agent);
+    }
+
+    pub(crate) fn enqueue(&mut self, now: Now, id: SessionId, place: &Queued) -> Result<(), EnqueueError> {
+        let media = self.sessions.get(&id).map(|session| session.media()).unwrap_or_default();
+        let item = Item {
+            session: id,
+            queue: place.queue.clone(),
+            priority: place.priority,
+            media,
+            since: place.since,
+        };
+        self.acd.enqueue(now, item)
+    }
+
+    pub(crate) fn dequeued(&mut self, now: Now, id: SessionId, why: &str) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if let Some(place) = session.queued.take() {
+            self.journal(now, id, Change::Dequeued { queue: place.queue, why: why.to_owned() });
+        }
+    }
+
+    /// The session takes over a place of a session that went up in it: the older age and the higher priority count.
+    pub(crate) fn improve_place(&mut self, now: Now, id: SessionId, other: Queued) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let place = match session.queued.take() {
+            Some(own) => Queued {
+                priority: own.priority.max(other.priority),
+                since: own.since.min(other.since),
+                since_wall: own.since_wall.min(other.since_wall),
+                ..own
+            },
+            None => other,
+        };
+        session.queued = Some(place.clone());
+        session.queue_name = Some(place.queue.clone());
+        session.flow = None;
+        self.journal(
+            now,
+            id,
+            Change::Queued { queue: place.queue.clone(), priority: place.priority, since: place.since_wall },
+        );
+        if let Err(error) = self.enqueue(now, id, &place) {
+            tracing::error!(session = %id, %error, "a waiting session lost its queue");
+        }
+    }
+
+    /// The operator could not come back in time: somebody else takes over at once.
+    pub(crate) fn owner_grace_over(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.owner_lost_until.is_none_or(|until| until > now.instant) {
+            return;
+        }
+        session.owner_lost_until = None;
+        let queue = session.queue_name.clone();
+        let opened = session.opened;
+        let age = now.wall.saturating_since(opened);
+        let legs: Vec<_> = session.agent_voice_legs().map(|leg| leg.id).collect();
+        for leg in legs {
+            self.hang_up(now, leg, model::Cause::NoAnswer, model::Side::Agent);
+        }
+        self.acd.release(now, id);
+        if let Some(agent) = self.sessions.get_mut(&id).and_then(|session| session.owner.take()) {
+            self.show_desk(agent);
+        }
+        self.journal(now, id, Change::OwnerChanged { agent: None });
+        let Some(queue) = queue else {
+            self.end_session(now, id, model::Ending::new(model::Cause::Lost, model::Side::Agent));
+            return;
+        };
+        let since = model::Instant::from_micros(
+            now.instant.as_micros().saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX)),
+        );
+        let place = Queued { queue, priority: HEAD_OF_QUEUE, since, since_wall: opened, music: None };
+        self.improve_place(now, id, place);
+        self.play_waiting(now, id);
+        self.visitor_state(now, id);
+    }
+
+    /// The customer has more or fewer media than before.
+    pub(crate) fn customer_media_changed(&mut self, now: Now, id: SessionId) {
+        if let Some(session) = self.sessions.get(&id) {
+            let media = session.media();
+            if !media.is_empty() {
+                self.acd.set_media(now, id, media);
+            }
+        }
+        self.show_floor();
+    }
+
+    pub(crate) fn visitor_state_of(&self, now: Now, id: SessionId) -> VisitorState {
+        let Some(session) = self.sessions.get(&id) else { return VisitorState::Idle };
+        if session.ended.is_some() {
+            return VisitorState::Closed;
+        }
+        if let Some(owner) = session.owner {
+            let in_call = session.customer_voice().is_some_and(|leg| leg.is_up());
+            return VisitorState::With { name: self.agent_name(owner), in_call };
+        }
+        if session.queued.is_some() {
+            let position = self.acd.place(now, id).map_or(1, |place| place.position);
+            return VisitorState::Waiting { position };
+        }
+        VisitorState::Flow
+    }
+
+    pub(crate) fn visitor_state(&mut self, now: Now, id: SessionId) {
+        let Some((_, visitor)) = self.sessions.get(&id).and_then(|session| session.chat()) else { return };
+        let state = self.visitor_state_of(now, id);
+        self.put(Output::ToVisitor { visitor, event: VisitorEvent::State { session: Some(id), state } });
+    }
+
+    pub(crate) fn sessions_of(&self, agent: AgentId) -> Vec<SessionId> {
+        self.acd.agent(agent).map(|view| view.sessions).unwrap_or_default()
+    }
+
+    pub(crate) fn desk_view(&self, _now: Now, agent: AgentId) -> Option<DeskView> {
+        let setup = &self.agents.get(&agent)?.setup;
+        let view = self.acd.agent(agent)?;
+        let offers = view
+            .offers
+            .iter()
+            .filter_map(|(offer, id)| {
+                let session = self.sessions.get(id)?;
+                let live = session.offer.as_ref().filter(|live| live.offer == *offer)?;
+                Some(OfferView {
+                    offer: *offer,
+                    session: *id,
+                    queue: live.queue.clone(),
+                    media: live.media,
+                    customer: session.customer.view(),
+                    context: session.context.clone(),
+                    waiting_since: session.queued.as_ref().map_or(session.opened, |queued| queued.since_wall),
+                    deadline: live.deadline,
+                })
+            })
+            .collect();
+        let mut ids = view.sessions.clone();
+        ids.extend(view.wrapping_up.iter().copied());
+        ids.sort();
+        ids.dedup();
+        let sessions = ids.iter().filter_map(|id| Some(self.sessions.get(id)?.view())).collect();
+        Some(DeskView {
+            agent,
+            name: setup.name.clone(),
+            status: view.status,
+            since: view.since,
+            phone_registered: view.reachable_by_voice,
+            offers,
+            sessions,
+        })
+    }
+}

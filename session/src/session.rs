@@ -1,0 +1,243 @@
+//! One session as the engine keeps it while it lives. Its journal numbering is kept here, so that no change goes unnumbered.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use dialplans::Run;
+use model::{
+    AgentId, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, OfferId, Party, QueueName, RecordingId,
+    SessionId, Timestamp, VisitorId,
+};
+
+use crate::api::CustomerCard;
+use crate::leg::{Leg, Line, Step};
+use crate::view::{LegView, SessionState, SessionView};
+
+/// Most recent sender's ids of messages that are remembered to recognise repeats.
+const REMEMBERED_MESSAGES: usize = 512;
+
+pub(crate) struct Session {
+    pub id: SessionId,
+    pub customer: CustomerCard,
+    pub opened: Timestamp,
+    pub seq: u64,
+    pub legs: BTreeMap<LegId, Leg>,
+    pub context: BTreeMap<String, String>,
+    pub flow: Option<FlowRun>,
+    /// The numbers of the call that the flow serves.
+    pub caller: Option<String>,
+    pub called: Option<String>,
+    pub queued: Option<Queued>,
+    /// The queue it is or last was in.
+    pub queue_name: Option<QueueName>,
+    pub offer: Option<LiveOffer>,
+    pub owner: Option<AgentId>,
+    /// The owner's device died; until when he is waited for.
+    pub owner_lost_until: Option<Instant>,
+    pub recording: Option<RecordingId>,
+    pub wrap_up: Option<WrapUp>,
+    pub ended: Option<Ending>,
+    /// A call to this number starts as soon as the operator is on the line.
+    pub call_when_owner_is_up: Option<String>,
+    pub calls_asked_for: u32,
+    pub was_answered: bool,
+    pub last_word: Instant,
+    /// How far the customer's device and the operator have the conversation.
+    pub delivered_up_to: u64,
+    pub read_by_customer: u64,
+    pub read_by_agent: u64,
+    repeats: Repeats,
+}
+
+/// The dialplan at work.
+pub(crate) struct FlowRun {
+    pub run: Run,
+    pub name: String,
+    /// The leg it talks to.
+    pub leg: LegId,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Queued {
+    pub queue: QueueName,
+    pub priority: i32,
+    pub since: Instant,
+    pub since_wall: Timestamp,
+    pub music: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct LiveOffer {
+    pub offer: OfferId,
+    pub agent: AgentId,
+    pub queue: QueueName,
+    pub media: Media,
+    pub deadline: Timestamp,
+    /// Whether any of the agent's devices refused it.
+    pub refused: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WrapUp {
+    pub agent: AgentId,
+    pub until: Timestamp,
+}
+
+/// Messages by their sender's id, the latest only.
+#[derive(Default)]
+struct Repeats {
+    by_id: BTreeMap<String, (u64, Timestamp)>,
+    order: VecDeque<String>,
+}
+
+impl Session {
+    pub fn new(now: Now, id: SessionId, customer: CustomerCard) -> Self {
+        Self {
+            id,
+            customer,
+            opened: now.wall,
+            seq: 0,
+            legs: BTreeMap::new(),
+            context: BTreeMap::new(),
+            flow: None,
+            caller: None,
+            called: None,
+            queued: None,
+            queue_name: None,
+            offer: None,
+            owner: None,
+            owner_lost_until: None,
+            recording: None,
+            wrap_up: None,
+            ended: None,
+            call_when_owner_is_up: None,
+            calls_asked_for: 0,
+            was_answered: false,
+            last_word: now.instant,
+            delivered_up_to: 0,
+            read_by_customer: 0,
+            read_by_agent: 0,
+            repeats: Repeats::default(),
+        }
+    }
+
+    pub fn next_entry(&mut self, now: Now, change: Change) -> Entry {
+        self.seq += 1;
+        Entry { session: self.id, seq: self.seq, at: now.wall, change }
+    }
+
+    pub fn media(&self) -> Media {
+        let mut media = Media::default();
+        for leg in self.legs.values().filter(|leg| leg.is_customer()) {
+            match leg.medium {
+                Medium::Voice => media.voice = true,
+                Medium::Chat => media.chat = true,
+            }
+        }
+        media
+    }
+
+    pub fn customer_voice(&self) -> Option<&Leg> {
+        self.legs.values().find(|leg| leg.is_customer() && leg.medium == Medium::Voice)
+    }
+
+    /// The operator's or the outside party's leg that the customer talks to, once it is up.
+    pub fn talking_partner(&self) -> Option<&Leg> {
+        self.legs.values().find(|leg| !leg.is_customer() && leg.is_up())
+    }
+
+    pub fn agent_voice_legs(&self) -> impl Iterator<Item = &Leg> {
+        self.legs.values().filter(|leg| matches!(leg.party, Party::Agent { .. }))
+    }
+
+    pub fn leg_of_call(&self, call: sip_core::api::CallId) -> Option<LegId> {
+        self.legs.values().find(|leg| leg.voice().is_some_and(|voice| voice.call == Some(call))).map(|leg| leg.id)
+    }
+
+    pub fn chat(&self) -> Option<(LegId, VisitorId)> {
+        self.legs.values().find_map(|leg| match leg.line {
+            Line::Chat(visitor) => Some((leg.id, visitor)),
+            Line::Voice(_) => None,
+        })
+    }
+
+    /// An incoming call that nobody has answered yet.
+    pub fn unanswered_customer_leg(&self) -> Option<LegId> {
+        self.legs
+            .values()
+            .find(|leg| {
+                leg.is_customer()
+                    && leg.voice().is_some_and(|voice| {
+                        matches!(voice.step, Step::Described | Step::Describing { answer: false })
+                    })
+            })
+            .map(|leg| leg.id)
+    }
+
+    pub fn repeat_of(&self, external_id: &str) -> Option<(u64, Timestamp)> {
+        self.repeats.by_id.get(external_id).copied()
+    }
+
+    pub fn remember_message(&mut self, external_id: String, seq: u64, at: Timestamp) {
+        if self.repeats.order.len() >= REMEMBERED_MESSAGES
+            && let Some(oldest) = self.repeats.order.pop_front()
+        {
+            self.repeats.by_id.remove(&oldest);
+        }
+        self.repeats.order.push_back(external_id.clone());
+        self.repeats.by_id.insert(external_id, (seq, at));
+    }
+
+    pub fn waited(&self, now: Now) -> Duration {
+        self.queued.as_ref().map_or(Duration::ZERO, |queued| now.instant.saturating_since(queued.since))
+    }
+
+    /// Nothing of it is left to do: it may be forgotten.
+    pub fn is_over(&self) -> bool {
+        self.ended.is_some() && self.legs.is_empty() && self.recording.is_none() && self.wrap_up.is_none()
+    }
+
+    pub fn state(&self) -> SessionState {
+        if self.wrap_up.is_some() {
+            SessionState::WrapUp
+        } else if self.owner_lost_until.is_some() {
+            SessionState::AgentLost
+        } else if self.owner.is_some() {
+            SessionState::Active
+        } else if self.offer.is_some() {
+            SessionState::Offered
+        } else if self.queued.is_some() {
+            SessionState::Waiting
+        } else {
+            SessionState::Flow
+        }
+    }
+
+    pub fn view(&self) -> SessionView {
+        SessionView {
+            session: self.id,
+            customer: self.customer.view(),
+            context: self.context.clone(),
+            opened: self.opened,
+            queue: self.queue_name.clone(),
+            state: self.state(),
+            legs: self.legs.values().map(leg_view).collect(),
+            recording: self.recording.is_some(),
+            wrap_up_until: self.wrap_up.map(|wrap_up| wrap_up.until),
+            last_seq: self.seq,
+        }
+    }
+}
+
+fn leg_view(leg: &Leg) -> LegView {
+    LegView {
+        leg: leg.id,
+        medium: leg.medium,
+        party: leg.party.clone(),
+        address: leg.address.clone(),
+        state: leg.state,
+        held: leg.held,
+        muted: leg.muted,
+        since: leg.since,
+    }
+}

@@ -1,0 +1,583 @@
+//! SIP and media of every voice leg: descriptions, answers, hold, digits, and devices that come and go.
+
+use std::time::Duration;
+
+use dialplans::api::Input as FlowInput;
+use media::api::{Channel, Command as MediaCommand, Direction, Event as MediaEvent, LegKind, Prompt};
+use model::{AgentId, Cause, Change, Ending, LegId, Medium, Now, OfferOutcome, Party, RecordingId, SessionId, Side};
+use sip_core::api::{Binding, CallId, OutgoingCall, Target, Transport};
+
+use crate::api::Output;
+use crate::engine::Engine;
+use crate::leg::{Line, OwnerReason, Role, Step, Voice};
+use crate::view::LegState;
+
+/// The ACD's own deadline ends an offer; this only bounds what it could not.
+const OFFER_RING: Duration = Duration::from_secs(120);
+const OWNER_RING: Duration = Duration::from_secs(30);
+const CUSTOMER_RING: Duration = Duration::from_secs(60);
+
+impl Engine {
+    pub(crate) fn handle_media(&mut self, now: Now, event: MediaEvent) {
+        match event {
+            MediaEvent::LocalSdp { leg, sdp, direction } => {
+                let Some(id) = self.legs.get(&leg).copied() else { return };
+                let Some(voice) = self.voice_of(id, leg) else { return };
+                voice.local_sdp = Some(sdp.clone());
+                let (step, call) = (voice.step, voice.call);
+                match step {
+                    Step::Describing { answer } => {
+                        voice.step = Step::Described;
+                        if answer {
+                            self.answer_customer(now, id, leg);
+                        }
+                    }
+                    Step::Preparing => self.send_invite(now, id, leg, sdp.to_vec()),
+                    Step::Up => {
+                        if let Some(call) = call {
+                            self.sip.accept_offer(now, call, sdp.to_vec());
+                        }
+                        self.direction_changed(now, id, leg, direction);
+                    }
+                    Step::Described | Step::AwaitingAck | Step::Calling => {}
+                }
+            }
+            MediaEvent::Accepted { leg, direction } => {
+                if let Some(id) = self.legs.get(&leg).copied() {
+                    self.direction_changed(now, id, leg, direction);
+                }
+            }
+            MediaEvent::Incompatible { leg, why } => self.incompatible(now, leg, &why),
+            MediaEvent::Flowing { .. } | MediaEvent::Silent { .. } => {}
+            MediaEvent::Digit { leg, digit, .. } => self.digit(now, leg, digit),
+            MediaEvent::PlayingEnded { leg, playback, interrupted } => {
+                if !interrupted {
+                    self.playing_ended(now, leg, playback);
+                }
+            }
+            MediaEvent::TransportLost { leg } => self.drop_leg(now, leg, Cause::Lost),
+            MediaEvent::RecordingEnded { recording, duration } => self.recording_ended(now, recording, duration),
+            MediaEvent::RecordingFailed { recording, why } => {
+                tracing::error!(%recording, why, "recording failed");
+                self.recording_ended(now, recording, Duration::ZERO);
+            }
+            // Either our own Close, after which the leg is no longer indexed, or the leg could not be opened.
+            MediaEvent::Closed { leg, .. } => self.drop_leg(now, leg, Cause::Failed),
+        }
+    }
+
+    pub(crate) fn voice_of(&mut self, id: SessionId, leg: LegId) -> Option<&mut Voice> {
+        self.sessions.get_mut(&id)?.legs.get_mut(&leg)?.voice_mut()
+    }
+
+    fn at(&self, call: CallId) -> Option<(SessionId, LegId)> {
+        let leg = *self.calls.get(&call)?;
+        Some((*self.legs.get(&leg)?, leg))
+    }
+
+    // --- the customer's own call ---
+
+    /// 200 as soon as media has described our side.
+    pub(crate) fn answer_customer(&mut self, now: Now, id: SessionId, leg: LegId) {
+        let Some(voice) = self.voice_of(id, leg) else { return };
+        match voice.step {
+            Step::Describing { .. } => voice.step = Step::Describing { answer: true },
+            Step::Described => {
+                let (Some(call), Some(sdp)) = (voice.call, voice.local_sdp.clone()) else { return };
+                voice.step = if voice.late_offer { Step::AwaitingAck } else { Step::Up };
+                let up = !voice.late_offer;
+                self.sip.answer(now, call, sdp.to_vec());
+                if up {
+                    self.customer_up(now, id, leg);
+                }
+            }
+            Step::Up => self.flow_input(now, id, FlowInput::Answered),
+            Step::AwaitingAck | Step::Preparing | Step::Calling => {}
+        }
+    }
+
+    pub(crate) fn call_confirmed(&mut self, now: Now, call: CallId, sdp: Option<Vec<u8>>) {
+        let Some((id, leg)) = self.at(call) else { return };
+        let Some(voice) = self.voice_of(id, leg) else { return };
+        let step = voice.step;
+        if let Some(sdp) = sdp {
+            self.put(Output::Media(MediaCommand::Answer { leg, sdp: sdp.into() }));
+        } else if step == Step::AwaitingAck {
+            // RFC 3261 §13.2.1: the answer to an offer in a 2xx must stand in its ACK.
+            self.hang_up(now, leg, Cause::Incompatible, Side::Customer);
+            return;
+        }
+        if step == Step::AwaitingAck {
+            if let Some(voice) = self.voice_of(id, leg) {
+                voice.step = Step::Up;
+            }
+            self.customer_up(now, id, leg);
+        }
+    }
+
+    fn customer_up(&mut self, now: Now, id: SessionId, leg: LegId) {
+        self.leg_up(now, id, leg);
+        let Some(session) = self.sessions.get(&id) else { return };
+        if session.flow.as_ref().is_some_and(|flow| flow.leg == leg) {
+            self.flow_input(now, id, FlowInput::Answered);
+            return;
+        }
+        self.bring_together(now, id);
+    }
+
+    fn leg_up(&mut self, now: Now, id: SessionId, leg: LegId) {
+        if let Some(leg) = self.sessions.get_mut(&id).and_then(|session| session.legs.get_mut(&leg)) {
+            leg.state = LegState::Up;
+            leg.since = now.wall;
+        }
+        self.journal(now, id, Change::LegAnswered { leg });
+    }
+
+    /// A customer on the phone and whoever serves the session hear each other, or he waits with music.
+    pub(crate) fn bring_together(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let customer = session.customer_voice().map(|leg| (leg.id, leg.is_up()));
+        let partner = session.talking_partner().map(|leg| leg.id);
+        match (customer, partner, session.owner) {
+            (Some((customer, true)), Some(partner), _) => self.connect(now, id, customer, partner),
+            (Some((_, true)), None, Some(owner)) => {
+                self.play_waiting(now, id);
+                let ringing = self.sessions.get(&id).is_some_and(|session| session.agent_voice_legs().next().is_some());
+                let lost = self.sessions.get(&id).is_some_and(|session| session.owner_lost_until.is_some());
+                if !ringing && !lost && self.ring_owner(now, id, owner, OwnerReason::Escalation) == 0 {
+                    self.escalation_failed(now, id);
+                }
+            }
+            (Some((_, true)), None, None) => self.play_waiting(now, id),
+            (Some((_, false)) | None, _, _) => {}
+        }
+    }
+
+    fn connect(&mut self, now: Now, id: SessionId, customer: LegId, partner: LegId) {
+        self.stop_playing(id, customer);
+        self.stop_playing(id, partner);
+        self.put(Output::Media(MediaCommand::Connect { a: customer, b: partner }));
+        let record = self.config.recording
+            && self.sessions.get(&id).is_some_and(|session| session.recording.is_none());
+        if record {
+            let recording = RecordingId::new(now.wall, self.random());
+            let file = format!("{}/{id}-{recording}.wav", self.config.recordings);
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.recording = Some(recording);
+            }
+            self.put(Output::Media(MediaCommand::StartRecording {
+                session: id,
+                recording,
+                file: file.clone().into(),
+            }));
+            self.journal(now, id, Change::RecordingStarted { recording, file });
+        }
+        self.visitor_state(now, id);
+    }
+
+    fn recording_ended(&mut self, now: Now, recording: RecordingId, duration: Duration) {
+        let Some(id) = self.sessions.values().find(|s| s.recording == Some(recording)).map(|s| s.id) else { return };
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.recording = None;
+        }
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.journal(now, id, Change::RecordingEnded { recording, millis });
+        self.sweep_later(id);
+    }
+
+    // --- our own calls ---
+
+    /// Rings the agent's devices; returns how many.
+    pub(crate) fn ring_agent(&mut self, now: Now, id: SessionId, agent: AgentId, role: &Role) -> usize {
+        let Some(login) = self.agents.get(&agent).map(|agent| agent.setup.login.clone()) else { return 0 };
+        let bindings: Vec<Binding> = self.sip.bindings(&login).cloned().collect();
+        for binding in &bindings {
+            self.ring_device(now, id, agent, role.clone(), binding);
+        }
+        bindings.len()
+    }
+
+    pub(crate) fn ring_owner(&mut self, now: Now, id: SessionId, owner: AgentId, reason: OwnerReason) -> usize {
+        self.ring_agent(now, id, owner, &Role::Owner(reason))
+    }
+
+    fn ring_device(&mut self, now: Now, id: SessionId, agent: AgentId, role: Role, binding: &Binding) {
+        let kind = match binding.hop.transport {
+            Transport::Ws => LegKind::WebRtc,
+            Transport::Udp | Transport::Tcp => LegKind::Rtp { nat: true },
+        };
+        self.outgoing_leg(
+            now,
+            id,
+            Party::Agent { agent },
+            binding.aor.clone(),
+            role,
+            Some(binding),
+            Channel::Agent,
+            kind,
+        );
+    }
+
+    pub(crate) fn call_number(&mut self, now: Now, id: SessionId, party: Party, number: String, role: Role) {
+        let channel = if party == Party::Customer { Channel::Customer } else { Channel::Agent };
+        self.outgoing_leg(now, id, party, number, role, None, channel, LegKind::Rtp { nat: false });
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn outgoing_leg(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        party: Party,
+        address: String,
+        role: Role,
+        binding: Option<&Binding>,
+        channel: Channel,
+        kind: LegKind,
+    ) {
+        let leg = LegId::new(now.wall, self.random());
+        let voice = Voice {
+            call: None,
+            role,
+            local_sdp: None,
+            step: Step::Preparing,
+            playback: None,
+            binding: binding.map(|binding| binding.id),
+            late_offer: false,
+        };
+        self.add_leg(now, id, leg, party, address, Line::Voice(voice));
+        self.put(Output::Media(MediaCommand::Open { leg, session: id, channel, kind, offer: None }));
+    }
+
+    fn send_invite(&mut self, now: Now, id: SessionId, leg: LegId, sdp: Vec<u8>) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let customer_phone = session.customer.phone().map(str::to_owned);
+        let customer_name = session.customer.name.clone();
+        let Some(voice) = session.legs.get(&leg).and_then(|leg| leg.voice()) else { return };
+        let mut headers = vec![("X-Tandem-Session".to_owned(), id.to_string())];
+        let reason = match &voice.role {
+            Role::Offer(offer) => {
+                headers.push(("X-Tandem-Offer".to_owned(), offer.to_string()));
+                Some("offer")
+            }
+            Role::Owner(reason) => Some(reason.header()),
+            Role::TransferAgent => Some("transfer"),
+            Role::CustomerIn | Role::CustomerOut { .. } | Role::TransferOut { .. } => None,
+        };
+        match reason {
+            Some(reason) => headers.push(("X-Tandem-Reason".to_owned(), reason.to_owned())),
+            // Nobody outside needs to know our ids.
+            None => headers.clear(),
+        }
+        let (target, caller, caller_name, ring_timeout) = match &voice.role {
+            Role::CustomerOut { number, trunk } | Role::TransferOut { number, trunk } => {
+                let from = session.called.clone().unwrap_or_else(|| "anonymous".to_owned());
+                let target = Target::Trunk { name: trunk.clone(), number: number.clone() };
+                (target, from, None, CUSTOMER_RING)
+            }
+            Role::CustomerIn => return,
+            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent => {
+                let Some(binding) = voice.binding else { return };
+                let ring = if matches!(voice.role, Role::Offer(_)) { OFFER_RING } else { OWNER_RING };
+                let from = customer_phone.unwrap_or_else(|| "anonymous".to_owned());
+                (Target::Binding(binding), from, customer_name, ring)
+            }
+        };
+        match self.sip.invite(now, OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout }) {
+            Ok(call) => {
+                self.calls.insert(call, leg);
+                if let Some(voice) = self.voice_of(id, leg) {
+                    voice.call = Some(call);
+                    voice.step = Step::Calling;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%leg, %error, "cannot call");
+                self.leg_ended(now, id, leg, Ending::new(Cause::Failed, Side::System));
+            }
+        }
+    }
+
+    pub(crate) fn call_ringing(&mut self, now: Now, call: CallId) {
+        if let Some((id, leg)) = self.at(call) {
+            self.journal(now, id, Change::LegRinging { leg });
+        }
+    }
+
+    pub(crate) fn call_answered(&mut self, now: Now, call: CallId, sdp: Option<Vec<u8>>) {
+        let Some((id, leg)) = self.at(call) else {
+            self.sip.hangup(now, call, Cause::Failed, Side::System);
+            return;
+        };
+        let Some(sdp) = sdp else {
+            self.sip.hangup(now, call, Cause::Incompatible, Side::System);
+            return;
+        };
+        self.put(Output::Media(MediaCommand::Answer { leg, sdp: sdp.into() }));
+        let Some(voice) = self.voice_of(id, leg) else { return };
+        voice.step = Step::Up;
+        match voice.role.clone() {
+            Role::Offer(offer) => {
+                if self.acd.accept(now, offer) {
+                    self.leg_up(now, id, leg);
+                } else {
+                    // The offer was over before the answer came: the customer is somebody else's by now.
+                    self.sip.hangup(now, call, Cause::Cancelled, Side::System);
+                }
+            }
+            Role::Owner(_) => {
+                self.leg_up(now, id, leg);
+                self.owner_up(now, id, leg);
+            }
+            Role::CustomerOut { .. } => {
+                self.leg_up(now, id, leg);
+                self.customer_media_changed(now, id);
+                self.bring_together(now, id);
+            }
+            Role::TransferAgent | Role::TransferOut { .. } => {
+                self.leg_up(now, id, leg);
+                self.transfer_answered(now, id, leg);
+            }
+            Role::CustomerIn => {}
+        }
+    }
+
+    /// The owner is on the line with this leg; his other devices stop ringing.
+    fn owner_up(&mut self, now: Now, id: SessionId, leg: LegId) {
+        self.hang_up_other_devices(now, id, leg);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.owner_lost_until = None;
+        let number = session.call_when_owner_is_up.take();
+        match number {
+            Some(number) => {
+                self.play(now, id, leg, vec![Prompt::Ringback], true);
+                self.phone_customer(now, id, number);
+            }
+            None => self.bring_together(now, id),
+        }
+    }
+
+    pub(crate) fn hang_up_other_devices(&mut self, now: Now, id: SessionId, keep: LegId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let others: Vec<LegId> =
+            session.agent_voice_legs().map(|leg| leg.id).filter(|other| *other != keep).collect();
+        for other in others {
+            self.hang_up(now, other, Cause::Replaced, Side::System);
+        }
+    }
+
+    // --- within the call ---
+
+    pub(crate) fn call_offer(&mut self, now: Now, call: CallId, sdp: Option<Vec<u8>>) {
+        let Some((id, leg)) = self.at(call) else { return };
+        match sdp {
+            Some(sdp) => self.put(Output::Media(MediaCommand::Offer { leg, sdp: sdp.into() })),
+            None => {
+                // RFC 3261 §14.2: a re-INVITE without offer asks for ours, which is what stands.
+                let ours = self.voice_of(id, leg).and_then(|voice| voice.local_sdp.clone());
+                match ours {
+                    Some(sdp) => self.sip.accept_offer(now, call, sdp.to_vec()),
+                    None => self.sip.reject_offer(now, call, 500),
+                }
+            }
+        }
+    }
+
+    fn direction_changed(&mut self, now: Now, id: SessionId, leg: LegId, direction: Direction) {
+        let held = !direction.receives;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(found) = session.legs.get_mut(&leg) else { return };
+        if found.held == held {
+            return;
+        }
+        found.held = held;
+        let by_agent = !found.is_customer();
+        let customer = session.customer_voice().filter(|leg| leg.is_up()).map(|leg| leg.id);
+        self.journal(now, id, Change::LegHeld { leg, held });
+        if by_agent && let Some(customer) = customer {
+            if held {
+                self.play_waiting(now, id);
+            } else {
+                self.stop_playing(id, customer);
+            }
+        }
+    }
+
+    fn incompatible(&mut self, now: Now, leg: LegId, why: &str) {
+        let Some(id) = self.legs.get(&leg).copied() else { return };
+        let Some(voice) = self.voice_of(id, leg) else { return };
+        let (step, call) = (voice.step, voice.call);
+        tracing::info!(%leg, why, "no common media");
+        let Some(call) = call else {
+            self.leg_ended(now, id, leg, Ending::new(Cause::Incompatible, Side::System));
+            return;
+        };
+        match step {
+            Step::Describing { .. } | Step::Described => self.sip.reject(now, call, 488, Some(why)),
+            // The session stays as it was (RFC 3261 §14.2) while it has ever worked.
+            Step::Up if self.sessions.get(&id).is_some_and(|s| s.was_answered) => {
+                self.sip.reject_offer(now, call, 488);
+            }
+            Step::Up | Step::AwaitingAck | Step::Preparing | Step::Calling => {
+                self.sip.hangup(now, call, Cause::Incompatible, Side::System);
+            }
+        }
+    }
+
+    pub(crate) fn call_info(&mut self, now: Now, call: CallId, content_type: &str, body: &[u8]) {
+        let Some((_, leg)) = self.at(call) else { return };
+        let text = String::from_utf8_lossy(body);
+        let digit = if content_type.eq_ignore_ascii_case("application/dtmf-relay") {
+            text.lines().find_map(|line| line.trim().strip_prefix("Signal="))
+        } else if content_type.eq_ignore_ascii_case("application/dtmf") {
+            Some(text.as_ref())
+        } else {
+            None
+        };
+        let digit = digit.and_then(|digit| digit.trim().chars().next());
+        if let Some(digit) = digit.filter(|digit| matches!(digit, '0'..='9' | '*' | '#' | 'A'..='D')) {
+            self.digit(now, leg, digit);
+        }
+    }
+
+    fn digit(&mut self, now: Now, leg: LegId, digit: char) {
+        let Some(id) = self.legs.get(&leg).copied() else { return };
+        let for_flow =
+            self.sessions.get(&id).is_some_and(|session| session.flow.as_ref().is_some_and(|flow| flow.leg == leg));
+        if for_flow {
+            self.flow_input(now, id, FlowInput::Key(digit));
+        }
+    }
+
+    // --- devices ---
+
+    pub(crate) fn registered(&mut self, now: Now, binding: Binding) {
+        let Some(agent) = self.logins.get(&binding.aor).copied() else { return };
+        self.acd.set_reachable(now, agent, Medium::Voice, true);
+        self.show_desk(agent);
+        for id in self.sessions_of(agent) {
+            let Some(session) = self.sessions.get(&id) else { continue };
+            let ringing = session
+                .legs
+                .values()
+                .any(|leg| leg.voice().is_some_and(|voice| voice.binding == Some(binding.id)));
+            if session.owner_lost_until.is_some() && !ringing {
+                let reason = Role::Owner(OwnerReason::Reconnect);
+                self.ring_device(now, id, agent, reason, &binding);
+            }
+        }
+    }
+
+    pub(crate) fn unregistered(&mut self, now: Now, binding: Binding) {
+        // A phone on UDP lives on without its registration; a connection that is gone takes its calls along.
+        if binding.hop.connection.is_some() {
+            let legs: Vec<LegId> = self
+                .legs
+                .iter()
+                .filter(|(leg, session)| {
+                    self.sessions.get(session).is_some_and(|session| {
+                        session.legs.get(leg).and_then(|leg| leg.voice()).and_then(|voice| voice.binding)
+                            == Some(binding.id)
+                    })
+                })
+                .map(|(leg, _)| *leg)
+                .collect();
+            for leg in legs {
+                self.drop_leg(now, leg, Cause::Lost);
+            }
+        }
+        let Some(agent) = self.logins.get(&binding.aor).copied() else { return };
+        if self.sip.bindings(&binding.aor).next().is_none() {
+            self.acd.set_reachable(now, agent, Medium::Voice, false);
+        }
+        self.show_desk(agent);
+    }
+
+    // --- endings ---
+
+    pub(crate) fn hang_up(&mut self, now: Now, leg: LegId, cause: Cause, by: Side) {
+        let Some(id) = self.legs.get(&leg).copied() else { return };
+        let Some(call) = self.voice_of(id, leg).map(|voice| voice.call) else { return };
+        if let Some(call) = call {
+            // The stack's own `Ended` comes later and finds nothing left to do.
+            self.calls.remove(&call);
+            self.sip.hangup(now, call, cause, by);
+        }
+        self.leg_ended(now, id, leg, Ending::new(cause, by));
+    }
+
+    /// The leg is gone and nobody meant it.
+    fn drop_leg(&mut self, now: Now, leg: LegId, cause: Cause) {
+        self.hang_up(now, leg, cause, Side::System);
+    }
+
+    pub(crate) fn call_ended(&mut self, now: Now, call: CallId, ending: Ending) {
+        if self.pending_call_ended(call) {
+            return;
+        }
+        let Some(leg) = self.calls.remove(&call) else { return };
+        if let Some(id) = self.legs.get(&leg).copied() {
+            self.leg_ended(now, id, leg, ending);
+        }
+    }
+
+    pub(crate) fn leg_ended(&mut self, now: Now, id: SessionId, leg: LegId, ending: Ending) {
+        self.legs.remove(&leg);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(gone) = session.legs.remove(&leg) else { return };
+        self.put(Output::Media(MediaCommand::Close { leg }));
+        self.journal(now, id, Change::LegEnded { leg, ending: ending.clone() });
+        self.sweep_later(id);
+        let was_up = gone.is_up();
+        let Line::Voice(voice) = gone.line else { return };
+        if let Some(call) = voice.call {
+            self.calls.remove(&call);
+        }
+        match voice.role {
+            Role::CustomerIn | Role::CustomerOut { .. } => self.customer_voice_gone(now, id, leg, was_up, ending),
+            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut { .. } if was_up => {
+                self.partner_gone(now, id, ending);
+            }
+            Role::Offer(offer) => self.offer_leg_gone(now, id, offer, &ending),
+            Role::Owner(reason) => self.owner_leg_gone(now, id, reason),
+            Role::TransferAgent | Role::TransferOut { .. } => self.transfer_leg_gone(now, id),
+        }
+    }
+
+    fn offer_leg_gone(&mut self, now: Now, id: SessionId, offer: model::OfferId, ending: &Ending) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let ringing = session.agent_voice_legs().next().is_some();
+        let Some(live) = session.offer.as_mut().filter(|live| live.offer == offer) else { return };
+        live.refused |= ending.cause == Cause::Refused && matches!(ending.sip_status, Some(486 | 600 | 603));
+        if ringing {
+            return;
+        }
+        if live.refused {
+            self.acd.decline(now, offer);
+        } else {
+            self.acd.fail(now, offer);
+        }
+    }
+
+    /// The offer came to nothing: whatever still rings for it stops.
+    pub(crate) fn stop_offer_legs(&mut self, now: Now, id: SessionId, offer: model::OfferId, outcome: OfferOutcome) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let legs: Vec<LegId> = session
+            .legs
+            .values()
+            .filter(|leg| !leg.is_up() && leg.voice().is_some_and(|voice| voice.role == Role::Offer(offer)))
+            .map(|leg| leg.id)
+            .collect();
+        let (cause, by) = match outcome {
+            OfferOutcome::Accepted => (Cause::Replaced, Side::System),
+            OfferOutcome::Declined => (Cause::Refused, Side::Agent),
+            OfferOutcome::TimedOut => (Cause::NoAnswer, Side::Agent),
+            OfferOutcome::Withdrawn => (Cause::Cancelled, Side::Customer),
+            OfferOutcome::Unreachable => (Cause::Lost, Side::System),
+            OfferOutcome::AgentLeft => (Cause::Cancelled, Side::Agent),
+        };
+        for leg in legs {
+            self.hang_up(now, leg, cause, by);
+        }
+    }
+}
