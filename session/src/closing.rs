@@ -161,7 +161,7 @@ impl Engine {
             self.tokens.iter().filter(|(_, (session, _))| *session == id).map(|(name, _)| name.clone()).collect();
         for username in tokens {
             self.tokens.remove(&username);
-            self.sip.remove_credential(now, &username);
+            self.sip.remove_credential(&username);
         }
         self.journal(now, id, Change::SessionEnded { ending });
         if let Some((_, visitor)) = chat {

@@ -159,7 +159,7 @@ impl Engine {
             Timer::Token(username) => {
                 if self.tokens.get(&username).is_some_and(|(_, until)| *until <= now.instant) {
                     self.tokens.remove(&username);
-                    self.sip.remove_credential(now, &username);
+                    self.sip.remove_credential(&username);
                 }
             }
             Timer::Resolve(request) => self.resolve_timed_out(now, request),
@@ -191,7 +191,7 @@ impl Engine {
                 }
             }
             AdminCommand::SetCredential(credential) => self.sip.set_credential(credential),
-            AdminCommand::RemoveCredential { username } => self.sip.remove_credential(now, &username),
+            AdminCommand::RemoveCredential { username } => self.sip.remove_credential(&username),
             AdminCommand::SetTrunks(trunks) => {
                 self.trunks = trunks.iter().map(|trunk| trunk.name.clone()).collect();
                 self.sip.set_trunks(trunks);

@@ -1,7 +1,6 @@
 //! One session as the engine keeps it while it lives. Its journal numbering is kept here, so that no change goes unnumbered.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
 
 use dialplans::Run;
 use model::{
@@ -10,7 +9,7 @@ use model::{
 };
 
 use crate::api::CustomerCard;
-use crate::leg::{Leg, Line, Step};
+use crate::leg::{Leg, Line};
 use crate::view::{LegView, SessionState, SessionView};
 
 /// Most recent sender's ids of messages that are remembered to recognise repeats.
@@ -150,28 +149,11 @@ impl Session {
         self.legs.values().filter(|leg| matches!(leg.party, Party::Agent { .. }))
     }
 
-    pub fn leg_of_call(&self, call: sip_core::api::CallId) -> Option<LegId> {
-        self.legs.values().find(|leg| leg.voice().is_some_and(|voice| voice.call == Some(call))).map(|leg| leg.id)
-    }
-
     pub fn chat(&self) -> Option<(LegId, VisitorId)> {
         self.legs.values().find_map(|leg| match leg.line {
             Line::Chat(visitor) => Some((leg.id, visitor)),
             Line::Voice(_) => None,
         })
-    }
-
-    /// An incoming call that nobody has answered yet.
-    pub fn unanswered_customer_leg(&self) -> Option<LegId> {
-        self.legs
-            .values()
-            .find(|leg| {
-                leg.is_customer()
-                    && leg.voice().is_some_and(|voice| {
-                        matches!(voice.step, Step::Described | Step::Describing { answer: false })
-                    })
-            })
-            .map(|leg| leg.id)
     }
 
     pub fn repeat_of(&self, external_id: &str) -> Option<(u64, Timestamp)> {
@@ -186,10 +168,6 @@ impl Session {
         }
         self.repeats.order.push_back(external_id.clone());
         self.repeats.by_id.insert(external_id, (seq, at));
-    }
-
-    pub fn waited(&self, now: Now) -> Duration {
-        self.queued.as_ref().map_or(Duration::ZERO, |queued| now.instant.saturating_since(queued.since))
     }
 
     /// Nothing of it is left to do: it may be forgotten.
