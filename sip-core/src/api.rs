@@ -185,10 +185,26 @@ pub enum Rejection {
     Overload,
 }
 
+/// Why an outgoing call could not even be tried.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum InviteError {
+    #[error("the contact is no longer registered")]
+    UnknownBinding,
+    #[error("there is no trunk named {0}")]
+    UnknownTrunk(String),
+    #[error("no listener for {0:?}")]
+    NoListener(Transport),
+    #[error("an extra header is not allowed: {0}")]
+    Header(#[from] crate::message::BuildError),
+}
+
 /// What is alive in the stack, for tests and `/metrics`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
+    /// Calls that have not ended.
     pub calls: usize,
+    /// Calls that have ended and still wait for what their peer may owe them, 64*T1 (32 s) at most.
+    pub lingering: usize,
     pub transactions: usize,
     pub bindings: usize,
     pub nonces: usize,

@@ -1,0 +1,74 @@
+//! Who is where: the contacts of each address of record. RFC 3261 §10
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::Instant;
+
+use crate::api::{Binding, BindingId, ConnectionId};
+use crate::message::UriBuf;
+
+#[derive(Default, Debug)]
+pub(crate) struct Registrar {
+    last: u64,
+    bindings: BTreeMap<BindingId, Entry>,
+    by_aor: BTreeMap<String, BTreeSet<BindingId>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) binding: Binding,
+    pub(crate) uri: UriBuf,
+    /// `+sip.instance`: the device, whatever address it has now. RFC 5626 §4.1
+    pub(crate) instance: Option<Vec<u8>>,
+    /// Of the REGISTER that made or refreshed it.
+    pub(crate) call_id: Vec<u8>,
+    pub(crate) cseq: u32,
+    pub(crate) expires: Instant,
+}
+
+impl Registrar {
+    pub(crate) fn len(&self) -> usize {
+        self.bindings.len()
+    }
+
+    pub(crate) fn next_id(&mut self) -> BindingId {
+        self.last += 1;
+        BindingId(self.last)
+    }
+
+    pub(crate) fn get(&self, id: BindingId) -> Option<&Entry> {
+        self.bindings.get(&id)
+    }
+
+    pub(crate) fn of_aor(&self, aor: &str) -> impl Iterator<Item = &Entry> + use<'_> {
+        self.by_aor.get(aor).into_iter().flatten().map(|id| &self.bindings[id])
+    }
+
+    pub(crate) fn of_connection(&self, connection: ConnectionId) -> Vec<BindingId> {
+        let on_it = |entry: &&Entry| entry.binding.hop.connection == Some(connection);
+        self.bindings.values().filter(on_it).map(|entry| entry.binding.id).collect()
+    }
+
+    pub(crate) fn of_username(&self, username: &str) -> Vec<BindingId> {
+        let his = |entry: &&Entry| entry.binding.username == username;
+        self.bindings.values().filter(his).map(|entry| entry.binding.id).collect()
+    }
+
+    /// Adds a binding, or changes the one of the same id.
+    pub(crate) fn put(&mut self, entry: Entry) {
+        let id = entry.binding.id;
+        self.by_aor.entry(entry.binding.aor.clone()).or_default().insert(id);
+        self.bindings.insert(id, entry);
+    }
+
+    pub(crate) fn remove(&mut self, id: BindingId) -> Option<Binding> {
+        let binding = self.bindings.remove(&id)?.binding;
+        if let Some(ids) = self.by_aor.get_mut(&binding.aor) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_aor.remove(&binding.aor);
+            }
+        }
+        Some(binding)
+    }
+}

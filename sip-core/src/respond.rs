@@ -1,0 +1,191 @@
+//! How our answers and requests look: what every one of them carries.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use model::Now;
+
+use crate::api::{CallId, Hop, Listener, Rejection, Transport};
+use crate::message::{Builder, Message, Method, Name};
+use crate::stack::Stack;
+use crate::transaction::{ClientKey, Owner, ServerKey, TransactionId};
+
+/// What we understand. RFC 3261 §20.5
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
+pub(crate) const SDP: &str = "application/sdp";
+
+/// A final answer other than 2xx that carries nothing special.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) reason: Option<&'static str>,
+}
+
+impl Refusal {
+    pub(crate) const fn new(status: u16) -> Self {
+        Self { status, reason: None }
+    }
+
+    pub(crate) const fn because(status: u16, reason: &'static str) -> Self {
+        Self { status, reason: Some(reason) }
+    }
+}
+
+impl Stack {
+    /// Begins an answer. `tag` goes into To when there is none.
+    pub(crate) fn answer_to(&self, request: &Message, source: SocketAddr, status: u16, tag: &str) -> Builder {
+        self.answer_with_reason(request, source, status, None, tag)
+    }
+
+    pub(crate) fn answer_with_reason(
+        &self,
+        request: &Message,
+        source: SocketAddr,
+        status: u16,
+        reason: Option<&str>,
+        tag: &str,
+    ) -> Builder {
+        let tag = (status > 100).then_some(tag);
+        let answer =
+            request.response(status, reason, source, tag).header(Name::Server, &self.config.server_name);
+        match status {
+            405 | 501 => answer.header(Name::Allow, ALLOW),
+            // RFC 3261 §21.4.13
+            415 => answer.header(Name::Accept, SDP).header(Name::AcceptEncoding, "identity"),
+            _ => answer,
+        }
+    }
+
+    /// Refuses a request without keeping anything: its repeats get the same answer again. RFC 3261 §8.2.7
+    pub(crate) fn refuse(&mut self, hop: Hop, request: &Message, refusal: Refusal, why: Option<Rejection>) {
+        let tag = self.auth.stateless_tag(request);
+        let answer = self.answer_with_reason(request, hop.remote, refusal.status, refusal.reason, &tag);
+        self.send_stateless(hop, request, answer);
+        if let Some(why) = why {
+            self.rejected(hop, why);
+        }
+    }
+
+    pub(crate) fn send_stateless(&mut self, hop: Hop, request: &Message, answer: Builder) {
+        self.transmit(reply_hop(hop, request), Arc::from(answer.finish()));
+    }
+
+    /// Answers a request other than INVITE finally, in a transaction that catches its repeats.
+    pub(crate) fn respond_once(
+        &mut self,
+        now: Now,
+        hop: Hop,
+        request: &Message,
+        status: u16,
+        answer: Builder,
+    ) {
+        let id = self.open_transaction(hop, request);
+        self.respond(now, id, status, answer);
+    }
+
+    /// A transaction for a request other than INVITE.
+    pub(crate) fn open_transaction(&mut self, hop: Hop, request: &Message) -> TransactionId {
+        let (key, hop) = (ServerKey::of(request), reply_hop(hop, request));
+        self.transactions.start_server(key, crate::transaction::MergeKey::of(request), hop)
+    }
+
+    pub(crate) fn respond(&mut self, now: Now, id: TransactionId, status: u16, answer: Builder) {
+        let bytes = Arc::from(answer.finish());
+        let (transactions, mut io) = self.split(now);
+        transactions.respond(id, status, bytes, &mut io);
+    }
+
+    /// Sends a request of ours in a new transaction; `request` lacks Via, Max-Forwards and User-Agent.
+    pub(crate) fn start_request(
+        &mut self,
+        now: Now,
+        owner: Owner,
+        method: Method,
+        hop: Hop,
+        request: Builder,
+    ) -> (TransactionId, Arc<[u8]>) {
+        let branch = self.random.branch();
+        let bytes: Arc<[u8]> = Arc::from(self.complete(request, hop, &branch).finish());
+        let key = ClientKey { branch: branch.into_bytes(), method };
+        let (transactions, mut io) = self.split(now);
+        let id = transactions.start_client(key, owner, hop, Arc::clone(&bytes), &mut io);
+        (id, bytes)
+    }
+
+    /// Sends the CANCEL of an INVITE; the two share a branch. RFC 3261 §9.1
+    pub(crate) fn start_cancel(&mut self, now: Now, call: CallId, hop: Hop, invite: &Message) {
+        let branch = invite.via().branch().expect("we wrote it ourselves").to_vec();
+        let key = ClientKey { branch, method: Method::Cancel };
+        let bytes = Arc::from(cancel_of(invite).finish());
+        let (transactions, mut io) = self.split(now);
+        transactions.start_client(key, Owner::Cancel(call), hop, bytes, &mut io);
+    }
+
+    pub(crate) fn complete(&self, request: Builder, hop: Hop, branch: &str) -> Builder {
+        let transport = match hop.transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+            Transport::Ws => "WS",
+        };
+        // RFC 3581 §3; it does no harm on streams, where it means nothing.
+        let via = format!("SIP/2.0/{transport} {};branch={branch};rport", self.advertised(hop));
+        request
+            .header(Name::Via, via)
+            .header(Name::MaxForwards, "70")
+            .header(Name::UserAgent, &self.config.server_name)
+    }
+
+    /// Where the peer reaches us, as a Contact value.
+    pub(crate) fn contact(&self, hop: Hop) -> String {
+        let transport = match hop.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+            Transport::Ws => ";transport=ws",
+        };
+        format!("<sip:{}{transport}>", self.advertised(hop))
+    }
+
+    fn advertised(&self, hop: Hop) -> &str {
+        let exact = |l: &&Listener| l.transport == hop.transport && l.local == hop.local;
+        let alike = |l: &&Listener| l.transport == hop.transport;
+        let listeners = &self.config.listeners;
+        let found = listeners.iter().find(exact).or_else(|| listeners.iter().find(alike));
+        found.map_or(self.config.domain.as_str(), |listener| listener.advertised.as_str())
+    }
+}
+
+/// Where answers to a request go. RFC 3261 §18.2.2, RFC 3581 §4
+pub(crate) fn reply_hop(hop: Hop, request: &Message) -> Hop {
+    let via = request.via();
+    match hop.transport {
+        Transport::Udp if via.rport().is_none() => {
+            Hop { remote: SocketAddr::new(hop.remote.ip(), via.port().unwrap_or(5060)), ..hop }
+        }
+        Transport::Udp | Transport::Tcp | Transport::Ws => hop,
+    }
+}
+
+/// RFC 3261 §17.1.1.3
+pub(crate) fn ack_of_refusal(invite: &[u8], response: &Message) -> Arc<[u8]> {
+    let invite = Message::parse(invite).expect("we wrote it ourselves");
+    let ack = again(&invite, Method::Ack).header(Name::To, response.to().raw());
+    Arc::from(ack.finish())
+}
+
+fn cancel_of(invite: &Message) -> Builder {
+    again(invite, Method::Cancel).copy(invite, Name::To)
+}
+
+/// A request on the way of an INVITE; To is still to be added.
+fn again(invite: &Message, method: Method) -> Builder {
+    let uri = invite.request_uri().expect("an INVITE is a request");
+    let cseq = [invite.cseq().number.to_string().as_bytes(), b" ", method.as_bytes()].concat();
+    Builder::request(&method, uri.raw())
+        .header(Name::Via, invite.via().raw())
+        .copy(invite, Name::Route)
+        .header(Name::MaxForwards, "70")
+        .copy(invite, Name::From)
+        .copy(invite, Name::CallId)
+        .header(Name::CSeq, cseq)
+        .copy(invite, Name::UserAgent)
+}

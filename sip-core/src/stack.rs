@@ -1,0 +1,284 @@
+//! The SIP stack: what its owner calls, and the way of every packet and timer to its place.
+//!
+//! Invariants: a stranger's request leaves nothing behind but its answer; whatever is kept has a timer that drops it;
+//! [`Event::Ended`] is the last event of every call and comes once.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Cause, Ending, Instant, Now};
+
+use crate::api::{
+    Binding, CallId, Config, ConnectionId, Counts, Credential, Event, Hop, Output, Rejection, Transport, Trunk,
+};
+use crate::auth::Auth;
+use crate::call::Calls;
+use crate::message::Message;
+use crate::random::Random;
+use crate::registrar::Registrar;
+use crate::respond::ack_of_refusal;
+use crate::timer::{Timer, Timers};
+use crate::transaction::{ClientKey, Heard, Io, Owner, TransactionId, Transactions};
+
+/// How often nonces in use are looked over.
+const NONCE_SWEEP: Duration = Duration::from_secs(1);
+
+pub struct Stack {
+    pub(crate) config: Config,
+    pub(crate) random: Random,
+    pub(crate) timers: Timers,
+    pub(crate) output: VecDeque<Output>,
+    pub(crate) transactions: Transactions,
+    pub(crate) calls: Calls,
+    pub(crate) registrar: Registrar,
+    pub(crate) auth: Auth,
+    pub(crate) trunks: Vec<Trunk>,
+    pub(crate) draining: bool,
+}
+
+impl Stack {
+    pub fn new(_now: Now, config: Config) -> Stack {
+        let mut random = Random::new(config.seed);
+        let auth = Auth::new(&config.domain, &mut random);
+        Stack {
+            config,
+            random,
+            timers: Timers::default(),
+            output: VecDeque::new(),
+            transactions: Transactions::default(),
+            calls: Calls::default(),
+            registrar: Registrar::default(),
+            auth,
+            trunks: Vec::new(),
+            draining: false,
+        }
+    }
+
+    /// One whole message, or a CRLF keep-alive.
+    pub fn handle_packet(&mut self, now: Now, hop: Hop, bytes: &[u8]) {
+        if bytes.iter().all(|c| matches!(c, b'\r' | b'\n')) {
+            // RFC 5626 §4.4.1
+            if bytes == b"\r\n\r\n" && hop.transport != Transport::Udp {
+                self.transmit(hop, Arc::from(&b"\r\n"[..]));
+            }
+            return;
+        }
+        match Message::parse(bytes) {
+            Ok(message) if message.is_request() => self.receive_request(now, hop, &message),
+            Ok(message) => self.receive_response(now, hop, &message),
+            Err(error) => {
+                let Some(answerable) = error.answerable else {
+                    self.rejected(hop, Rejection::Unparsable);
+                    return;
+                };
+                let reason = error.defect.to_string();
+                let tag = self.random.tag();
+                let answer = answerable.response(error.defect.status(), &reason, hop.remote, &tag);
+                self.transmit(hop, Arc::from(answer.finish()));
+                self.rejected(hop, Rejection::BadRequest);
+            }
+        }
+        self.settle();
+    }
+
+    /// The connection is closed, by whomever. Its bindings and browser calls die with it.
+    pub fn handle_connection_closed(&mut self, now: Now, connection: ConnectionId) {
+        for binding in self.registrar.of_connection(connection) {
+            self.unregister(binding);
+        }
+        for (id, owner) in self.transactions.waiting_clients(|hop| hop.connection == Some(connection)) {
+            self.fail_request(now, id, owner, 503);
+        }
+        let (transactions, mut io) = self.split(now);
+        let unanswered = transactions.drop_servers_of(connection, &mut io);
+        for call in unanswered {
+            self.lose_caller(now, call);
+        }
+        for call in self.calls.of_connection(connection) {
+            self.lose_connection(now, call, connection);
+        }
+        self.settle();
+    }
+
+    /// Could not connect or send to this hop.
+    pub fn handle_unreachable(&mut self, now: Now, hop: Hop) {
+        for (id, owner) in self.transactions.waiting_clients(|waiting| *waiting == hop) {
+            self.fail_request(now, id, owner, 503);
+        }
+        self.settle();
+    }
+
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(timer) = self.timers.pop(now.instant) {
+            self.fire(now, timer);
+        }
+        self.settle();
+    }
+
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.output.pop_front()
+    }
+
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Adds or changes a digest account. Bindings made with it stay.
+    pub fn set_credential(&mut self, credential: Credential) {
+        self.auth.set(credential);
+    }
+
+    /// Also ends its bindings.
+    pub fn remove_credential(&mut self, username: &str) {
+        self.auth.remove(username);
+        for binding in self.registrar.of_username(username) {
+            self.unregister(binding);
+        }
+    }
+
+    pub fn set_trunks(&mut self, trunks: Vec<Trunk>) {
+        self.trunks = trunks;
+    }
+
+    /// While draining, new INVITEs get 503 with Retry-After.
+    pub fn set_draining(&mut self, draining: bool) {
+        self.draining = draining;
+    }
+
+    pub fn bindings(&self, aor: &str) -> impl Iterator<Item = &Binding> + use<'_> {
+        self.registrar.of_aor(aor).map(|entry| &entry.binding)
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts {
+            calls: self.calls.live(),
+            lingering: self.calls.lingering(),
+            transactions: self.transactions.len(),
+            bindings: self.registrar.len(),
+            nonces: self.auth.nonces(),
+        }
+    }
+
+    fn receive_response(&mut self, now: Now, hop: Hop, response: &Message) {
+        // RFC 3261 §8.1.3.3: with a second Via it is not for us.
+        let lone = response.vias().is_ok_and(|vias| vias.len() == 1);
+        let found = ClientKey::of(response).filter(|_| lone).and_then(|key| self.transactions.find_client(&key));
+        let (Some((id, owner)), Some(status)) = (found, response.status()) else {
+            self.rejected(hop, Rejection::StrayResponse);
+            return;
+        };
+        let (transactions, mut io) = self.split(now);
+        let ack = |invite: &[u8]| ack_of_refusal(invite, response);
+        if transactions.on_response(id, status, ack, &mut io) == Heard::Absorbed {
+            return;
+        }
+        match owner {
+            Owner::Invite(call) => self.invite_answered(now, call, hop, status, response),
+            Owner::Reinvite(call) => self.reinvite_answered(now, call, status, response),
+            // Whatever the peer says, the call is over for us.
+            Owner::Cancel(_) | Owner::Bye(_) => {}
+        }
+    }
+
+    fn fire(&mut self, now: Now, timer: Timer) {
+        match timer {
+            Timer::A(id)
+            | Timer::B(id)
+            | Timer::D(id)
+            | Timer::E(id)
+            | Timer::F(id)
+            | Timer::G(id)
+            | Timer::H(id)
+            | Timer::I(id)
+            | Timer::J(id)
+            | Timer::K(id)
+            | Timer::L(id)
+            | Timer::M(id)
+            | Timer::Cancelled(id) => {
+                let (transactions, mut io) = self.split(now);
+                if let Some((_, owner)) = transactions.on_timer(id, timer, &mut io) {
+                    self.request_failed(now, owner, 408);
+                }
+            }
+            Timer::Answer(call) => self.repeat_answer(now, call),
+            Timer::Unacknowledged(call) => self.give_up_ack(now, call),
+            Timer::Provisional(call) => self.repeat_provisional(now, call),
+            Timer::Ring(call) => self.ring_timed_out(now, call),
+            Timer::Glare(call) => self.retry_reinvite(now, call),
+            Timer::Forget(call) => self.forget(now, call),
+            Timer::Binding(binding) => self.unregister(binding),
+            Timer::Nonce => {
+                self.auth.forget_stale(now);
+                if self.auth.nonces() > 0 {
+                    self.timers.arm(Timer::Nonce, now.instant + NONCE_SWEEP);
+                }
+            }
+        }
+    }
+
+    /// A request of ours cannot be answered any more.
+    fn fail_request(&mut self, now: Now, id: TransactionId, owner: Owner, status: u16) {
+        let (transactions, mut io) = self.split(now);
+        transactions.stop_client(id, &mut io);
+        self.request_failed(now, owner, status);
+    }
+
+    fn request_failed(&mut self, now: Now, owner: Owner, status: u16) {
+        match owner {
+            Owner::Invite(call) => {
+                let Some(by) = self.calls.get(call).map(|call| call.far.lost) else { return };
+                self.end(now, call, Ending::with_status(Cause::Lost, by, status));
+            }
+            Owner::Reinvite(call) => self.reinvite_lost(now, call, status),
+            Owner::Cancel(_) | Owner::Bye(_) => {}
+        }
+    }
+
+    /// The machines, and what they work with.
+    pub(crate) fn split(&mut self, now: Now) -> (&mut Transactions, Io<'_>) {
+        let io = Io { now: now.instant, timers: &mut self.timers, output: &mut self.output };
+        (&mut self.transactions, io)
+    }
+
+    pub(crate) fn transmit(&mut self, hop: Hop, bytes: Arc<[u8]>) {
+        self.output.push_back(Output::Transmit { hop, bytes });
+    }
+
+    pub(crate) fn rejected(&mut self, hop: Hop, why: Rejection) {
+        self.output.push_back(Output::Rejected { hop, why });
+    }
+
+    /// An event of a call that has ended is nobody's business any more.
+    pub(crate) fn emit(&mut self, call: CallId, event: Event) {
+        if self.calls.get(call).is_some_and(|call| !call.ended) {
+            self.output.push_back(Output::Event(event));
+        }
+    }
+
+    /// Drops the calls that nothing is owed to any more.
+    pub(crate) fn settle(&mut self) {
+        let mut doubtful = self.transactions.take_released();
+        doubtful.append(&mut self.calls.just_ended);
+        for id in doubtful {
+            let done = self.calls.get(id).is_some_and(|call| call.ended && !call.awaits_ack());
+            if done && !self.transactions.has_clients(id) {
+                self.drop_call(id);
+            }
+        }
+    }
+
+    pub(crate) fn drop_call(&mut self, id: CallId) {
+        self.calls.remove(id);
+        for timer in [
+            Timer::Answer,
+            Timer::Unacknowledged,
+            Timer::Provisional,
+            Timer::Ring,
+            Timer::Glare,
+            Timer::Forget,
+        ] {
+            self.timers.disarm(timer(id));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The stack as its peers and its owner see it.
+
+mod basic;
