@@ -272,7 +272,6 @@ pub fn reason_phrase(status: u16) -> &'static str {
         181 => "Call Is Being Forwarded",
         182 => "Queued",
         183 => "Session Progress",
-        200 => "OK",
         202 => "Accepted",
         204 => "No Notification",
         300 => "Multiple Choices",

@@ -19,7 +19,8 @@ impl<'a> ContentType<'a> {
     /// Such as `is("application/sdp")`; in any case, parameters do not count.
     pub fn is(&self, media_type: &str) -> bool {
         media_type.split_once('/').is_some_and(|(kind, subtype)| {
-            self.kind.eq_ignore_ascii_case(kind.as_bytes()) && self.subtype.eq_ignore_ascii_case(subtype.as_bytes())
+            self.kind.eq_ignore_ascii_case(kind.as_bytes())
+                && self.subtype.eq_ignore_ascii_case(subtype.as_bytes())
         })
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::error::SyntaxError;
 use super::lex::{self, Cursor};
+use super::params::MAX_PARAMS;
 
 /// A scheme and its `name=value` pairs: a challenge or its answer. What they mean is told by [`crate::digest`].
 #[derive(Clone, Debug)]
@@ -27,7 +28,10 @@ impl<'a> Credentials<'a> {
 
     /// The value as it came, quotes included. Names in any case.
     pub fn raw(&self, name: &str) -> Option<&'a [u8]> {
-        self.params.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| *value)
+        self.params
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| *value)
     }
 
     /// The value without quotes and escapes.
@@ -60,7 +64,9 @@ fn parse(raw: &[u8]) -> Option<Credentials<'_>> {
             _ => at.run(lex::is_value),
         };
         // Of two equal names nobody can say which one was meant.
-        if params.iter().any(|(known, _): &(&[u8], &[u8])| known.eq_ignore_ascii_case(name)) {
+        if params.len() == MAX_PARAMS
+            || params.iter().any(|(known, _): &(&[u8], &[u8])| known.eq_ignore_ascii_case(name))
+        {
             return None;
         }
         params.push((name, value));

@@ -265,7 +265,9 @@ mod tests {
 
     #[test]
     fn unknown_and_empty_names_are_other() {
-        for name in ["", "X", "y", "Viz", "X-Tandem-Offer", "Content-Lengthy", "a-name-that-is-longer-than-any-known"] {
+        for name in
+            ["", "Q", "y", "Viz", "X-Tandem-Offer", "Content-Lengthy", "a-name-that-is-longer-than-any-known"]
+        {
             assert_eq!(Name::of(name.as_bytes()), Name::Other, "{name}");
         }
     }

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use super::lex::{self, Cursor};
 
+/// More of them in one place are malformed: comparing parameters is quadratic.
+pub(crate) const MAX_PARAMS: usize = 64;
+
 /// Checked when it was made; iterating allocates nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Params<'a> {
@@ -56,14 +59,22 @@ pub(crate) fn scan<'a>(at: &mut Cursor<'a>) -> Result<Params<'a>, ()> {
     at.skip_lws();
     let start = at.at;
     let mut end = start;
+    let mut count = 0;
     while next(at)?.is_some() {
         end = at.at;
+        count += 1;
+        if count > MAX_PARAMS {
+            return Err(());
+        }
     }
     Ok(Params { raw: &at.bytes[start..end] })
 }
 
+/// A name and its raw value, if it has one.
+type Param<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// The next `;name[=value]` with the white space around it.
-fn next<'a>(at: &mut Cursor<'a>) -> Result<Option<(&'a [u8], Option<&'a [u8]>)>, ()> {
+fn next<'a>(at: &mut Cursor<'a>) -> Result<Option<Param<'a>>, ()> {
     at.skip_lws();
     if !at.eat(b';') {
         return Ok(None);

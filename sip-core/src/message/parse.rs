@@ -251,7 +251,9 @@ impl Draft {
         });
         self.need(Name::From, value(Name::From), |value| NameAddr::parse(value).is_ok());
         self.need(Name::To, value(Name::To), |value| NameAddr::parse(value).is_ok());
-        self.need(Name::CallId, value(Name::CallId), |value| lex::all(value, |c| lex::is_word(c) || c == b'@'));
+        self.need(Name::CallId, value(Name::CallId), |value| {
+            lex::all(value, |c| lex::is_word(c) || c == b'@')
+        });
         match value(Name::CSeq).map(cseq::parse) {
             None => self.note(Defect::Missing(Name::CSeq)),
             Some(Err(())) => self.note(Defect::Header(Name::CSeq)),

@@ -6,7 +6,7 @@ use std::fmt;
 use super::error::SyntaxError;
 use super::host::Host;
 use super::lex::{self, Cursor};
-use super::params::Params;
+use super::params::{MAX_PARAMS, Params};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scheme {
@@ -142,7 +142,8 @@ impl<'a> Uri<'a> {
                     && tel_params(other.params, self.params)
             }
             Scheme::Other => {
-                self.scheme_name().eq_ignore_ascii_case(other.scheme_name()) && self.opaque() == other.opaque()
+                self.scheme_name().eq_ignore_ascii_case(other.scheme_name())
+                    && self.opaque() == other.opaque()
             }
         }
     }
@@ -229,7 +230,16 @@ fn parse(raw: &[u8]) -> Result<Uri<'_>, ()> {
 }
 
 fn bare(raw: &[u8], scheme: Scheme) -> Uri<'_> {
-    Uri { raw, scheme, user: None, password: None, host: None, port: None, params: Params::default(), headers: b"" }
+    Uri {
+        raw,
+        scheme,
+        user: None,
+        password: None,
+        host: None,
+        port: None,
+        params: Params::default(),
+        headers: b"",
+    }
 }
 
 fn parse_sip<'a>(raw: &'a [u8], scheme: Scheme, rest: &'a [u8]) -> Result<Uri<'a>, ()> {
@@ -279,12 +289,13 @@ fn parse_tel<'a>(raw: &'a [u8], rest: &'a [u8]) -> Result<Uri<'a>, ()> {
 /// `*( ";" pname [ "=" pvalue ] )` with escapes, no white space.
 fn uri_params(raw: &[u8]) -> Result<Params<'_>, ()> {
     if let [b';', rest @ ..] = raw {
-        for param in rest.split(|&c| c == b';') {
+        for (index, param) in rest.split(|&c| c == b';').enumerate() {
             let (name, value) = match memchr::memchr(b'=', param) {
                 Some(at) => (&param[..at], &param[at + 1..]),
                 None => (param, &b""[..]),
             };
-            if name.is_empty()
+            if index == MAX_PARAMS
+                || name.is_empty()
                 || !lex::all_escaped(name, lex::is_uri_param)
                 || !lex::all_escaped(value, |c| lex::is_uri_param(c) || c == b'=')
             {
@@ -305,11 +316,14 @@ fn pairs(raw: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 fn pairs_are_valid(raw: &[u8]) -> bool {
-    raw.split(|&c| c == b'&').all(|pair| match memchr::memchr(b'=', pair) {
+    raw.split(|&c| c == b'&').enumerate().all(|(index, pair)| match memchr::memchr(b'=', pair) {
         Some(at) => {
-            at > 0
+            index < MAX_PARAMS
+                && at > 0
                 && lex::all_escaped(&pair[..at], lex::is_uri_header)
-                && lex::all_escaped(&pair[at + 1..], |c| lex::is_uri_header(c) || c == b'=' || c == b';' || c == b',')
+                && lex::all_escaped(&pair[at + 1..], |c| {
+                    lex::is_uri_header(c) || c == b'=' || c == b';' || c == b','
+                })
         }
         None => false,
     })
@@ -326,13 +340,13 @@ fn same_escaped(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
 /// What both have must be the same; these few must be in both or in neither.
 fn params_match(a: Params<'_>, b: Params<'_>) -> bool {
     const BOTH_OR_NEITHER: [&[u8]; 5] = [b"transport", b"user", b"ttl", b"method", b"maddr"];
+    let same = |a: &[u8], b: &[u8]| {
+        a.eq_ignore_ascii_case(b) || lex::unescape(a).eq_ignore_ascii_case(&lex::unescape(b))
+    };
     a.iter().all(|(name, value)| {
-        let other = b.iter().find(|(known, _)| {
-            known.eq_ignore_ascii_case(name) || lex::unescape(known).eq_ignore_ascii_case(&lex::unescape(name))
-        });
-        match other {
-            Some((_, other)) => lex::unescape(value.unwrap_or_default())
-                .eq_ignore_ascii_case(&lex::unescape(other.unwrap_or_default())),
+        let mut others = b.iter().filter(|(known, _)| same(known, name)).map(|(_, value)| value).peekable();
+        match others.peek() {
+            Some(_) => others.any(|other| same(value.unwrap_or_default(), other.unwrap_or_default())),
             None => !BOTH_OR_NEITHER.iter().any(|known| known.eq_ignore_ascii_case(name)),
         }
     })
@@ -359,7 +373,8 @@ fn digits(number: &[u8]) -> impl Iterator<Item = u8> {
 fn tel_params(a: Params<'_>, b: Params<'_>) -> bool {
     a.iter().all(|(name, value)| {
         b.iter().any(|(n, v)| {
-            n.eq_ignore_ascii_case(name) && v.unwrap_or_default().eq_ignore_ascii_case(value.unwrap_or_default())
+            n.eq_ignore_ascii_case(name)
+                && v.unwrap_or_default().eq_ignore_ascii_case(value.unwrap_or_default())
         })
     })
 }

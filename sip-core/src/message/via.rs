@@ -60,7 +60,8 @@ impl<'a> Via<'a> {
     /// The branch, if it identifies a transaction by itself: it has the cookie and something after it (§17.2.3, RFC 4475 §3.2.1).
     pub fn unique_branch(&self) -> Option<&'a [u8]> {
         let cookie = MAGIC_COOKIE.len();
-        self.branch().filter(|b| b.len() > cookie && b[..cookie].eq_ignore_ascii_case(MAGIC_COOKIE.as_bytes()))
+        self.branch()
+            .filter(|b| b.len() > cookie && b[..cookie].eq_ignore_ascii_case(MAGIC_COOKIE.as_bytes()))
     }
 
     pub fn received(&self) -> Option<IpAddr> {
