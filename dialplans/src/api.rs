@@ -70,7 +70,9 @@ pub enum Input {
     QueueAnswered,
     /// The queue did not take the session, or put it out.
     QueueFull,
-    TransferEnded { connected: bool },
+    TransferEnded {
+        connected: bool,
+    },
     /// The customer left: the run is over.
     HungUp,
 }

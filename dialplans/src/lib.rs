@@ -1,1 +1,30 @@
+//! The dialplan language, pure: parse, check, interpret, test. A flow serves a call and a chat alike: verbs say what is
+//! wanted, the channel decides how.
+//!
+//! - [`api`]: what a run asks for, is told and can see; the names that exist outside.
+//! - `syntax/`: text to tokens to the tree.
+//! - `verb/`: one file for each verb.
+//! - `check/`: names, ways through a flow, loops.
+//! - [`compile`] → [`Plan`] → [`Run`]; [`run_tests`] runs the tests that a plan carries.
+//!
+//! Invariants: no clock, no randomness, no input or output; no text makes the parser or the checker panic; no plan makes a
+//! run panic or go round without time passing.
+
 pub mod api;
+mod check;
+mod diagnostic;
+mod expr;
+mod hours;
+mod plan;
+mod run;
+mod scenario;
+mod source;
+mod syntax;
+mod template;
+mod verb;
+mod words;
+
+pub use diagnostic::{Code, Diagnostic, Related, Severity, render};
+pub use plan::{Plan, compile};
+pub use run::{MAX_STEPS, Run};
+pub use scenario::{Coverage, TestReport, TestResult, run_tests};

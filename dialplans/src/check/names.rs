@@ -1,0 +1,223 @@
+//! Names, expressions and texts: does everything exist that is spoken of?
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cel::Value;
+use model::Timestamp;
+
+use crate::api::{ChannelKind, Customer, Env, QueuePlace, World};
+use crate::diagnostic::{Code, Problem};
+use crate::expr::{EvalError, Expr, FUNCTIONS, Scope, VARIABLES};
+use crate::hours::Hours;
+use crate::source::{At, Span};
+use crate::template::Template;
+
+pub(crate) struct Checker<'a> {
+    world: &'a World,
+    hours: &'a BTreeSet<&'a str>,
+    keys: &'a BTreeSet<String>,
+    /// The channels on which a flow comes to what is being checked.
+    channels: BTreeSet<ChannelKind>,
+    pub problems: Vec<Problem>,
+}
+
+impl<'a> Checker<'a> {
+    pub fn new(world: &'a World, hours: &'a BTreeSet<&'a str>, keys: &'a BTreeSet<String>) -> Self {
+        Self { world, hours, keys, channels: BTreeSet::new(), problems: Vec::new() }
+    }
+
+    /// What is checked next is reached on these channels.
+    pub fn visit(&mut self, channels: BTreeSet<ChannelKind>) {
+        self.channels = channels;
+    }
+
+    pub fn on(&self, channel: ChannelKind) -> bool {
+        self.channels.contains(&channel)
+    }
+
+    pub fn problem(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// No name twice.
+    pub fn unique(&mut self, what: &str, names: impl Iterator<Item = (String, Span)>) {
+        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+        for (name, span) in names {
+            if let Some(first) = seen.get(&name) {
+                self.problems.push(
+                    Problem::error(Code::DuplicateName, span, format!("the {what} `{name}` is there twice"))
+                        .related(*first, "first here"),
+                );
+            } else {
+                seen.insert(name, span);
+            }
+        }
+    }
+
+    pub fn queue(&mut self, name: &At<String>) {
+        self.known(Code::UnknownQueue, "queue", &name.value, name.span, &self.world.queues);
+    }
+
+    pub fn prompt(&mut self, name: &At<String>) {
+        self.known(Code::UnknownPrompt, "prompt", &name.value, name.span, &self.world.prompts);
+    }
+
+    pub fn music(&mut self, name: &At<String>) {
+        self.known(Code::UnknownMusic, "music", &name.value, name.span, &self.world.music);
+    }
+
+    pub fn operator(&mut self, login: &str, span: Span) {
+        self.known(Code::UnknownOperator, "operator", login, span, &self.world.operators);
+    }
+
+    pub fn template(&mut self, template: &Template) {
+        for expr in template.values() {
+            self.expression(expr);
+        }
+    }
+
+    pub fn expression(&mut self, expr: &Expr) {
+        self.evaluate(expr);
+    }
+
+    /// An expression that has to be true or false.
+    pub fn condition(&mut self, expr: &Expr) {
+        if let Some(Ok(value)) = self.evaluate(expr)
+            && !matches!(value, Value::Bool(_))
+        {
+            self.problems.push(
+                Problem::error(Code::BadExpression, expr.span, "a condition has to be true or false")
+                    .hint("compare it with something, such as customer.name != \"\""),
+            );
+        }
+    }
+
+    /// Whether a context key is set by any flow or comes from outside.
+    pub fn context_key(&mut self, key: &str, span: Span) {
+        if !self.keys.contains(key) {
+            let message = format!("nothing sets `session.{key}`");
+            let keys = self.keys.iter().map(String::as_str);
+            self.problems.push(Problem::error(Code::UnknownVariable, span, message).suggest(key, keys));
+        }
+    }
+
+    /// A field of `customer`.
+    pub fn customer_field(&mut self, field: &At<String>) {
+        let fields = ["name", "phone", "email", "attributes"];
+        if !fields.contains(&field.value.as_str()) {
+            let message = format!("`customer` has no `{}`", field.value);
+            self.problems.push(
+                Problem::error(Code::UnknownVariable, field.span, message).suggest(&field.value, fields),
+            );
+        }
+    }
+
+    fn known(&mut self, code: Code, what: &str, name: &str, span: Span, names: &BTreeSet<String>) {
+        if !names.contains(name) {
+            let problem = Problem::error(code, span, format!("there is no {what} `{name}`"));
+            let mut problem = problem.suggest(name, names.iter().map(String::as_str));
+            if names.is_empty() {
+                problem = problem.hint(format!("no {what} is known at all"));
+            }
+            self.problems.push(problem);
+        }
+    }
+
+    /// Checks the names; when they are right, tries the expression on made-up values, which finds wrong types.
+    fn evaluate(&mut self, expr: &Expr) -> Option<Result<Value, EvalError>> {
+        if !expr.is_valid() {
+            return None;
+        }
+        let before = self.problems.len();
+        for path in &expr.uses.paths {
+            self.path(expr, path);
+        }
+        for function in &expr.uses.functions {
+            if !FUNCTIONS.contains(&function.as_str()) {
+                let message = format!("there is no function `{function}`");
+                let problem = Problem::error(Code::UnknownFunction, expr.find(function), message);
+                self.problems.push(problem.suggest(function, FUNCTIONS.iter().copied()));
+            }
+        }
+        for name in &expr.uses.hours {
+            if !self.hours.contains(name.as_str()) {
+                let problem =
+                    Problem::error(Code::UnknownHours, expr.span, format!("there are no hours `{name}`"));
+                self.problems.push(problem.suggest(name, self.hours.iter().copied()));
+            }
+        }
+        if self.problems.len() > before {
+            return None;
+        }
+        let value = self.sample(expr);
+        if let Err(error) = &value
+            && error.is_certain()
+        {
+            let message = format!("this can never work: {error}");
+            self.problems.push(Problem::error(Code::BadExpression, expr.span, message));
+        }
+        Some(value)
+    }
+
+    fn path(&mut self, expr: &Expr, path: &[String]) {
+        let [root, rest @ ..] = path else { return };
+        let Some((_, fields)) = VARIABLES.iter().find(|(name, _)| name == root) else {
+            // Names of types, as in `type(x) == int`.
+            if FUNCTIONS.contains(&root.as_str()) {
+                return;
+            }
+            let problem = Problem::error(
+                Code::UnknownVariable,
+                expr.find(root),
+                format!("there is no variable `{root}`"),
+            );
+            let problem = if self.keys.contains(root) {
+                problem.hint(format!("did you mean `session.{root}`?"))
+            } else {
+                problem.suggest(root, VARIABLES.iter().map(|(name, _)| *name))
+            };
+            self.problems.push(problem);
+            return;
+        };
+        match (fields, rest.first()) {
+            (None, Some(key)) => self.context_key(key, expr.find(key)),
+            (Some(fields), Some(field)) if !fields.contains(&field.as_str()) => {
+                let message = format!("`{root}` has no `{field}`");
+                self.problems.push(
+                    Problem::error(Code::UnknownVariable, expr.find(field), message)
+                        .suggest(field, fields.iter().copied()),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn sample(&self, expr: &Expr) -> Result<Value, EvalError> {
+        let text = || Some("1".to_owned());
+        let env = Env {
+            customer: Customer { name: text(), phone: text(), email: text(), attributes: BTreeMap::new() },
+            session: self.keys.iter().map(|key| (key.clone(), "1".to_owned())).collect(),
+            queue: Some(QueuePlace {
+                position: 1,
+                waited: Duration::from_secs(60),
+                estimated_wait: Some(Duration::from_secs(60)),
+            }),
+            caller: text(),
+            called: text(),
+        };
+        let always = Hours { zone: chrono_tz::UTC, week: Default::default(), closed: Vec::new() };
+        let hours: BTreeMap<String, Hours> =
+            self.hours.iter().map(|name| ((*name).to_owned(), always.clone())).collect();
+        let scope = Scope {
+            env: &env,
+            own: &BTreeMap::new(),
+            keys: self.keys,
+            hours: &Arc::new(hours),
+            channel: ChannelKind::Text,
+            now: Timestamp::default(),
+        };
+        expr.eval(&scope)
+    }
+}

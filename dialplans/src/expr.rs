@@ -1,0 +1,472 @@
+//! Conditions and values: CEL expressions, joined by `or` for a fallback (`customer.name or 'friend'`).
+//!
+//! Invariants: evaluating costs at most as much as the text is long (no loops, bounded nesting), has no effect, and a
+//! value that is not there is an error, never a panic.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock};
+
+use cel::common::ast::{EntryExpr, Expr as Node, LiteralValue};
+use cel::objects::{Key, Map};
+use cel::parser::{Expression, PrattParser};
+use cel::{ExecutionError, Value};
+use chrono::TimeDelta;
+use model::Timestamp;
+
+use crate::api::{ChannelKind, Env};
+use crate::diagnostic::{Code, Problem};
+use crate::hours::Hours;
+use crate::source::Span;
+
+/// Longest expression in bytes, deepest nesting and most operators: what a 2 MiB stack bears with ease.
+const MAX_LENGTH: usize = 500;
+const MAX_DEPTH: usize = 10;
+const MAX_OPERATORS: usize = 40;
+
+/// What each variable has; `None`: any name.
+pub(crate) const VARIABLES: &[(&str, Option<&[&str]>)] = &[
+    ("customer", Some(&["name", "phone", "email", "attributes"])),
+    ("session", None),
+    ("queue", Some(&["position", "waited", "wait"])),
+    ("channel", Some(&["kind"])),
+    ("call", Some(&["from", "to"])),
+    ("now", Some(&[])),
+];
+
+/// Functions of CEL's standard library that make sense here, and our own.
+pub(crate) const FUNCTIONS: &[&str] = &[
+    "hours",
+    "minutes",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "string",
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "type",
+    "duration",
+    "timestamp",
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
+];
+
+#[derive(Clone, Debug)]
+pub(crate) struct Expr {
+    pub span: Span,
+    pub text: String,
+    /// Tried in order; empty when the text was not valid.
+    alternatives: Vec<Expression>,
+    pub uses: Uses,
+}
+
+/// What an expression refers to, for the checker.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Uses {
+    /// Such as `["customer", "name"]`.
+    pub paths: Vec<Vec<String>>,
+    pub functions: Vec<String>,
+    pub hours: Vec<String>,
+}
+
+/// What expressions see while they are evaluated.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub env: &'a Env,
+    /// Context values that the run has set, over those of `env`.
+    pub own: &'a BTreeMap<String, String>,
+    /// Context keys that count as empty when nobody has set them.
+    pub keys: &'a BTreeSet<String>,
+    pub hours: &'a Arc<BTreeMap<String, Hours>>,
+    pub channel: ChannelKind,
+    pub now: Timestamp,
+}
+
+impl Expr {
+    /// `span` is the place of `text`.
+    pub fn parse(text: &str, span: Span, problems: &mut Vec<Problem>) -> Expr {
+        let mut expr = Expr { span, text: text.to_owned(), alternatives: Vec::new(), uses: Uses::default() };
+        if let Err(problem) = bounds(text, span) {
+            problems.push(problem);
+            return expr;
+        }
+        let mut alternatives = Vec::new();
+        let mut sound = true;
+        for (start, part) in alternatives_of(text) {
+            let part_span = span.part(start, start + part.len());
+            match PrattParser::new().error_recovery_limit(1).parse(part) {
+                Ok(tree) => {
+                    if let Err(what) = expr.uses.collect(&tree) {
+                        problems.push(Problem::error(Code::BadExpression, part_span, what));
+                        sound = false;
+                    }
+                    alternatives.push(tree);
+                }
+                Err(errors) => {
+                    sound = false;
+                    if let Some(error) = errors.errors.first() {
+                        let at = byte_of_column(part, error.pos.1);
+                        let end = (at + part[at..].chars().next().map_or(0, char::len_utf8)).max(at);
+                        let mut problem = Problem::error(
+                            Code::BadExpression,
+                            part_span.part(at, end),
+                            format!(
+                                "the expression is not valid: {}",
+                                error.msg.trim_start_matches("Syntax error: ")
+                            ),
+                        );
+                        if error.msg.contains("'='") {
+                            problem = problem.hint("write `==` to compare");
+                        }
+                        problems.push(problem);
+                    }
+                }
+            }
+        }
+        if sound {
+            expr.alternatives = alternatives;
+        }
+        expr
+    }
+
+    /// The first alternative that is neither an error nor empty; else what the last one came to.
+    pub fn eval(&self, scope: &Scope<'_>) -> Result<Value, EvalError> {
+        let mut last = Err(EvalError::Invalid);
+        if self.alternatives.is_empty() {
+            return last;
+        }
+        let context = self.context(scope);
+        for tree in &self.alternatives {
+            last = Value::resolve(tree, &context).map_err(EvalError::from);
+            if last.as_ref().is_ok_and(|value| !is_empty(value)) {
+                break;
+            }
+        }
+        last
+    }
+
+    /// The value as people read it: nothing for what is missing.
+    pub fn text(&self, scope: &Scope<'_>) -> Result<String, EvalError> {
+        self.eval(scope).map(|value| display(&value))
+    }
+
+    /// Whether it says more than what channel it is on.
+    pub fn depends_on_channel_only(&self) -> bool {
+        self.is_valid()
+            && !self.uses.paths.is_empty()
+            && self.uses.paths.iter().all(|path| path.first().is_some_and(|root| root == "channel"))
+            && self.uses.hours.is_empty()
+    }
+
+    pub fn is_valid(&self) -> bool {
+        !self.alternatives.is_empty()
+    }
+
+    /// Where `name` stands in the text.
+    pub fn find(&self, name: &str) -> Span {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        self.text
+            .match_indices(name)
+            .find(|(at, _)| {
+                !self.text[..*at].ends_with(is_part) && !self.text[at + name.len()..].starts_with(is_part)
+            })
+            .map_or(self.span, |(at, found)| self.span.part(at, at + found.len()))
+    }
+
+    fn context(&self, scope: &Scope<'_>) -> cel::Context<'static, 'static> {
+        static STANDARD: LazyLock<Arc<cel::Env>> = LazyLock::new(|| Arc::new(cel::Env::stdlib()));
+        let mut context = cel::Context::with_env(Arc::clone(&STANDARD));
+        let roots: BTreeSet<&str> =
+            self.uses.paths.iter().filter_map(|p| p.first()).map(String::as_str).collect();
+        for root in roots {
+            if let Some(value) = variable(root, scope) {
+                context.add_variable_from_value(root, value);
+            }
+        }
+        let (hours, now) = (Arc::clone(scope.hours), scope.now);
+        // The standard library has neither name, so adding them cannot fail.
+        let _ = context.add_function("hours", move |name: Arc<String>| {
+            let found = hours.get(name.as_str()).ok_or_else(|| {
+                ExecutionError::function_error("hours", format!("there are no hours named {name}"))
+            })?;
+            Ok::<_, ExecutionError>(Value::from(if found.is_open(now) { "open" } else { "closed" }))
+        });
+        let _ = context.add_function("minutes", |value: Value| match value {
+            Value::Duration(duration) => {
+                Ok(Value::Int(duration.num_seconds().saturating_add(59).div_euclid(60).max(1)))
+            }
+            Value::Null => Ok(Value::Null),
+            other => Err(ExecutionError::no_such_overload("minutes", vec![format!("{:?}", other.type_of())])),
+        });
+        context
+    }
+}
+
+/// Why an expression has no value.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum EvalError {
+    /// It was not valid to begin with.
+    Invalid,
+    Cel(ExecutionError),
+}
+
+impl EvalError {
+    /// True when no values could make it work: wrong types, unknown names.
+    pub fn is_certain(&self) -> bool {
+        match self {
+            EvalError::Invalid => true,
+            EvalError::Cel(error) => match error {
+                ExecutionError::UndeclaredReference(_)
+                | ExecutionError::NoSuchOverload(_)
+                | ExecutionError::InvalidArgumentCount { .. }
+                | ExecutionError::UnsupportedBinaryOperator(..)
+                | ExecutionError::UnexpectedType { .. }
+                | ExecutionError::UnsupportedTargetType { .. }
+                | ExecutionError::ValuesNotComparable(..) => true,
+                ExecutionError::FunctionError { function, .. } => function == "matches",
+                _ => false,
+            },
+        }
+    }
+}
+
+impl From<ExecutionError> for EvalError {
+    fn from(error: ExecutionError) -> Self {
+        EvalError::Cel(error)
+    }
+}
+
+impl std::fmt::Display for EvalError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            EvalError::Invalid => f.write_str("the expression is not valid"),
+            EvalError::Cel(ExecutionError::NoSuchKey(key)) => write!(f, "there is no `{key}`"),
+            EvalError::Cel(error) => error.fmt(f),
+        }
+    }
+}
+
+/// A value as people read it. Durations look like a clock (`2:05`), because that needs no language.
+pub(crate) fn display(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.to_string(),
+        Value::Int(n) => n.to_string(),
+        Value::UInt(n) => n.to_string(),
+        Value::Float(n) => n.to_string(),
+        Value::Bool(b) => b.to_string(),
+        Value::Duration(duration) => {
+            let seconds = duration.num_seconds().max(0);
+            format!("{}:{:02}", seconds / 60, seconds % 60)
+        }
+        Value::Timestamp(time) => time.to_rfc3339(),
+        Value::List(items) => items.iter().map(display).collect::<Vec<_>>().join(", "),
+        Value::Map(_)
+        | Value::Function(..)
+        | Value::Bytes(_)
+        | Value::Opaque(_)
+        | Value::Struct(_)
+        | Value::Null => String::new(),
+    }
+}
+
+impl Uses {
+    fn collect(&mut self, tree: &Expression) -> Result<(), &'static str> {
+        if let Some(path) = path_of(tree) {
+            self.paths.push(path);
+            return Ok(());
+        }
+        match &tree.expr {
+            Node::Comprehension(_) => Err("loops such as `all` and `map` cannot be used here"),
+            Node::Struct(_) | Node::Unspecified => Err("the expression is not valid"),
+            Node::Ident(_) | Node::Literal(_) => Ok(()),
+            Node::Select(select) => self.collect(&select.operand),
+            Node::Call(call) => {
+                if call.func_name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                    self.functions.push(call.func_name.clone());
+                }
+                if call.func_name == "hours" {
+                    match call.args.first().map(|arg| &arg.expr) {
+                        Some(Node::Literal(LiteralValue::String(name))) if call.args.len() == 1 => {
+                            self.hours.push(name.inner().to_owned());
+                        }
+                        _ => return Err("`hours` takes one name in quotes, such as hours(\"office\")"),
+                    }
+                }
+                call.target.iter().try_for_each(|target| self.collect(target))?;
+                call.args.iter().try_for_each(|arg| self.collect(arg))
+            }
+            Node::List(list) => list.elements.iter().try_for_each(|element| self.collect(element)),
+            Node::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
+                EntryExpr::MapEntry(entry) => {
+                    self.collect(&entry.key)?;
+                    self.collect(&entry.value)
+                }
+                EntryExpr::StructField(field) => self.collect(&field.value),
+            }),
+        }
+    }
+}
+
+/// `a.b['c']` as `["a", "b", "c"]`.
+fn path_of(tree: &Expression) -> Option<Vec<String>> {
+    match &tree.expr {
+        Node::Ident(name) => Some(vec![name.clone()]),
+        Node::Select(select) => {
+            let mut path = path_of(&select.operand)?;
+            path.push(select.field.clone());
+            Some(path)
+        }
+        Node::Call(call) if call.func_name == "_[_]" => match call.args.as_slice() {
+            [base, index] => match &index.expr {
+                Node::Literal(LiteralValue::String(key)) => {
+                    let mut path = path_of(base)?;
+                    path.push(key.inner().to_owned());
+                    Some(path)
+                }
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn variable(root: &str, scope: &Scope<'_>) -> Option<Value> {
+    let optional = |value: &Option<String>| Value::from(value.as_deref().unwrap_or_default());
+    let env = scope.env;
+    let value = match root {
+        "customer" => map([
+            ("name", optional(&env.customer.name)),
+            ("phone", optional(&env.customer.phone)),
+            ("email", optional(&env.customer.email)),
+            (
+                "attributes",
+                map(env.customer.attributes.iter().map(|(k, v)| (k.as_str(), Value::from(v.as_str())))),
+            ),
+        ]),
+        "session" => {
+            let unset = scope.keys.iter().map(|key| (key.as_str(), ""));
+            let set = env.session.iter().chain(scope.own).map(|(k, v)| (k.as_str(), v.as_str()));
+            map(unset.chain(set).map(|(key, value)| (key, Value::from(value))))
+        }
+        "queue" => {
+            let place = env.queue;
+            map([
+                ("position", Value::Int(place.map_or(0, |p| i64::from(p.position)))),
+                ("waited", duration(place.map(|p| p.waited).unwrap_or_default())),
+                ("wait", place.and_then(|p| p.estimated_wait).map_or(Value::Null, duration)),
+            ])
+        }
+        "channel" => map([(
+            "kind",
+            Value::from(match scope.channel {
+                ChannelKind::Voice => "voice",
+                ChannelKind::Text => "text",
+            }),
+        )]),
+        "call" => map([("from", optional(&env.caller)), ("to", optional(&env.called))]),
+        "now" => chrono::DateTime::from_timestamp_micros(scope.now.as_micros())
+            .map_or(Value::Null, |time| Value::Timestamp(time.fixed_offset())),
+        _ => return None,
+    };
+    Some(value)
+}
+
+fn map<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+    let map: HashMap<Key, Value> = entries.into_iter().map(|(key, value)| (Key::from(key), value)).collect();
+    Value::Map(Map { map: Arc::new(map) })
+}
+
+fn duration(duration: std::time::Duration) -> Value {
+    Value::Duration(TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX))
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
+/// Refuses what would need a deep stack.
+fn bounds(text: &str, span: Span) -> Result<(), Problem> {
+    let (mut depth, mut deepest, mut operators) = (0_usize, 0_usize, 0_usize);
+    outside_quotes(text, |_, c| match c {
+        '(' | '[' | '{' => {
+            depth += 1;
+            deepest = deepest.max(depth);
+            operators += 1;
+        }
+        ')' | ']' | '}' => depth = depth.saturating_sub(1),
+        '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '?' | '&' | '|' | '.' => operators += 1,
+        _ => {}
+    });
+    if text.len() > MAX_LENGTH || deepest > MAX_DEPTH || operators > MAX_OPERATORS {
+        return Err(Problem::error(
+            Code::BadExpression,
+            span,
+            "the expression is too long or too deeply nested",
+        )
+        .hint("split it into several `set` and `when`"));
+    }
+    Ok(())
+}
+
+/// The parts between the words `or` that stand outside quotes and brackets, with their places.
+fn alternatives_of(text: &str) -> Vec<(usize, &str)> {
+    let mut cuts = Vec::new();
+    let mut depth = 0_usize;
+    outside_quotes(text, |at, c| match c {
+        '(' | '[' | '{' => depth += 1,
+        ')' | ']' | '}' => depth = depth.saturating_sub(1),
+        'o' if depth == 0 => {
+            let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+            let rest = &text[at..];
+            if rest.starts_with("or") && !rest[2..].starts_with(is_part) && !text[..at].ends_with(is_part) {
+                cuts.push(at);
+            }
+        }
+        _ => {}
+    });
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for cut in cuts {
+        parts.push((start, &text[start..cut]));
+        start = cut + 2;
+    }
+    parts.push((start, &text[start..]));
+    parts
+}
+
+fn outside_quotes(text: &str, mut each: impl FnMut(usize, char)) {
+    let mut quote = None;
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match quote {
+            Some(_) if escaped => escaped = false,
+            Some(_) if c == '\\' => escaped = true,
+            Some(q) if c == q => quote = None,
+            Some(_) => {}
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None => each(at, c),
+        }
+    }
+}
+
+/// CEL counts columns in characters from 1.
+fn byte_of_column(text: &str, column: isize) -> usize {
+    let index = usize::try_from(column - 1).unwrap_or(0);
+    text.char_indices().nth(index).map_or(text.len(), |(at, _)| at)
+}

@@ -1,0 +1,384 @@
+//! Runs tests on the real interpreter at virtual time. Everything that is played takes one second, the customer is first
+//! in every queue, and the estimated wait is one minute.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Instant, Now};
+
+use super::{Act, Expect, Known, Scenario};
+use crate::api::{ChannelKind, Effect, Entry, Env, FlowRef, Input, QueuePlace, TransferTarget};
+use crate::diagnostic::{Code, Diagnostic, Problem};
+use crate::plan::Plan;
+use crate::run::Run;
+use crate::source::At;
+use crate::syntax::tree::Flow;
+use crate::verb::Waiting;
+
+const PLAYING_TIME: Duration = Duration::from_secs(1);
+const ESTIMATED_WAIT: Duration = Duration::from_secs(60);
+/// Prompts in a row after which a flow counts as one that never stops talking.
+const MAX_PLAYED: usize = 200;
+/// Timers within one `wait` after which it is given up.
+const MAX_TIMERS: usize = 20_000;
+
+/// What came of all tests of a plan.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TestReport {
+    /// In the order of the sources.
+    pub results: Vec<TestResult>,
+    /// For each flow.
+    pub coverage: Vec<Coverage>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct TestResult {
+    pub flow: String,
+    pub name: String,
+    /// Where and why it failed.
+    pub failure: Option<Diagnostic>,
+    /// What the flow did, one line for each thing.
+    pub trace: Vec<String>,
+}
+
+/// Which states the tests came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Coverage {
+    pub flow: String,
+    pub visited: Vec<String>,
+    pub missed: Vec<String>,
+}
+
+impl TestReport {
+    pub fn passed(&self) -> bool {
+        self.results.iter().all(|result| result.failure.is_none())
+    }
+
+    pub fn failures(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.results.iter().filter_map(|result| result.failure.as_ref())
+    }
+}
+
+/// Runs every test of every flow.
+pub fn run_tests(plan: &Arc<Plan>) -> TestReport {
+    let mut report = TestReport { results: Vec::new(), coverage: Vec::new() };
+    for (index, flow) in plan.flows.iter().enumerate() {
+        let mut states: BTreeSet<String> = BTreeSet::new();
+        for test in &flow.tests {
+            let mut stage = Stage::new(plan, FlowRef(index), flow, test);
+            let failure = stage.play(test).err();
+            let failure = failure.map(|problem| problem.locate(plan.sources()));
+            states.extend(stage.states);
+            report.results.push(TestResult {
+                flow: flow.name.value.clone(),
+                name: test.name.value.clone(),
+                failure,
+                trace: stage.trace,
+            });
+        }
+        let all = flow.states.iter().map(|state| state.name.value.clone());
+        let (visited, missed) = all.partition(|name| states.contains(name));
+        report.coverage.push(Coverage { flow: flow.name.value.clone(), visited, missed });
+    }
+    report
+}
+
+/// A run with everything around it.
+struct Stage {
+    run: Run,
+    now: Now,
+    env: Env,
+    queued_since: Option<Instant>,
+    /// What the flow did; `seen` of it has been looked at by an `expect`.
+    done: Vec<Effect>,
+    seen: usize,
+    trace: Vec<String>,
+    states: BTreeSet<String>,
+}
+
+impl Stage {
+    fn new(plan: &Arc<Plan>, index: FlowRef, flow: &Flow, test: &Scenario) -> Stage {
+        let kind = test.channel.value;
+        let mut env = Env::default();
+        if kind == ChannelKind::Voice {
+            let own = flow.entries.iter().find_map(|entry| match &entry.value {
+                Entry::Sip(number) => Some(number.clone()),
+                Entry::Chat(_) => None,
+            });
+            env.caller = test.from.as_ref().map(|from| from.value.clone());
+            env.called = test.to.as_ref().map(|to| to.value.clone()).or(own);
+            env.customer.phone.clone_from(&env.caller);
+        }
+        for (known, value) in &test.with {
+            match &known.value {
+                Known::Customer(field) => match field.value.as_str() {
+                    "name" => env.customer.name = Some(value.clone()),
+                    "phone" => env.customer.phone = Some(value.clone()),
+                    "email" => env.customer.email = Some(value.clone()),
+                    // The checker knows no others.
+                    _ => {}
+                },
+                Known::Attribute(name) => {
+                    env.customer.attributes.insert(name.clone(), value.clone());
+                }
+                Known::Session(key) => {
+                    env.session.insert(key.value.clone(), value.clone());
+                }
+            }
+        }
+        let now = Now::new(Instant::ZERO, test.at);
+        let run = Run::start(Arc::clone(plan), index, kind, now, &env);
+        Stage {
+            run,
+            now,
+            env,
+            queued_since: None,
+            done: Vec::new(),
+            seen: 0,
+            trace: Vec::new(),
+            states: BTreeSet::new(),
+        }
+    }
+
+    fn play(&mut self, test: &Scenario) -> Result<(), Problem> {
+        let fail = |span, message: String| Problem::error(Code::BadTest, span, message);
+        self.settle().map_err(|message| fail(test.name.span, message))?;
+        for At { value: act, span } in &test.steps {
+            self.act(act).and_then(|()| self.settle()).map_err(|message| fail(*span, message))?;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, act: &Act) -> Result<(), String> {
+        if let Act::Expect(expect) = act {
+            return self.expect(expect);
+        }
+        if self.run.is_over() {
+            return Err("the flow is over already".to_owned());
+        }
+        let asking = matches!(self.run.waiting(), Some(Waiting::Asking(_)));
+        let queued = matches!(self.run.waiting(), Some(Waiting::Queued(_)));
+        let transferred = matches!(self.run.waiting(), Some(Waiting::Transferred));
+        match act {
+            Act::Key(_) | Act::Silence if !asking => {
+                Err("the flow is not asking anything; to let time pass, write `wait 30s`".to_owned())
+            }
+            Act::OperatorAnswers | Act::QueueFull if !queued => Err("the flow is not in a queue".to_owned()),
+            Act::TransferConnects | Act::TransferFails if !transferred => {
+                Err("the flow is not transferring anything".to_owned())
+            }
+            Act::Key(key) => self.input(Input::Key(*key)),
+            Act::Type(text) => self.input(Input::Text(text.clone())),
+            Act::HangUp => self.input(Input::HungUp),
+            Act::OperatorAnswers => self.input(Input::QueueAnswered),
+            Act::QueueFull => self.input(Input::QueueFull),
+            Act::TransferConnects => self.input(Input::TransferEnded { connected: true }),
+            Act::TransferFails => self.input(Input::TransferEnded { connected: false }),
+            Act::Silence => {
+                let deadline = self.run.poll_timeout().unwrap_or(self.now.instant);
+                self.wait_until(deadline)
+            }
+            Act::Wait(time) => self.wait_until(self.now.instant + *time),
+            Act::Expect(_) => Ok(()),
+        }
+    }
+
+    fn input(&mut self, input: Input) -> Result<(), String> {
+        self.refresh_queue();
+        self.run.handle(self.now, input, &self.env);
+        Ok(())
+    }
+
+    fn wait_until(&mut self, end: Instant) -> Result<(), String> {
+        for _ in 0..MAX_TIMERS {
+            match self.run.poll_timeout() {
+                Some(deadline) if deadline <= end => {
+                    self.pass(deadline.saturating_since(self.now.instant));
+                    self.run.handle_timeout(self.now, &self.env);
+                    self.settle()?;
+                }
+                _ => {
+                    self.pass(end.saturating_since(self.now.instant));
+                    return Ok(());
+                }
+            }
+        }
+        Err("too much happens in this time".to_owned())
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+        self.refresh_queue();
+    }
+
+    fn refresh_queue(&mut self) {
+        self.env.queue = self.queued_since.map(|since| QueuePlace {
+            position: 1,
+            waited: self.now.instant.saturating_since(since),
+            estimated_wait: Some(ESTIMATED_WAIT),
+        });
+    }
+
+    /// Answers and lets play, until the flow waits for somebody.
+    fn settle(&mut self) -> Result<(), String> {
+        self.collect();
+        for _ in 0..MAX_PLAYED {
+            let input = match self.run.waiting() {
+                Some(Waiting::Answered) => Input::Answered,
+                Some(Waiting::Played) => Input::PlayingEnded,
+                Some(Waiting::Asking(asking)) if asking.deadline().is_none() => Input::PlayingEnded,
+                Some(Waiting::Asking(_) | Waiting::Queued(_) | Waiting::Transferred) | None => return Ok(()),
+            };
+            if input == Input::PlayingEnded {
+                self.pass(PLAYING_TIME);
+            }
+            self.run.handle(self.now, input, &self.env);
+            self.collect();
+        }
+        Err("the flow never stops talking".to_owned())
+    }
+
+    fn collect(&mut self) {
+        self.states.insert(self.run.state().to_owned());
+        while let Some(effect) = self.run.poll_effect() {
+            match &effect {
+                Effect::SetContext { key, value } => {
+                    self.env.session.insert(key.clone(), value.clone());
+                }
+                Effect::Queue { .. } => self.queued_since = Some(self.now.instant),
+                Effect::LeaveQueue => self.queued_since = None,
+                Effect::Trace { state, .. } => {
+                    self.states.insert(state.clone());
+                }
+                _ => {}
+            }
+            self.trace.push(describe(&effect));
+            self.done.push(effect);
+        }
+        self.refresh_queue();
+    }
+
+    fn expect(&mut self, expect: &Expect) -> Result<(), String> {
+        if let Expect::State(state) = expect {
+            let current = self.run.state();
+            return if current == state.value {
+                Ok(())
+            } else {
+                Err(format!("expected the state {}, but the flow is in {current}", state.value))
+            };
+        }
+        let rest = self.done.get(self.seen..).unwrap_or_default();
+        if let Some(at) = rest.iter().position(|effect| expect.fits(effect)) {
+            self.seen += at + 1;
+            return Ok(());
+        }
+        let happened: Vec<String> =
+            rest.iter().filter(|effect| !matches!(effect, Effect::Trace { .. })).map(describe).collect();
+        let instead = if happened.is_empty() { "nothing".to_owned() } else { happened.join("; ") };
+        Err(format!("expected {expect}, but the flow did: {instead}"))
+    }
+}
+
+impl Expect {
+    fn fits(&self, effect: &Effect) -> bool {
+        match (self, effect) {
+            (
+                Expect::Say(glob),
+                Effect::Say { text, .. }
+                | Effect::Ask { text, .. }
+                | Effect::Announce { text, .. }
+                | Effect::Close { text: Some(text), .. },
+            ) => fits(glob, text),
+            (Expect::Ask(glob), Effect::Ask { text, .. }) => fits(glob, text),
+            (Expect::Close(None), Effect::Close { .. }) => true,
+            (Expect::Close(Some(glob)), Effect::Close { text: Some(text), .. }) => fits(glob, text),
+            (Expect::Play(name), Effect::Play { prompts }) => prompts.contains(name),
+            (Expect::Queue { name, priority }, Effect::Queue { queue, priority: actual, .. }) => {
+                *queue.0 == **name && priority.is_none_or(|priority| priority == *actual)
+            }
+            (Expect::Transfer(name), Effect::Transfer { to }) => match to {
+                TransferTarget::Number(to) | TransferTarget::Agent(to) => to == name,
+            },
+            (Expect::Set { key, value }, Effect::SetContext { key: k, value: v }) => key == k && value == v,
+            (Expect::Hangup, Effect::Hangup) => true,
+            _ => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Expect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Expect::Say(text) => write!(f, "say \"{text}\""),
+            Expect::Ask(text) => write!(f, "ask \"{text}\""),
+            Expect::Close(None) => f.write_str("close"),
+            Expect::Close(Some(text)) => write!(f, "close \"{text}\""),
+            Expect::Play(name) => write!(f, "play \"{name}\""),
+            Expect::Queue { name, priority: None } => write!(f, "queue {name}"),
+            Expect::Queue { name, priority: Some(priority) } => write!(f, "queue {name} priority {priority}"),
+            Expect::Transfer(to) => write!(f, "transfer {to}"),
+            Expect::Set { key, value } => write!(f, "set {key} = \"{value}\""),
+            Expect::State(state) => write!(f, "state {}", state.value),
+            Expect::Hangup => f.write_str("hangup"),
+        }
+    }
+}
+
+/// One line about an effect, in the words of the language.
+fn describe(effect: &Effect) -> String {
+    match effect {
+        Effect::Answer => "answer".to_owned(),
+        Effect::Say { text, .. } => format!("say {text:?}"),
+        Effect::Play { prompts } => format!("play {}", prompts.join(", ")),
+        Effect::Ask { text, .. } => format!("ask {text:?}"),
+        Effect::StopPlaying => "stop playing".to_owned(),
+        Effect::Queue { queue, priority, .. } => format!("queue {queue} priority {priority}"),
+        Effect::Announce { text, .. } => format!("announce {text:?}"),
+        Effect::LeaveQueue => "leave the queue".to_owned(),
+        Effect::Transfer { to: TransferTarget::Number(to) } => format!("transfer {to}"),
+        Effect::Transfer { to: TransferTarget::Agent(to) } => format!("transfer operator {to}"),
+        Effect::SetContext { key, value } => format!("set {key} = {value:?}"),
+        Effect::Close { text: Some(text), .. } => format!("close {text:?}"),
+        Effect::Close { text: None, .. } => "close".to_owned(),
+        Effect::Hangup => "hangup".to_owned(),
+        Effect::Trace { state, verb, outcome } => format!("  {state}: {verb}: {outcome}"),
+    }
+}
+
+/// Whether `text` fits a pattern in which `*` stands for any text.
+fn fits(glob: &str, text: &str) -> bool {
+    let mut parts = glob.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (glob, text, expected) in [
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "ac", true),
+            ("ab*bc", "abc", false),
+            ("*b*", "abc", true),
+            ("a*b*c", "a-b-c-c", true),
+            ("abc", "abcd", false),
+            ("", "", true),
+            ("*", "", true),
+        ] {
+            assert_eq!(fits(glob, text), expected, "{glob} {text}");
+        }
+    }
+}

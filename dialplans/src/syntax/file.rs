@@ -1,0 +1,418 @@
+//! The parts of a file: flows with entries, states and tests, and hours.
+
+use chrono::NaiveDate;
+
+use crate::api::Entry;
+use crate::diagnostic::{Code, Problem};
+use crate::hours::{DAYS, Hours, MINUTES_PER_DAY, Opening, day_of, days_between};
+use crate::scenario::Scenario;
+use crate::source::{At, Span};
+use crate::syntax::cursor::{Cursor, Parse};
+use crate::syntax::lexer::Kind;
+use crate::syntax::tree::{File, Flow, On, State, Step};
+use crate::verb;
+
+/// Channels of the language that this version cannot be entered on.
+const LATER_CHANNELS: [&str; 12] = [
+    "telegram",
+    "whatsapp",
+    "messenger",
+    "instagram",
+    "vk",
+    "max",
+    "viber",
+    "sms",
+    "mail",
+    "email",
+    "open",
+    "message",
+];
+
+/// Reads a whole source. What could not be read is left out of the file and told.
+pub(crate) fn parse(source: usize, text: &str) -> (File, Vec<Problem>) {
+    let mut cursor = Cursor::new(source, text);
+    let mut file = File::default();
+    while cursor.kind() != Kind::End {
+        let known = ["flow", "hours", "route"];
+        let read = match cursor.slice() {
+            "flow" => flow(&mut cursor).map(|flow| file.flows.push(flow)),
+            "hours" => hours(&mut cursor).map(|hours| file.hours.push(hours)),
+            "route" => {
+                let problem =
+                    Problem::error(Code::NotAvailable, cursor.span(), "`route` is not available yet");
+                Err(cursor.fail(problem))
+            }
+            word => {
+                let message = format!("expected `flow` or `hours`, found `{word}`");
+                let problem = Problem::error(Code::Syntax, cursor.span(), message).suggest(word, known);
+                let failed = cursor.fail(problem);
+                if cursor.kind() == Kind::CloseBrace {
+                    cursor.bump();
+                }
+                Err(failed)
+            }
+        };
+        if read.is_err() {
+            // One token at least, then to the next part of the file.
+            if cursor.starts_part() {
+                cursor.bump();
+            }
+            cursor.recover(0, |c| c.starts_line() && known.contains(&c.slice()));
+        }
+    }
+    (file, cursor.problems)
+}
+
+fn flow(cursor: &mut Cursor<'_>) -> Parse<Flow> {
+    cursor.bump();
+    let name = cursor.word("the name of the flow")?;
+    let outer = cursor.depth();
+    let opened = cursor.expect(Kind::OpenBrace, "`{`")?;
+    let mut flow = Flow { name, entries: Vec::new(), states: Vec::new(), tests: Vec::new(), broken: false };
+    let words = ["entry", "state", "test"];
+    while cursor.eat(Kind::CloseBrace).is_none() {
+        let read = match cursor.slice() {
+            _ if cursor.kind() == Kind::End
+                || cursor.starts_part() && matches!(cursor.slice(), "flow" | "hours" | "route") =>
+            {
+                cursor.block_without_end("this flow", opened, outer);
+                flow.broken = true;
+                break;
+            }
+            "entry" => entry(cursor, &mut flow.entries),
+            "state" => state(cursor).map(|state| {
+                flow.broken |= state.broken;
+                flow.states.push(state);
+            }),
+            "test" => Scenario::parse(cursor).map(|test| flow.tests.push(test)),
+            word => {
+                let problem = Problem::error(
+                    Code::Syntax,
+                    cursor.span(),
+                    format!("expected `entry`, `state`, `test` or `}}`, found `{word}`"),
+                );
+                let problem = match verb::is_known(word) || word == "->" {
+                    true => problem.hint("verbs stand inside a state: state name { … }"),
+                    false => problem.suggest(word, words),
+                };
+                Err(cursor.fail(problem))
+            }
+        };
+        if read.is_err() {
+            flow.broken = true;
+            if cursor.starts_part() {
+                continue;
+            }
+            cursor.recover(outer + 1, |c| c.starts_line() && words.contains(&c.slice()));
+        }
+    }
+    Ok(flow)
+}
+
+/// `entry sip "+74951234567", "100", chat "main"`
+fn entry(cursor: &mut Cursor<'_>, entries: &mut Vec<At<Entry>>) -> Parse<()> {
+    cursor.bump();
+    let mut channel: Option<At<String>> = None;
+    loop {
+        if cursor.kind() == Kind::Word {
+            channel = Some(cursor.word("a channel")?);
+        }
+        let Some(channel) = &channel else { return Err(cursor.expected("a channel: `sip` or `chat`")) };
+        let address = cursor.text("a number or an account between quotes")?;
+        let name = channel.value.as_str();
+        let problem = match name {
+            "sip" => match number(&address) {
+                Ok(()) => {
+                    entries.push(At::new(Entry::Sip(address.value), address.span));
+                    None
+                }
+                Err(problem) => Some(problem),
+            },
+            "chat" => {
+                entries.push(At::new(Entry::Chat(address.value), address.span));
+                None
+            }
+            _ if LATER_CHANNELS.contains(&name) => Some(Problem::error(
+                Code::NotAvailable,
+                channel.span,
+                format!("the channel `{name}` is not available yet"),
+            )),
+            _ => {
+                let message = format!("there is no channel `{name}`");
+                Some(
+                    Problem::error(Code::UnknownChannel, channel.span, message)
+                        .suggest(name, ["sip", "chat"]),
+                )
+            }
+        };
+        cursor.problems.extend(problem);
+        if cursor.eat(Kind::Comma).is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether a number is written as sessions will bring it: E.164 with the plus, or a short number.
+pub(crate) fn number(number: &At<String>) -> Result<(), Problem> {
+    let text = number.value.as_str();
+    let digits = text.strip_prefix('+').unwrap_or(text);
+    let problem = |message: String| Problem::error(Code::BadNumber, number.span, message);
+    if digits.contains('*') {
+        return Err(Problem::error(
+            Code::NotAvailable,
+            number.span,
+            "patterns of numbers are not available yet",
+        ));
+    }
+    let clean = !digits.is_empty() && digits.len() <= 15 && digits.bytes().all(|b| b.is_ascii_digit());
+    if clean {
+        return Ok(());
+    }
+    let stripped: String = text.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
+    let tidy = text.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '(' | ')' | '.'));
+    let problem = problem(format!("`{text}` is not a number"));
+    Err(if tidy && !stripped.is_empty() && stripped != text {
+        problem.hint(format!("write \"{stripped}\""))
+    } else {
+        problem.hint("write \"+\" and digits, or a short number")
+    })
+}
+
+fn state(cursor: &mut Cursor<'_>) -> Parse<State> {
+    cursor.bump();
+    let name = cursor.word("the name of the state")?;
+    let outer = cursor.depth();
+    let opened = cursor.expect(Kind::OpenBrace, "`{`")?;
+    let mut state = State { name, body: Vec::new(), broken: false };
+    while cursor.eat(Kind::CloseBrace).is_none() {
+        if cursor.kind() == Kind::End || cursor.starts_part() {
+            cursor.block_without_end("this state", opened, outer);
+            state.broken = true;
+            break;
+        }
+        if statement(cursor, &mut state.body).is_err() {
+            state.broken = true;
+            cursor.recover(outer + 1, Cursor::starts_statement);
+        }
+    }
+    Ok(state)
+}
+
+fn statement(cursor: &mut Cursor<'_>, body: &mut Vec<Step>) -> Parse<()> {
+    let start = cursor.span();
+    if cursor.at_word("on") {
+        let on = on(cursor)?;
+        return match body.last_mut() {
+            Some(step) => {
+                step.on.push(on);
+                Ok(())
+            }
+            None => Err(cursor.fail(Problem::error(Code::Syntax, start, "`on` must follow a verb"))),
+        };
+    }
+    if let Some(verb) = verb::parse(cursor) {
+        let verb = verb?;
+        body.push(Step { verb, span: start.to(cursor.last_span()), on: Vec::new() });
+        return Ok(());
+    }
+    if cursor.kind() != Kind::Word {
+        return Err(cursor.expected("a verb, `on`, `->` or `}`"));
+    }
+    let word = cursor.slice();
+    let problem = Problem::error(Code::UnknownVerb, start, format!("there is no verb `{word}`"));
+    let problem = match word {
+        "goto" | "go" | "jump" => problem.hint("write `-> state`"),
+        "if" | "else" | "case" | "switch" => problem.hint("write `when condition -> state`"),
+        "text" | "message" | "send" => problem.hint("write `say \"…\"`"),
+        "menu" | "input" => problem.hint("write `ask`"),
+        "exit" | "end" | "stop" => problem.hint("write `close` or `hangup`"),
+        _ => problem.suggest(word, verb::NAMES.into_iter().chain(["on"])),
+    };
+    Err(cursor.fail(problem))
+}
+
+/// `on a, b -> state` or `on a { voice -> s1  text -> s2 }`
+fn on(cursor: &mut Cursor<'_>) -> Parse<On> {
+    cursor.bump();
+    let outcomes = cursor.list(|c| c.word("an outcome"))?;
+    if cursor.kind() == Kind::Arrow {
+        let target = cursor.target()?;
+        return Ok(On { outcomes, voice: Some(target.clone()), text: Some(target) });
+    }
+    cursor.expect(Kind::OpenBrace, "`->` and the name of a state")?;
+    let mut on = On { outcomes, voice: None, text: None };
+    while cursor.eat(Kind::CloseBrace).is_none() {
+        let slot = match cursor.slice() {
+            "voice" => &mut on.voice,
+            "text" => &mut on.text,
+            _ => return Err(cursor.expected("`voice`, `text` or `}`")),
+        };
+        let span = cursor.bump();
+        if slot.replace(cursor.target()?).is_some() {
+            cursor.problems.push(Problem::error(
+                Code::DuplicateName,
+                span,
+                "this channel has a state already",
+            ));
+        }
+    }
+    Ok(on)
+}
+
+/// `hours office { zone "Europe/Moscow"  mon-fri 09:00-18:00 except 13:00-14:00  closed on 2027-01-01..2027-01-08 }`
+fn hours(cursor: &mut Cursor<'_>) -> Parse<(At<String>, Hours)> {
+    cursor.bump();
+    let name = cursor.name("the name of the hours")?;
+    let outer = cursor.depth();
+    let opened = cursor.expect(Kind::OpenBrace, "`{`")?;
+    let mut zone = None;
+    let mut week: [Vec<Opening>; 7] = Default::default();
+    let mut closed = Vec::new();
+    let mut broken = false;
+    while cursor.eat(Kind::CloseBrace).is_none() {
+        if cursor.kind() == Kind::End || cursor.starts_part() {
+            cursor.block_without_end("these hours", opened, outer);
+            broken = true;
+            break;
+        }
+        let read = match cursor.slice() {
+            "zone" => {
+                cursor.bump();
+                parse_zone(cursor).map(|found| zone = Some(found))
+            }
+            "closed" => closed_days(cursor, &mut closed),
+            _ => openings(cursor, &mut week),
+        };
+        if read.is_err() {
+            broken = true;
+            cursor.recover(outer + 1, |c| {
+                matches!(c.slice(), "zone" | "closed") || day_of(c.slice()).is_some()
+            });
+        }
+    }
+    let zone = zone.unwrap_or_else(|| {
+        if !broken {
+            let problem =
+                Problem::error(Code::BadHours, name.span, format!("the hours `{}` have no zone", name.value));
+            cursor.problems.push(problem.hint("add zone \"Europe/Moscow\""));
+        }
+        chrono_tz::UTC
+    });
+    Ok((name, Hours { zone, week, closed }))
+}
+
+fn parse_zone(cursor: &mut Cursor<'_>) -> Parse<chrono_tz::Tz> {
+    let zone = cursor.text("the name of a time zone between quotes")?;
+    zone.value.parse().map_err(|_| {
+        let message = format!("there is no time zone `{}`", zone.value);
+        let known = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+        cursor.fail(Problem::error(Code::UnknownZone, zone.span, message).suggest(&zone.value, known))
+    })
+}
+
+/// `mon-wed, fri 09:00-13:00, 14:00-18:00 except 11:00-11:15`
+fn openings(cursor: &mut Cursor<'_>, week: &mut [Vec<Opening>; 7]) -> Parse<()> {
+    let days = cursor.list(|c| {
+        let first = day(c)?;
+        let last = if c.eat(Kind::Minus).is_some() { day(c)? } else { first };
+        Ok(days_between(first, last))
+    })?;
+    let ranges = cursor.list(time_range)?;
+    let except = if cursor.eat_word("except").is_some() { cursor.list(time_range)? } else { Vec::new() };
+    for day in days.into_iter().flatten() {
+        week[day].extend(ranges.iter().map(|&(from, to)| Opening { from, to, except: except.clone() }));
+    }
+    Ok(())
+}
+
+fn day(cursor: &mut Cursor<'_>) -> Parse<usize> {
+    let word = cursor.slice();
+    match day_of(word) {
+        Some(day) => {
+            cursor.bump();
+            Ok(day)
+        }
+        None => {
+            let message = format!("expected a weekday, `zone` or `closed on`, found `{word}`");
+            let problem = Problem::error(Code::BadHours, cursor.span(), message);
+            Err(cursor.fail(problem.hint(format!("the weekdays are {}", DAYS.join(", ")))))
+        }
+    }
+}
+
+/// `09:00-18:00`, as minutes of the day.
+fn time_range(cursor: &mut Cursor<'_>) -> Parse<(u32, u32)> {
+    let start = cursor.span();
+    let from = time(cursor)?;
+    cursor.expect(Kind::Minus, "`-` and the end of the time")?;
+    let to = time(cursor)?;
+    if from == to || from >= MINUTES_PER_DAY {
+        let span = start.to(cursor.last_span());
+        return Err(cursor.fail(
+            Problem::error(Code::BadHours, span, "this time has no length")
+                .hint("write 00:00-24:00 for a whole day"),
+        ));
+    }
+    Ok((from, to))
+}
+
+fn time(cursor: &mut Cursor<'_>) -> Parse<u32> {
+    let what = "a time of day such as 09:00";
+    let start = cursor.span();
+    let hour = cursor.slice().parse::<u32>();
+    cursor.expect(Kind::Number, what)?;
+    cursor.expect(Kind::Colon, what)?;
+    let digits = cursor.slice();
+    let span = start.to(cursor.expect(Kind::Number, what)?);
+    match (hour, digits.parse::<u32>()) {
+        (Ok(hour), Ok(minute))
+            if digits.len() == 2 && minute < 60 && hour * 60 + minute <= MINUTES_PER_DAY =>
+        {
+            Ok(hour * 60 + minute)
+        }
+        _ => Err(cursor
+            .fail(Problem::error(Code::BadHours, span, "this is not a time of day").hint("write 09:00"))),
+    }
+}
+
+/// `closed on 2027-01-01..2027-01-08, 2027-05-09`
+fn closed_days(cursor: &mut Cursor<'_>, closed: &mut Vec<(NaiveDate, NaiveDate)>) -> Parse<()> {
+    cursor.bump();
+    cursor.expect_word("on")?;
+    let ranges = cursor.list(|c| {
+        let start = c.span();
+        let first = date(c)?;
+        if c.eat(Kind::Dot).is_none() {
+            return Ok((first, first));
+        }
+        c.expect(Kind::Dot, "`..` and the last day")?;
+        let last = date(c)?;
+        if last < first {
+            let span: Span = start.to(c.last_span());
+            return Err(c.fail(Problem::error(Code::BadHours, span, "the last day comes before the first")));
+        }
+        Ok((first, last))
+    })?;
+    closed.extend(ranges);
+    Ok(())
+}
+
+fn date(cursor: &mut Cursor<'_>) -> Parse<NaiveDate> {
+    let what = "a day such as 2027-01-08";
+    let start = cursor.span();
+    let year = cursor.slice().parse();
+    cursor.expect(Kind::Number, what)?;
+    cursor.expect(Kind::Minus, what)?;
+    let month = cursor.slice().parse();
+    cursor.expect(Kind::Number, what)?;
+    cursor.expect(Kind::Minus, what)?;
+    let day = cursor.slice().parse();
+    let span = start.to(cursor.expect(Kind::Number, what)?);
+    match (year, month, day) {
+        (Ok(year), Ok(month), Ok(day)) => NaiveDate::from_ymd_opt(year, month, day),
+        _ => None,
+    }
+    .ok_or_else(|| {
+        cursor.fail(Problem::error(Code::BadHours, span, "there is no such day").hint("write 2027-01-08"))
+    })
+}

@@ -1,0 +1,145 @@
+//! Texts with values in them: `"Hello, {customer.name or 'friend'}!"`.
+
+use crate::diagnostic::{Code, Problem};
+use crate::expr::{Expr, Scope};
+use crate::source::Span;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Template {
+    pub span: Span,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Literal(String),
+    Value(Expr),
+}
+
+impl Template {
+    /// `raw` is what stands between the quotes, `span` its place.
+    pub fn parse(raw: &str, span: Span, problems: &mut Vec<Problem>) -> Template {
+        let mut template = Template { span, pieces: Vec::new() };
+        let mut literal = String::new();
+        let mut at = 0;
+        while let Some(c) = raw[at..].chars().next() {
+            let next = at + c.len_utf8();
+            match c {
+                '\\' => {
+                    let escaped = raw[next..].chars().next();
+                    let end = next + escaped.map_or(0, char::len_utf8);
+                    literal.push(unescape(escaped, span.part(at, end), problems));
+                    at = end;
+                }
+                '{' => {
+                    let Some(end) = closing_brace(raw, next) else {
+                        problems.push(
+                            Problem::error(Code::BadTemplate, span.part(at, next), "this `{` has no `}`")
+                                .hint("write `\\{` for a brace in the text"),
+                        );
+                        return template;
+                    };
+                    if !literal.is_empty() {
+                        template.pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+                    }
+                    let inner = raw[next..end].replace("\\\"", "\"");
+                    let place = span.part(next, end);
+                    if inner.trim().is_empty() {
+                        problems.push(
+                            Problem::error(
+                                Code::BadTemplate,
+                                span.part(at, end + 1),
+                                "there is nothing in the braces",
+                            )
+                            .hint("write what to insert, such as {customer.name}"),
+                        );
+                    } else {
+                        template.pieces.push(Piece::Value(Expr::parse(&inner, place, problems)));
+                    }
+                    at = end + 1;
+                }
+                '}' => {
+                    problems.push(
+                        Problem::error(Code::BadTemplate, span.part(at, next), "this `}` has no `{`")
+                            .hint("write `\\}` for a brace in the text"),
+                    );
+                    at = next;
+                }
+                c => {
+                    literal.push(c);
+                    at = next;
+                }
+            }
+        }
+        if !literal.is_empty() {
+            template.pieces.push(Piece::Literal(literal));
+        }
+        template
+    }
+
+    /// The text with its values; one that cannot be had is left out.
+    pub fn render(&self, scope: &Scope<'_>) -> String {
+        let mut text = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::Value(expr) => text.push_str(&expr.text(scope).unwrap_or_default()),
+            }
+        }
+        text
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &Expr> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Value(expr) => Some(expr),
+            Piece::Literal(_) => None,
+        })
+    }
+}
+
+/// A text without values: what stands between the quotes, with escapes resolved.
+pub(crate) fn plain(raw: &str, span: Span, problems: &mut Vec<Problem>) -> String {
+    let mut text = String::new();
+    let mut chars = raw.char_indices();
+    while let Some((at, c)) = chars.next() {
+        if c == '\\' {
+            let escaped = chars.next();
+            let end = escaped.map_or(raw.len(), |(at, c)| at + c.len_utf8());
+            text.push(unescape(escaped.map(|(_, c)| c), span.part(at, end), problems));
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+fn unescape(escaped: Option<char>, span: Span, problems: &mut Vec<Problem>) -> char {
+    match escaped {
+        Some('n') => '\n',
+        Some('t') => '\t',
+        Some(c @ ('"' | '\\' | '{' | '}')) => c,
+        other => {
+            problems.push(
+                Problem::error(Code::BadTemplate, span, "this escape means nothing")
+                    .hint("there are \\n, \\t, \\\", \\\\, \\{ and \\}"),
+            );
+            other.unwrap_or('\\')
+        }
+    }
+}
+
+/// The place of the `}` that ends the value beginning at `from`.
+fn closing_brace(raw: &str, from: usize) -> Option<usize> {
+    let mut depth = 0;
+    let mut quoted = false;
+    for (at, c) in raw[from..].char_indices() {
+        match c {
+            '\'' => quoted = !quoted,
+            '{' if !quoted => depth += 1,
+            '}' if !quoted && depth == 0 => return Some(from + at),
+            '}' if !quoted => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
