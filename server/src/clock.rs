@@ -23,6 +23,11 @@ impl Clock {
         Instant::from_micros(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
+    /// What [`Instant::ZERO`] is on the standard library's clock.
+    pub fn base(&self) -> StdInstant {
+        self.start
+    }
+
     /// How long from now until `at`; zero when it has passed.
     pub fn until(&self, at: Instant) -> Duration {
         at.saturating_since(self.instant())

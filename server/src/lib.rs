@@ -2,6 +2,9 @@
 //! session is decided in `session::Engine`; in here bytes are framed, stored and shown, nothing more.
 
 pub mod clock;
+pub mod commands;
 pub mod config;
+pub mod hub;
 pub mod inbox;
+pub mod secret;
 pub mod store;

@@ -62,10 +62,10 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
             code_lifetime: check.duration(raw.sessions.code_lifetime, 10 * MINUTE, 10 * SECOND..=DAY),
         },
         queues: queues(&mut check, raw.queue),
-        dialplans: Dialplans { folder: check.path(raw.dialplans.folder, "../dialplans/flows") },
+        dialplans: Dialplans { folder: check.path(raw.dialplans.folder, "dialplans") },
         prompts: Prompts {
-            folder: check.path(raw.prompts.folder, "../prompts"),
-            music: check.path(raw.prompts.music, "../prompts/music"),
+            folder: check.path(raw.prompts.folder, "prompts"),
+            music: check.path(raw.prompts.music, "music"),
         },
         database: Database { file: database(&mut check, raw.database, &data) },
         log: Log { filter: check.text(raw.log.filter, "info") },

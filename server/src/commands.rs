@@ -1,0 +1,95 @@
+//! Questions to the engine and their answers.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use model::{AgentId, VisitorId};
+use session::api::{AdminCommand, AgentCommand, Input, Refusal, Reply, RequestId, VisitorCommand};
+use tokio::sync::oneshot;
+
+use crate::inbox::{Inbox, Refused};
+
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Commands {
+    inbox: Inbox,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    next: AtomicU64,
+    waiting: Mutex<BTreeMap<u64, oneshot::Sender<Answer>>>,
+}
+
+pub type Answer = Result<Reply, Refusal>;
+
+impl Commands {
+    pub fn new(inbox: Inbox) -> Self {
+        Self { inbox, shared: Arc::default() }
+    }
+
+    /// The command stands in the engine's inbox when this returns; the answer comes after it is durable.
+    pub fn agent(
+        &self,
+        agent: AgentId,
+        command: AgentCommand,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        answer(self.ask(move |request| Input::Agent { request, agent, command }))
+    }
+
+    /// As [`Commands::agent`].
+    pub fn visitor(
+        &self,
+        visitor: VisitorId,
+        command: VisitorCommand,
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        answer(self.ask(move |request| Input::Visitor { request, visitor, command }))
+    }
+
+    pub fn admin(&self, command: AdminCommand) {
+        // Refused only after the engine has stopped, when set-up means nothing any more.
+        let _ = self.inbox.offer(Input::Admin(command));
+    }
+
+    pub fn answered(&self, request: RequestId, answer: Answer) {
+        if let Some(waiting) = self.waiting().remove(&request.0) {
+            // Whoever asked may have gone.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    fn ask(&self, input: impl FnOnce(RequestId) -> Input) -> Result<oneshot::Receiver<Answer>, Refused> {
+        let request = RequestId(self.shared.next.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = oneshot::channel();
+        self.waiting().insert(request.0, sender);
+        match self.inbox.offer(input(request)) {
+            Ok(()) => Ok(receiver),
+            Err(Refused) => {
+                self.waiting().remove(&request.0);
+                Err(Refused)
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Answer>>> {
+        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn answer(asked: Result<oneshot::Receiver<Answer>, Refused>) -> Answer {
+    match asked {
+        Ok(receiver) => receiver.await.unwrap_or_else(|_| Err(overloaded())),
+        Err(Refused) => Err(overloaded()),
+    }
+}
+
+fn overloaded() -> Refusal {
+    Refusal {
+        code: "overloaded",
+        message: "Tandem cannot take this now. Please try again.".into(),
+        field: None,
+    }
+}

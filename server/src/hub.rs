@@ -1,0 +1,189 @@
+//! Who is connected, and what each is sent. Invariant: a reader that falls behind is cut, never waited for; it connects again
+//! and is shown everything whole.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::extract::ws::Utf8Bytes;
+use model::{AgentId, Entry, Timestamp, VisitorId};
+use session::api::{AgentEvent, VisitorEvent};
+use session::view::{DeskView, QueueStatus};
+use tokio::sync::mpsc;
+
+/// Events that may wait for one socket.
+const QUEUE: usize = 512;
+
+/// Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Hub(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    next: u64,
+    desks: BTreeMap<u64, Desk>,
+    visitors: BTreeMap<VisitorId, Vec<(u64, mpsc::Sender<VisitorEvent>)>>,
+    shown: BTreeMap<AgentId, (DeskView, Utf8Bytes)>,
+    floor: Option<(Vec<QueueStatus>, Utf8Bytes)>,
+}
+
+#[derive(Debug)]
+struct Desk {
+    agent: AgentId,
+    /// Sees the entries of every session.
+    supervisor: bool,
+    sign_in: String,
+    sender: mpsc::Sender<Utf8Bytes>,
+}
+
+/// One event stream of a console. It ends when the reader was too slow or was signed out.
+#[derive(Debug)]
+pub struct DeskSocket {
+    pub id: u64,
+    pub events: mpsc::Receiver<Utf8Bytes>,
+    /// No other stream of this operator was open.
+    pub first: bool,
+}
+
+#[derive(Debug)]
+pub struct VisitorSocket {
+    pub id: u64,
+    pub events: mpsc::Receiver<VisitorEvent>,
+}
+
+impl Hub {
+    /// The stream begins with the desk and the floor as they were shown last.
+    pub fn open_desk(&self, agent: AgentId, supervisor: bool, sign_in: &str) -> DeskSocket {
+        let (sender, events) = mpsc::channel(QUEUE);
+        let mut inner = self.inner();
+        if let Some((_, desk)) = inner.shown.get(&agent) {
+            let _ = sender.try_send(desk.clone());
+        }
+        if let Some((_, floor)) = &inner.floor {
+            let _ = sender.try_send(floor.clone());
+        }
+        let first = !inner.desks.values().any(|desk| desk.agent == agent);
+        let id = inner.next_id();
+        inner.desks.insert(id, Desk { agent, supervisor, sign_in: sign_in.to_owned(), sender });
+        DeskSocket { id, events, first }
+    }
+
+    pub fn close_desk(&self, id: u64) {
+        self.inner().desks.remove(&id);
+    }
+
+    pub fn has_desk(&self, agent: AgentId) -> bool {
+        self.inner().desks.values().any(|desk| desk.agent == agent)
+    }
+
+    /// Ends every stream of the sign-in.
+    pub fn cut_sign_in(&self, sign_in: &str) {
+        self.inner().desks.retain(|_, desk| desk.sign_in != sign_in);
+    }
+
+    /// Ends every stream of the operator, such as when his roles changed.
+    pub fn cut_agent(&self, agent: AgentId) {
+        self.inner().desks.retain(|_, desk| desk.agent != agent);
+    }
+
+    pub fn open_visitor(&self, visitor: VisitorId) -> VisitorSocket {
+        let (sender, events) = mpsc::channel(QUEUE);
+        let mut inner = self.inner();
+        let id = inner.next_id();
+        inner.visitors.entry(visitor).or_default().push((id, sender));
+        VisitorSocket { id, events }
+    }
+
+    /// True when it was the visitor's last.
+    pub fn close_visitor(&self, visitor: VisitorId, id: u64) -> bool {
+        let mut inner = self.inner();
+        if let Some(sockets) = inner.visitors.get_mut(&visitor) {
+            sockets.retain(|(socket, _)| *socket != id);
+            if !sockets.is_empty() {
+                return false;
+            }
+            inner.visitors.remove(&visitor);
+        }
+        true
+    }
+
+    /// `None`: everybody with a console.
+    pub fn to_agent(&self, agent: Option<AgentId>, event: AgentEvent) {
+        let text = json(&event);
+        let mut inner = self.inner();
+        // Supervisors are sent every entry when it is written; this one would be its repeat.
+        let is_entry = matches!(event, AgentEvent::Entry { .. });
+        inner.desks.retain(|_, desk| {
+            let meant = agent.is_none_or(|agent| agent == desk.agent);
+            !meant || (is_entry && desk.supervisor) || desk.sender.try_send(text.clone()).is_ok()
+        });
+        match event {
+            AgentEvent::Desk { desk } => {
+                inner.shown.insert(desk.agent, (desk, text));
+            }
+            AgentEvent::Floor { queues, sessions: _ } => inner.floor = Some((queues, text)),
+            AgentEvent::Entry { .. } | AgentEvent::Typing { .. } => {}
+        }
+    }
+
+    /// Shows a written entry to supervisors.
+    pub fn entry_written(&self, entry: &Entry) {
+        let mut inner = self.inner();
+        if !inner.desks.values().any(|desk| desk.supervisor) {
+            return;
+        }
+        let text = json(&AgentEvent::Entry { entry: entry.clone() });
+        inner.desks.retain(|_, desk| !desk.supervisor || desk.sender.try_send(text.clone()).is_ok());
+    }
+
+    pub fn to_visitor(&self, visitor: VisitorId, event: VisitorEvent) {
+        let mut inner = self.inner();
+        let Some(sockets) = inner.visitors.get_mut(&visitor) else { return };
+        // A cut socket stays listed until its task closes it, so that the last one can be told.
+        for (_, sender) in sockets.iter_mut() {
+            if sender.try_send(event.clone()).is_err() {
+                let (closed, _) = mpsc::channel(1);
+                *sender = closed;
+            }
+        }
+    }
+
+    /// The desk as it was shown last.
+    pub fn desk(&self, agent: AgentId) -> Option<DeskView> {
+        self.inner().shown.get(&agent).map(|(desk, _)| desk.clone())
+    }
+
+    /// Status and its start of every desk that was shown.
+    pub fn statuses(&self) -> BTreeMap<AgentId, (model::AgentStatus, Timestamp)> {
+        let inner = self.inner();
+        inner.shown.iter().map(|(agent, (desk, _))| (*agent, (desk.status.clone(), desk.since))).collect()
+    }
+
+    pub fn queues(&self) -> Option<Vec<QueueStatus>> {
+        self.inner().floor.as_ref().map(|(queues, _)| queues.clone())
+    }
+
+    pub fn forget(&self, agent: AgentId) {
+        self.inner().shown.remove(&agent);
+    }
+
+    /// Open console streams and visitors.
+    pub fn counts(&self) -> (usize, usize) {
+        let inner = self.inner();
+        (inner.desks.len(), inner.visitors.len())
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn next_id(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+fn json(event: &AgentEvent) -> Utf8Bytes {
+    serde_json::to_string(event).expect("events are plain data with text keys").into()
+}
