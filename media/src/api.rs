@@ -8,7 +8,7 @@ use model::{LegId, PlaybackId, RecordingId, SessionId};
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum Command {
-    /// Opens a leg. With an `offer`, `LocalSdp` carries our answer to it; without, our offer.
+    /// Opens a leg. With an `offer`, `LocalSdp` carries our answer to it; without, our offer (and both directions).
     Open { leg: LegId, session: SessionId, channel: Channel, kind: LegKind, offer: Option<Arc<[u8]>> },
     /// The peer's answer to an offer of ours: `Accepted` or `Incompatible` follows.
     Answer { leg: LegId, sdp: Arc<[u8]> },
@@ -20,7 +20,7 @@ pub enum Command {
     /// Plays to the leg in place of its partner; a running playback of the leg ends first (as `interrupted`).
     Play { leg: LegId, playback: PlaybackId, what: Vec<Prompt>, repeat: bool },
     StopPlaying { leg: LegId },
-    /// Sends RFC 4733 digits to the peer.
+    /// Sends digits (0–9, *, #, A–D; others are left out) to the peer: as RFC 4733 events where they were agreed on, else as tones.
     SendDigits { leg: LegId, digits: String },
     /// Nothing that the leg says reaches its partner or the recording while muted.
     Mute { leg: LegId, muted: bool },
@@ -74,7 +74,8 @@ pub enum Event {
     TransportLost { leg: LegId },
     RecordingEnded { recording: RecordingId, duration: Duration },
     RecordingFailed { recording: RecordingId, why: String },
-    /// Answer to `Close`, or the leg could not be opened.
+    /// Answer to `Close`, or the leg could not be opened (then `Incompatible` came before). Once per `Open`; a `Close` of a leg
+    /// that is not there has no answer.
     Closed { leg: LegId, statistics: Statistics },
 }
 
@@ -94,4 +95,8 @@ pub struct Statistics {
     pub octets_sent: u64,
     /// Interarrival jitter of RFC 3550 §6.4.1.
     pub jitter: Duration,
+    /// What the peer reports about our packets; zero where it reports nothing.
+    pub peer_lost: u64,
+    pub peer_jitter: Duration,
+    pub round_trip: Duration,
 }

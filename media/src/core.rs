@@ -3,21 +3,37 @@
 //! Invariants: no socket, file, clock, lock or thread in here; nothing allocates per packet on the pass-through path, and
 //! a packet costs no hash lookup there (a [`SocketKey`] indexes a table).
 
+mod commands;
+mod packets;
+#[cfg(test)]
+mod tests;
+mod ticks;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Now, RecordingId};
+use model::{LegId, Now, RecordingId, SessionId};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
-use crate::api::{Command, Event};
-use crate::library::Library;
+use crate::api::{Command, Event, Prompt};
+use crate::leg::{Exit, Leg};
+use crate::library::{Library, Pcm};
+use crate::play::RingTone;
+use crate::record::{self, Recorder};
+use crate::webrtc::{Output as BrowserOutput, WebRtcPort};
 
 /// The period of [`Core::handle_tick`].
 pub const TICK: Duration = Duration::from_millis(20);
 
 /// Samples a second and channel in a recording.
-pub const RECORDING_RATE: u32 = 8000;
+pub const RECORDING_RATE: u32 = record::RATE;
+
+/// Our name in RTCP; it tells nothing about the call or the host.
+const CNAME: &str = "tandem";
 
 /// What one media thread is told once.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,6 +44,8 @@ pub struct CoreConfig {
     pub webrtc: Vec<SocketAddr>,
     /// What [`model::Instant::ZERO`] is on the standard library's clock, which str0m wants.
     pub base: std::time::Instant,
+    /// What `Prompt::Ringback` sounds like.
+    pub ringback: RingTone,
     /// Seeds SSRCs, sequence numbers and RTCP intervals.
     pub seed: u64,
 }
@@ -63,6 +81,8 @@ pub trait Sink {
 pub enum Output {
     /// For the session engine.
     Event(Event),
+    /// The library has no prompt of this name: a file was left out, music is silence. For the log.
+    MissingPrompt(Prompt),
     /// Nothing is sent or expected on this socket any more.
     CloseSocket(SocketKey),
     /// Create the WAV: 16-bit stereo at [`RECORDING_RATE`]. If that fails, send [`Event::RecordingFailed`] to the engine and
@@ -80,11 +100,40 @@ pub enum Output {
 pub struct Core {
     config: CoreConfig,
     library: Arc<Library>,
+    ringback: Arc<Pcm>,
+    random: StdRng,
+    /// A leg keeps its place for life; places are reused.
+    legs: Vec<Option<Box<Leg>>>,
+    by_id: BTreeMap<LegId, usize>,
+    sockets: Vec<Option<Socket>>,
+    browsers: WebRtcPort,
+    recorders: Vec<Option<Recorder>>,
+    recorder_of: BTreeMap<SessionId, usize>,
+    output: VecDeque<Output>,
+}
+
+/// Whose socket it is.
+#[derive(Clone, Copy, Debug)]
+struct Socket {
+    leg: usize,
+    rtcp: bool,
 }
 
 impl Core {
     pub fn new(config: CoreConfig, library: Arc<Library>) -> Self {
-        Self { config, library }
+        Self {
+            ringback: Arc::new(config.ringback.samples()),
+            random: StdRng::seed_from_u64(config.seed),
+            legs: Vec::new(),
+            by_id: BTreeMap::new(),
+            sockets: Vec::new(),
+            browsers: WebRtcPort::new(config.base, config.webrtc.clone()),
+            recorders: Vec::new(),
+            recorder_of: BTreeMap::new(),
+            output: VecDeque::new(),
+            config,
+            library,
+        }
     }
 
     /// A reloaded prompt library: what starts to play from now on comes from it.
@@ -92,10 +141,21 @@ impl Core {
         self.library = library;
     }
 
-    /// Obeys one command of the session engine. `ports` must be given with `Command::Open` of a `LegKind::Rtp` (the shell
-    /// binds them first), and `None` with everything else.
-    pub fn handle_command(&mut self, now: Now, command: Command, ports: Option<LocalPorts>, out: &mut impl Sink) {
-        let _ = (now, command, ports, out, &self.config);
+    /// Obeys one command of the session engine. `ports` belong to `Command::Open` of a `LegKind::Rtp` (the shell binds them
+    /// first) and to nothing else; such an `Open` without ports is refused for want of a free one. Commands for legs that
+    /// are not there (any more) do nothing.
+    ///
+    /// # Panics
+    /// When a leg is opened twice, which is a fault of the engine.
+    pub fn handle_command(
+        &mut self,
+        now: Now,
+        command: Command,
+        ports: Option<LocalPorts>,
+        out: &mut impl Sink,
+    ) {
+        self.obey(now, command, ports, out);
+        self.drain_browsers(now, out);
     }
 
     /// One datagram from a socket, changed in place where it is forwarded. Everything on [`SocketKey::WEBRTC`] comes in here too.
@@ -107,27 +167,94 @@ impl Core {
         packet: &mut [u8],
         out: &mut impl Sink,
     ) {
-        let _ = (now, socket, from, packet, out);
+        if socket == SocketKey::WEBRTC {
+            self.browsers.handle_packet(now.instant, from, packet);
+            self.drain_browsers(now, out);
+        } else if let Some(&Some(Socket { leg, rtcp })) = self.sockets.get(socket.0 as usize) {
+            self.handle_plain(now, leg, rtcp, from, packet, out);
+        }
     }
 
     /// The heartbeat: prompts, digits, recordings, RTCP, ICE and DTLS timers, silence. The shell calls it every [`TICK`] on
     /// absolute deadlines (a late tick is followed by the ones that it displaced) unless [`Core::is_idle`].
     pub fn handle_tick(&mut self, now: Now, out: &mut impl Sink) {
-        let _ = (now, out);
+        self.browsers.handle_timeout(now.instant);
+        self.drain_browsers(now, out);
+        for index in 0..self.legs.len() {
+            self.tick_leg(now, index, out);
+        }
+        self.tick_recorders(now);
+        self.drain_browsers(now, out);
     }
 
     /// To be drained after every `handle_*`.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.output.pop_front()
     }
 
     /// The shell could not create or write the file: nothing more is put out for this recording.
     pub fn recording_failed(&mut self, recording: RecordingId) {
-        let _ = recording;
+        let is_it =
+            |recorder: &Option<Recorder>| recorder.as_ref().is_some_and(|it| it.recording == recording);
+        if let Some(index) = self.recorders.iter().position(is_it) {
+            self.remove_recorder(index);
+        }
     }
 
     /// No leg and no recording: no tick is needed until the next `Open`.
     pub fn is_idle(&self) -> bool {
-        true
+        self.by_id.is_empty() && self.recorder_of.is_empty()
+    }
+
+    /// Open legs.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    fn event(&mut self, event: Event) {
+        self.output.push_back(Output::Event(event));
+    }
+
+    fn leg_mut(&mut self, index: usize) -> Option<&mut Leg> {
+        self.legs.get_mut(index)?.as_deref_mut()
+    }
+
+    fn remove_recorder(&mut self, index: usize) -> Option<Recorder> {
+        let recorder = self.recorders.get_mut(index)?.take()?;
+        self.recorder_of.remove(&recorder.session);
+        for leg in self.legs.iter_mut().flatten().filter(|leg| leg.recorder == Some(index)) {
+            leg.recorder = None;
+        }
+        Some(recorder)
+    }
+
+    /// Sends and takes in what the browser port has put out, until it has nothing more.
+    fn drain_browsers(&mut self, now: Now, out: &mut impl Sink) {
+        while let Some(output) = self.browsers.poll_output() {
+            match output {
+                BrowserOutput::Transmit(transmit) => {
+                    out.send(SocketKey::WEBRTC, transmit.to, &transmit.bytes)
+                }
+                BrowserOutput::Rtp { leg, packet } => self.handle_browser(now, leg, &packet, out),
+                BrowserOutput::Connected { leg } => self.browser_connected(now, leg),
+                BrowserOutput::Lost { leg } => self.event(Event::TransportLost { leg }),
+            }
+        }
+    }
+}
+
+/// The leg and, where there is one, its partner.
+fn pair(legs: &mut [Option<Box<Leg>>], index: usize) -> Option<(&mut Leg, Option<&mut Leg>)> {
+    let partner = legs.get(index)?.as_ref()?.partner.filter(|partner| *partner != index);
+    match partner {
+        None => Some((legs[index].as_deref_mut()?, None)),
+        Some(partner) => {
+            let [leg, partner] = legs.get_disjoint_mut([index, partner]).ok()?;
+            Some((leg.as_deref_mut()?, partner.as_deref_mut()))
+        }
     }
 }

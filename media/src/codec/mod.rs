@@ -1,0 +1,99 @@
+//! G.711 and Opus, each to and from 16-bit mono PCM.
+
+mod decoder;
+mod encoder;
+pub mod g711;
+
+use std::time::Duration;
+
+pub use decoder::Decoder;
+pub use encoder::Encoder;
+
+/// Voice codecs that legs can use.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Codec {
+    /// G.711 µ-law, payload type 0.
+    Pcmu,
+    /// G.711 A-law, payload type 8.
+    Pcma,
+    /// RFC 7587, a dynamic payload type.
+    Opus,
+}
+
+impl Codec {
+    /// RTP timestamp units a second.
+    pub const fn clock(self) -> u32 {
+        match self {
+            Codec::Pcmu | Codec::Pcma => 8000,
+            Codec::Opus => 48_000,
+        }
+    }
+
+    /// How much sound the payload holds in timestamp units; 0 for what cannot be a packet of this codec.
+    pub fn duration(self, payload: &[u8]) -> u32 {
+        match self {
+            Codec::Pcmu | Codec::Pcma => payload.len() as u32,
+            Codec::Opus => opus_duration(payload),
+        }
+    }
+
+    /// The byte map that turns a G.711 payload of this law into `to`; `None` when that takes more than a map.
+    pub fn map_to(self, to: Codec) -> Option<Option<&'static [u8; 256]>> {
+        match (self, to) {
+            (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) | (Codec::Opus, Codec::Opus) => {
+                Some(None)
+            }
+            (Codec::Pcmu, Codec::Pcma) => Some(Some(&g711::MU_TO_A)),
+            (Codec::Pcma, Codec::Pcmu) => Some(Some(&g711::A_TO_MU)),
+            (Codec::Opus, Codec::Pcmu | Codec::Pcma) | (Codec::Pcmu | Codec::Pcma, Codec::Opus) => None,
+        }
+    }
+}
+
+/// Timestamp units of `clock` in `time`, rounded to the nearest.
+pub fn units(time: Duration, clock: u32) -> u64 {
+    (time.as_micros() as u64 * u64::from(clock) + 500_000) / 1_000_000
+}
+
+/// RFC 6716 §3.1: frame length from the configuration number, frame count from the code.
+fn opus_duration(payload: &[u8]) -> u32 {
+    let Some(&toc) = payload.first() else { return 0 };
+    let config = toc >> 3;
+    let frame = match config {
+        0..=11 => [480, 960, 1920, 2880][usize::from(config % 4)],
+        12..=15 => [480, 960][usize::from(config % 2)],
+        16.. => [120, 240, 480, 960][usize::from(config % 4)],
+    };
+    let frames = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => u32::from(payload.get(1).map_or(0, |count| count & 0x3f)),
+    };
+    let units = frame * frames;
+    // RFC 6716 §3.4 R5: never more than 120 ms.
+    if units > 5760 { 0 } else { units }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opus_packet_lengths_follow_the_table_of_contents() {
+        assert_eq!(opus_duration(&[]), 0);
+        assert_eq!(opus_duration(&[0x08]), 960);
+        assert_eq!(opus_duration(&[0x18]), 2880);
+        assert_eq!(opus_duration(&[0x78]), 960);
+        assert_eq!(opus_duration(&[0x80 | 1]), 240);
+        assert_eq!(opus_duration(&[0x08 | 3, 6]), 5760);
+        assert_eq!(opus_duration(&[0x08 | 3, 7]), 0, "140 ms is against the standard");
+        assert_eq!(opus_duration(&[0x08 | 3]), 0);
+    }
+
+    #[test]
+    fn units_round_to_the_nearest() {
+        assert_eq!(units(Duration::from_millis(20), 8000), 160);
+        assert_eq!(units(Duration::from_micros(124), 8000), 1);
+        assert_eq!(units(Duration::from_secs(1), 48_000), 48_000);
+    }
+}

@@ -1,0 +1,367 @@
+//! What the session engine wants done.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use model::{LegId, Now, PlaybackId, RecordingId, SessionId};
+use rand::RngExt;
+
+use super::{Core, LocalPorts, Output, Recorder, Sink, Socket};
+use crate::api::{Channel, Command, Direction, Event, LegKind, Prompt};
+use crate::codec::Codec;
+use crate::leg::{Leg, Opening, Playing, RtpTransport, Transport};
+use crate::play::Playback;
+use crate::rtcp;
+use crate::sdp::{Agreed, Content, Digits, Negotiation};
+use crate::webrtc::{Encoding, Negotiated};
+
+impl Core {
+    pub(super) fn obey(
+        &mut self,
+        now: Now,
+        command: Command,
+        ports: Option<LocalPorts>,
+        out: &mut impl Sink,
+    ) {
+        match command {
+            Command::Open { leg, session, channel, kind, offer } => {
+                self.open(now, leg, session, channel, kind, offer, ports);
+            }
+            Command::Answer { leg, sdp } => self.accept_answer(now, leg, &sdp),
+            Command::Offer { leg, sdp } => self.accept_offer(now, leg, &sdp),
+            Command::Connect { a, b } => self.connect(a, b),
+            Command::Disconnect { leg } => {
+                if let Some(&index) = self.by_id.get(&leg) {
+                    self.disconnect(index);
+                }
+            }
+            Command::Play { leg, playback, what, repeat } => self.play(leg, playback, what, repeat),
+            Command::StopPlaying { leg } => {
+                if let Some(&index) = self.by_id.get(&leg) {
+                    self.interrupt(index);
+                }
+            }
+            Command::SendDigits { leg, digits } => {
+                if let Some(leg) = self.find(leg) {
+                    leg.digits.push(&digits);
+                }
+            }
+            Command::Mute { leg, muted } => self.mute(leg, muted),
+            Command::StartRecording { session, recording, file } => {
+                self.start_recording(now, session, recording, file);
+            }
+            Command::StopRecording { session } => self.stop_recording(now, session),
+            Command::Close { leg } => {
+                if let Some(&index) = self.by_id.get(&leg) {
+                    self.close(now, index, out);
+                }
+            }
+        }
+    }
+
+    fn find(&mut self, leg: LegId) -> Option<&mut Leg> {
+        let index = *self.by_id.get(&leg)?;
+        self.leg_mut(index)
+    }
+
+    #[expect(clippy::too_many_arguments)]
+    fn open(
+        &mut self,
+        now: Now,
+        id: LegId,
+        session: SessionId,
+        channel: Channel,
+        kind: LegKind,
+        offer: Option<Arc<[u8]>>,
+        ports: Option<LocalPorts>,
+    ) {
+        assert!(!self.by_id.contains_key(&id), "leg {id} is opened only once");
+        let opened = match kind {
+            LegKind::Rtp { nat } => self.open_rtp(now, nat, offer.as_deref(), ports),
+            LegKind::WebRtc => self.open_webrtc(now, id, offer.as_deref()),
+        };
+        let (transport, sdp, agreed) = match opened {
+            Ok(opened) => opened,
+            Err(why) => {
+                self.event(Event::Incompatible { leg: id, why });
+                self.close_sockets(ports);
+                self.event(Event::Closed { leg: id, statistics: Default::default() });
+                return;
+            }
+        };
+        let place = Opening {
+            ssrc: self.random.random(),
+            // RFC 3711 §3.3.1: starting low keeps a loss of the first packets from confusing the roll-over count.
+            sequence: self.random.random_range(0..0x8000),
+            timestamp: self.random.random(),
+        };
+        let mut leg = Leg::new(now, id, session, channel, transport, place);
+        leg.recorder = self.recorder_of.get(&session).copied();
+        let direction =
+            agreed.as_ref().map_or(Direction { sends: true, receives: true }, |agreed| agreed.direction);
+        if let Some(agreed) = agreed {
+            leg.agree(now, agreed);
+        }
+        let index = self.legs.iter().position(Option::is_none).unwrap_or(self.legs.len());
+        if index == self.legs.len() {
+            self.legs.push(None);
+        }
+        self.legs[index] = Some(Box::new(leg));
+        self.by_id.insert(id, index);
+        for (key, rtcp) in ports.into_iter().flat_map(|ports| [(Some(ports.rtp), false), (ports.rtcp, true)])
+        {
+            let Some(key) = key else { continue };
+            let key = key.0 as usize;
+            if self.sockets.len() <= key {
+                self.sockets.resize(key + 1, None);
+            }
+            self.sockets[key] = Some(Socket { leg: index, rtcp });
+        }
+        self.event(Event::LocalSdp { leg: id, sdp: sdp.into(), direction });
+    }
+
+    fn open_rtp(
+        &mut self,
+        now: Now,
+        nat: bool,
+        offer: Option<&[u8]>,
+        ports: Option<LocalPorts>,
+    ) -> Result<(Transport, Vec<u8>, Option<Agreed>), String> {
+        let ports = ports.ok_or("no free media port")?;
+        // Within 63 bits, which is all that some peers can hold.
+        let id = self.random.random::<u64>() >> 1;
+        let mut negotiation = Negotiation::new(id, self.config.address, ports.port);
+        let (sdp, agreed) = match offer {
+            Some(offer) => negotiation
+                .answer(offer)
+                .map(|(sdp, agreed)| (sdp, Some(agreed)))
+                .map_err(|incompatible| incompatible.to_string())?,
+            None => (negotiation.offer(), None),
+        };
+        let transport = RtpTransport::new(ports, negotiation, nat, now.instant);
+        Ok((Transport::Rtp(Box::new(transport)), sdp, agreed))
+    }
+
+    fn open_webrtc(
+        &mut self,
+        now: Now,
+        id: LegId,
+        offer: Option<&[u8]>,
+    ) -> Result<(Transport, Vec<u8>, Option<Agreed>), String> {
+        let transport = Transport::WebRtc { connected: false };
+        let Some(offer) = offer else {
+            let offer = self.browsers.make_offer(now.instant, id).map_err(|error| error.to_string())?;
+            return Ok((transport, offer, None));
+        };
+        let (answer, negotiated) =
+            self.browsers.accept_offer(now.instant, id, offer).map_err(|error| error.to_string())?;
+        match browser_agreed(&negotiated) {
+            Some(agreed) => Ok((transport, answer, Some(agreed))),
+            None => {
+                self.browsers.close(now.instant, id);
+                Err("no common codec".to_owned())
+            }
+        }
+    }
+
+    fn accept_answer(&mut self, now: Now, id: LegId, sdp: &[u8]) {
+        let Some(&index) = self.by_id.get(&id) else { return };
+        let Some(leg) = self.legs[index].as_deref_mut() else { return };
+        let agreed = match &mut leg.transport {
+            Transport::Rtp(rtp) => {
+                rtp.negotiation.accept(sdp).map_err(|incompatible| incompatible.to_string())
+            }
+            Transport::WebRtc { .. } => {
+                self.browsers.accept_answer(now.instant, id, sdp).map_err(|error| error.to_string()).and_then(
+                    |negotiated| browser_agreed(&negotiated).ok_or_else(|| "no common codec".to_owned()),
+                )
+            }
+        };
+        let event = match agreed {
+            Ok(agreed) => {
+                let direction = agreed.direction;
+                leg.agree(now, agreed);
+                Event::Accepted { leg: id, direction }
+            }
+            Err(why) => Event::Incompatible { leg: id, why },
+        };
+        self.event(event);
+    }
+
+    fn accept_offer(&mut self, now: Now, id: LegId, sdp: &[u8]) {
+        let Some(&index) = self.by_id.get(&id) else { return };
+        let Some(leg) = self.legs[index].as_deref_mut() else { return };
+        let answered = match &mut leg.transport {
+            Transport::Rtp(rtp) => {
+                rtp.negotiation.answer(sdp).map_err(|incompatible| incompatible.to_string())
+            }
+            Transport::WebRtc { .. } => {
+                self.browsers.accept_offer(now.instant, id, sdp).map_err(|error| error.to_string()).and_then(
+                    |(answer, negotiated)| {
+                        Ok((answer, browser_agreed(&negotiated).ok_or_else(|| "no common codec".to_owned())?))
+                    },
+                )
+            }
+        };
+        let event = match answered {
+            Ok((answer, agreed)) => {
+                let direction = agreed.direction;
+                leg.agree(now, agreed);
+                Event::LocalSdp { leg: id, sdp: answer.into(), direction }
+            }
+            Err(why) => Event::Incompatible { leg: id, why },
+        };
+        self.event(event);
+    }
+
+    fn connect(&mut self, a: LegId, b: LegId) {
+        let (Some(&first), Some(&second)) = (self.by_id.get(&a), self.by_id.get(&b)) else { return };
+        if first == second || self.legs[first].as_ref().is_some_and(|leg| leg.partner == Some(second)) {
+            return;
+        }
+        self.disconnect(first);
+        self.disconnect(second);
+        for (index, partner) in [(first, second), (second, first)] {
+            if let Some(leg) = self.leg_mut(index) {
+                leg.partner = Some(partner);
+                leg.regroup = false;
+                leg.outgoing.interrupt();
+            }
+        }
+    }
+
+    fn disconnect(&mut self, index: usize) {
+        let partner = self.leg_mut(index).and_then(|leg| leg.partner.take());
+        if let Some(partner) = partner.and_then(|partner| self.leg_mut(partner)) {
+            partner.partner = None;
+        }
+    }
+
+    fn play(&mut self, id: LegId, playback: PlaybackId, what: Vec<Prompt>, repeat: bool) {
+        let Some(&index) = self.by_id.get(&id) else {
+            return self.event(Event::PlayingEnded { leg: id, playback, interrupted: true });
+        };
+        self.interrupt(index);
+        let (library, ringback, output) = (&self.library, &self.ringback, &mut self.output);
+        let Some(leg) = self.legs[index].as_deref_mut() else { return };
+        let missing = |prompt| output.push_back(Output::MissingPrompt(prompt));
+        let playback = Playback::new(playback, what, repeat, library, ringback, &leg.music, missing);
+        leg.playbacks = leg.playbacks.wrapping_add(1);
+        leg.playback = Some(Playing { playback, number: leg.playbacks, ticks: 0 });
+    }
+
+    fn interrupt(&mut self, index: usize) {
+        let Some(leg) = self.leg_mut(index) else { return };
+        if let Some(playing) = leg.playback.take() {
+            let event = Event::PlayingEnded { leg: leg.id, playback: playing.id(), interrupted: true };
+            self.event(event);
+        }
+    }
+
+    fn mute(&mut self, leg: LegId, muted: bool) {
+        let Some(leg) = self.find(leg) else { return };
+        let changed = std::mem::replace(&mut leg.muted, muted) != muted;
+        if let Some(partner) = leg.partner.filter(|_| changed)
+            && let Some(partner) = self.leg_mut(partner)
+        {
+            // The listener is not to take the silence for lost packets.
+            partner.outgoing.interrupt();
+        }
+    }
+
+    fn start_recording(&mut self, now: Now, session: SessionId, recording: RecordingId, file: PathBuf) {
+        self.stop_recording(now, session);
+        let index = self.recorders.iter().position(Option::is_none).unwrap_or(self.recorders.len());
+        if index == self.recorders.len() {
+            self.recorders.push(None);
+        }
+        self.recorders[index] = Some(Recorder::new(now.instant, recording, session));
+        self.recorder_of.insert(session, index);
+        for leg in self.legs.iter_mut().flatten().filter(|leg| leg.session == session) {
+            leg.recorder = Some(index);
+            leg.tap = Default::default();
+        }
+        self.output.push_back(Output::OpenRecording { recording, file });
+    }
+
+    fn stop_recording(&mut self, now: Now, session: SessionId) {
+        let index = self.recorder_of.get(&session).copied();
+        let Some(recorder) = index.and_then(|index| self.remove_recorder(index)) else { return };
+        let recording = recorder.recording;
+        let output = &mut self.output;
+        let duration = recorder.finish(now.instant, |samples| {
+            output.push_back(Output::WriteRecording { recording, samples });
+        });
+        self.output.push_back(Output::CloseRecording { recording, duration });
+    }
+
+    fn close(&mut self, now: Now, index: usize, out: &mut impl Sink) {
+        self.interrupt(index);
+        self.disconnect(index);
+        let Some(mut leg) = self.legs.get_mut(index).and_then(Option::take) else { return };
+        self.by_id.remove(&leg.id);
+        let ports = match &leg.transport {
+            Transport::Rtp(rtp) => {
+                if let Some((socket, to)) = rtp.rtcp.filter(|_| leg.outgoing.packets() > 0) {
+                    let mut packet = [0; rtcp::MOST_OCTETS];
+                    let report = leg.reception.report(now.instant);
+                    let length =
+                        rtcp::write(&mut packet, leg.outgoing.ssrc, None, report, super::CNAME, true);
+                    out.send(socket, to, &packet[..length]);
+                }
+                Some(rtp.ports)
+            }
+            Transport::WebRtc { .. } => {
+                self.browsers.close(now.instant, leg.id);
+                None
+            }
+        };
+        self.close_sockets(ports);
+        let statistics = leg.statistics();
+        self.event(Event::Closed { leg: leg.id, statistics });
+    }
+
+    fn close_sockets(&mut self, ports: Option<LocalPorts>) {
+        for key in ports.into_iter().flat_map(|ports| [Some(ports.rtp), ports.rtcp]).flatten() {
+            if let Some(socket) = self.sockets.get_mut(key.0 as usize) {
+                *socket = None;
+            }
+            self.output.push_back(Output::CloseSocket(key));
+        }
+    }
+}
+
+/// What was agreed with a browser: the first voice codec that both prefer, and events on its own clock where there are such.
+fn browser_agreed(negotiated: &Negotiated) -> Option<Agreed> {
+    let content = |encoding: Encoding| match encoding {
+        Encoding::Opus => Content::Audio(Codec::Opus),
+        Encoding::Pcmu => Content::Audio(Codec::Pcmu),
+        Encoding::Pcma => Content::Audio(Codec::Pcma),
+        Encoding::Digits { clock } => Content::Digits { clock },
+    };
+    let receive: Vec<_> =
+        negotiated.formats.iter().map(|format| (format.payload_type, content(format.encoding))).collect();
+    let (payload_type, codec) = receive.iter().find_map(|(number, content)| match content {
+        Content::Audio(codec) => Some((*number, *codec)),
+        Content::Digits { .. } => None,
+    })?;
+    let mut digits: Vec<_> = receive
+        .iter()
+        .filter_map(|(number, content)| match content {
+            Content::Audio(_) => None,
+            Content::Digits { clock } => Some(Digits { payload_type: *number, clock: *clock }),
+        })
+        .collect();
+    digits.sort_by_key(|digits| digits.clock != codec.clock());
+    Some(Agreed {
+        codec,
+        payload_type,
+        receive,
+        digits: digits.first().copied(),
+        packet: super::TICK,
+        direction: negotiated.direction,
+        rtp: None,
+        rtcp: None,
+        rtcp_mux: true,
+    })
+}

@@ -1,0 +1,160 @@
+//! What happens every 20 ms.
+
+use std::time::Duration;
+
+use model::Now;
+use rand::RngExt;
+
+use super::packets::{Pour, ntp, rescale};
+use super::{CNAME, Core, Exit, Output, Sink, TICK, pair};
+use crate::api::Event;
+use crate::codec::{Codec, Decoder};
+use crate::dtmf;
+use crate::leg::{Leg, Transport};
+use crate::outgoing::Source;
+use crate::rtcp;
+
+/// No packet for this long from a peer that should be sending is worth a word.
+const SILENCE: Duration = Duration::from_secs(10);
+/// The rate at which Opus legs hear prompts.
+const WIDE: u32 = 16_000;
+/// RFC 3550 §6.2: five seconds, spread by half of it either way.
+const REPORTS: std::ops::Range<u64> = 2500..7500;
+
+impl Core {
+    pub(super) fn tick_leg(&mut self, now: Now, index: usize, out: &mut impl Sink) {
+        self.release(now, index, out);
+        let Some(leg) = self.legs[index].as_deref_mut() else { return };
+        if let Some((digit, duration)) = leg.keys.poll(now.instant) {
+            self.output.push_back(Output::Event(Event::Digit { leg: leg.id, digit, duration }));
+        }
+        let mut exit = Exit { now, browsers: &mut self.browsers, out };
+        let speaking = leg.digits.is_sending();
+        if speaking && leg.hears() {
+            send_digit(leg, &mut exit);
+        }
+        if leg.playback.is_some() && leg.is_reachable() {
+            let ended = play(leg, speaking, &mut exit);
+            if ended && let Some(playing) = leg.playback.take() {
+                let event = Event::PlayingEnded { leg: leg.id, playback: playing.id(), interrupted: false };
+                self.output.push_back(Output::Event(event));
+            }
+        }
+        let sends = leg.agreed.as_ref().is_some_and(|agreed| agreed.direction.sends);
+        let since = now.instant - leg.heard;
+        if sends && leg.is_reachable() && since >= SILENCE && !leg.said_silent {
+            leg.said_silent = true;
+            self.output.push_back(Output::Event(Event::Silent { leg: leg.id, since }));
+        }
+        if report(leg, now, out) {
+            let pause = Duration::from_millis(self.random.random_range(REPORTS));
+            if let Transport::Rtp(rtp) = &mut leg.transport {
+                rtp.next_report = now.instant + pause;
+            }
+        }
+    }
+
+    pub(super) fn tick_recorders(&mut self, now: Now) {
+        for recorder in self.recorders.iter_mut().flatten() {
+            let recording = recorder.recording;
+            recorder.tick(now.instant, |samples| {
+                self.output.push_back(Output::WriteRecording { recording, samples });
+            });
+        }
+    }
+
+    /// Lets go of packets that waited too long for one before them.
+    fn release(&mut self, now: Now, index: usize, out: &mut impl Sink) {
+        let Some((leg, partner)) = pair(&mut self.legs, index) else { return };
+        let (Some(decoder), Some(ssrc)) = (&mut leg.decoder, leg.ssrc) else { return };
+        let codec = decoder.codec();
+        let passed =
+            |partner: &Leg| !leg.regroup && partner.codec().is_some_and(|to| codec.map_to(to).is_some());
+        let partner = partner.filter(|partner| !leg.muted && partner.hears_partner() && !passed(partner));
+        let recorder = leg.recorder.and_then(|recorder| self.recorders.get_mut(recorder)?.as_mut());
+        let mut exit = Exit { now, browsers: &mut self.browsers, out };
+        let mut pour = Pour {
+            source: Source::Transcoded { leg: index as u32, ssrc },
+            clock: codec.clock(),
+            partner,
+            recorder: recorder.filter(|_| !leg.muted).map(|recorder| (recorder, &mut leg.tap, leg.channel)),
+            exit: &mut exit,
+        };
+        decoder.release(now.instant, |timestamp, pcm| pour.samples(timestamp, pcm));
+    }
+}
+
+/// Sends this tick's part of a digit: an event packet, or tones to a peer without events.
+fn send_digit(leg: &mut Leg, exit: &mut Exit<'_, impl Sink>) {
+    let Some(agreed) = &leg.agreed else { return };
+    let (codec, digits) = (agreed.codec, agreed.digits);
+    let row = Source::Digits(leg.digits.row());
+    let clock = digits.map_or(codec.clock(), |digits| digits.clock);
+    let since = leg.digits.elapsed();
+    let Some(sending) = leg.digits.tick(clock) else {
+        if digits.is_none() {
+            say_at(leg, row, since, &[0; 160], exit);
+        }
+        return;
+    };
+    let Some(digits) = digits else {
+        let mut frame = [0; 160];
+        if let Some(sounded) = sending.sounded {
+            dtmf::tones(sending.payload.event, sounded, &mut frame);
+        }
+        return say_at(leg, row, since, &frame, exit);
+    };
+    let timestamp = crate::codec::units(sending.since, codec.clock()) as u32;
+    let duration = rescale(sending.payload.duration.into(), digits.clock, codec.clock());
+    let place = leg.outgoing.produce(exit.now.instant, row, timestamp, duration);
+    leg.line().send(place, digits.payload_type, sending.first, &sending.payload.octets(), exit);
+}
+
+fn say_at(leg: &mut Leg, source: Source, since: Duration, frame: &[i16], exit: &mut Exit<'_, impl Sink>) {
+    let Some(codec) = leg.codec() else { return };
+    leg.say(source, Decoder::RATE, crate::codec::units(since, codec.clock()) as u32, frame, exit);
+}
+
+/// Plays this tick's part of the playlist; true when it is through. It goes on unheard while the peer does not listen.
+fn play(leg: &mut Leg, speaking: bool, exit: &mut Exit<'_, impl Sink>) -> bool {
+    let Some(codec) = leg.codec() else { return false };
+    let rate = if codec == Codec::Opus { WIDE } else { Decoder::RATE };
+    let Some(playing) = &mut leg.playback else { return false };
+    let mut frame = [0; WIDE as usize / 50];
+    let frame = &mut frame[..rate as usize / 50];
+    let filled = playing.playback.fill(rate, frame, &mut leg.music);
+    let ended = filled < frame.len() || playing.playback.is_over();
+    let source = Source::Playback(playing.number);
+    let timestamp = playing.ticks.wrapping_mul(codec.clock() / 50);
+    playing.ticks = playing.ticks.wrapping_add(1);
+    if speaking || !leg.hears() {
+        return ended;
+    }
+    if filled > 0 {
+        leg.say(source, rate, timestamp, frame, exit);
+    }
+    // Where the peer wants longer packets than a tick, the last one is filled up.
+    let room = leg.encoder.as_ref().map_or(0, |encoder| encoder.room());
+    if ended && room > 0 {
+        let timestamp = timestamp.wrapping_add(if filled > 0 { codec.clock() / 50 } else { 0 });
+        leg.say(source, rate, timestamp, &[0; WIDE as usize / 1000 * 60][..room], exit);
+    }
+    ended
+}
+
+/// Sends an RTCP report if one is due.
+fn report(leg: &mut Leg, now: Now, out: &mut impl Sink) -> bool {
+    let Transport::Rtp(rtp) = &leg.transport else { return false };
+    let Some((socket, to)) = rtp.rtcp.filter(|_| rtp.next_report <= now.instant) else { return false };
+    let info = leg.outgoing.sender_info(now.instant, ntp(now.wall));
+    let report = leg.reception.report(now.instant);
+    if info.is_none() && report.is_none() {
+        return false;
+    }
+    let mut packet = [0; rtcp::MOST_OCTETS];
+    let length = rtcp::write(&mut packet, leg.outgoing.ssrc, info, report, CNAME, false);
+    out.send(socket, to, &packet[..length]);
+    true
+}
+
+const _: () = assert!(TICK.as_millis() == 20);

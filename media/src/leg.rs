@@ -1,0 +1,378 @@
+//! One party's voice: what was agreed with it, what comes from it and what goes to it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use model::{Instant, LegId, Now, PlaybackId, SessionId};
+
+use crate::api::{Channel, Statistics};
+use crate::codec::{Codec, Decoder, Encoder};
+use crate::core::{LocalPorts, Sink, SocketKey};
+use crate::dtmf;
+use crate::outgoing::{Outgoing, Place, Source};
+use crate::play::{MusicPositions, Playback};
+use crate::reception::Reception;
+use crate::record::Tap;
+use crate::rtp::{HEADER, Header, Stamp};
+use crate::sdp::{Agreed, Negotiation};
+use crate::webrtc::{RtpOut, WebRtcPort};
+
+/// A peer behind NAT is followed to other addresses within so many packets; then its address stands.
+const LEARNING: u8 = 5;
+/// The longest packet that we make or copy.
+pub const MOST_OCTETS: usize = 1500;
+
+#[derive(Debug)]
+pub struct Leg {
+    pub id: LegId,
+    pub session: SessionId,
+    pub channel: Channel,
+    pub transport: Transport,
+    /// `None` until the first exchange is complete.
+    pub agreed: Option<Agreed>,
+    pub partner: Option<usize>,
+    pub muted: bool,
+    /// The session's recording.
+    pub recorder: Option<usize>,
+
+    // From the peer.
+    pub reception: Reception,
+    pub decoder: Option<Decoder>,
+    /// SSRC of the stream that the decoder, the tap and the partner hear.
+    pub ssrc: Option<u32>,
+    pub keys: dtmf::Receiver,
+    pub tap: Tap,
+    /// Packets of the peer do not have the length that the partner wants: all go over PCM.
+    pub regroup: bool,
+    pub flowing: bool,
+    /// When the last packet came, or when we began to wait for one.
+    pub heard: Instant,
+    pub said_silent: bool,
+
+    // To the peer.
+    pub outgoing: Outgoing,
+    pub encoder: Option<Encoder>,
+    /// Whose sound is in the encoder.
+    pub encoding: Option<Source>,
+    pub playback: Option<Playing>,
+    pub playbacks: u32,
+    pub music: MusicPositions,
+    pub digits: dtmf::Sender,
+    pub peer_lost: u64,
+    pub peer_jitter: Duration,
+    pub round_trip: Duration,
+}
+
+/// Where the stream to the peer begins, which is to be random (RFC 3550 §5.1).
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub timestamp: u32,
+}
+
+#[derive(Debug)]
+pub struct Playing {
+    pub playback: Playback,
+    /// Its number among those of the leg, and the ticks it has sounded.
+    pub number: u32,
+    pub ticks: u32,
+}
+
+impl Playing {
+    pub fn id(&self) -> PlaybackId {
+        self.playback.id
+    }
+}
+
+#[derive(Debug)]
+pub enum Transport {
+    Rtp(Box<RtpTransport>),
+    WebRtc { connected: bool },
+}
+
+#[derive(Debug)]
+pub struct RtpTransport {
+    pub ports: LocalPorts,
+    pub negotiation: Negotiation,
+    pub nat: bool,
+    /// Where we send, and from where alone we take packets.
+    pub remote: Option<SocketAddr>,
+    /// The address of the last description.
+    pub described: Option<SocketAddr>,
+    /// Packets that may still move `remote`.
+    pub learning: u8,
+    /// Where RTCP goes, `None` when there is no way to send it.
+    pub rtcp: Option<(SocketKey, SocketAddr)>,
+    pub next_report: Instant,
+    /// Packets that came from elsewhere.
+    pub strays: u64,
+}
+
+impl RtpTransport {
+    pub fn new(ports: LocalPorts, negotiation: Negotiation, nat: bool, now: Instant) -> Self {
+        Self {
+            ports,
+            negotiation,
+            nat,
+            remote: None,
+            described: None,
+            learning: 0,
+            rtcp: None,
+            next_report: now,
+            strays: 0,
+        }
+    }
+
+    pub fn agree(&mut self, agreed: &Agreed) {
+        let Some(rtp) = agreed.rtp else { return };
+        // A repeated description does not undo what was learned.
+        if self.described != Some(rtp) {
+            self.described = Some(rtp);
+            self.remote = Some(rtp);
+            self.learning = if self.nat { LEARNING } else { 0 };
+        }
+        let socket = if agreed.rtcp_mux { Some(self.ports.rtp) } else { self.ports.rtcp };
+        self.rtcp = socket.zip(agreed.rtcp);
+        self.follow(agreed.rtcp_mux);
+    }
+
+    /// Whether a valid packet from this address is the peer's; learns the address where that is allowed.
+    pub fn admits(&mut self, from: SocketAddr, rtcp_mux: bool) -> bool {
+        if self.learning > 0 && self.remote.is_some() {
+            self.learning -= 1;
+            if self.remote != Some(from) {
+                self.remote = Some(from);
+                self.follow(rtcp_mux);
+            }
+            return true;
+        }
+        let admitted = self.remote == Some(from);
+        self.strays += u64::from(!admitted);
+        admitted
+    }
+
+    /// Sends RTCP where the media went, if that is not where the description says.
+    fn follow(&mut self, rtcp_mux: bool) {
+        if let (Some((_, to)), Some(remote)) = (&mut self.rtcp, self.remote)
+            && self.described != self.remote
+        {
+            to.set_ip(remote.ip());
+            to.set_port(if rtcp_mux { remote.port() } else { remote.port().saturating_add(1) });
+        }
+    }
+}
+
+impl Leg {
+    pub fn new(
+        now: Now,
+        id: LegId,
+        session: SessionId,
+        channel: Channel,
+        transport: Transport,
+        Opening { ssrc, sequence, timestamp }: Opening,
+    ) -> Self {
+        Self {
+            id,
+            session,
+            channel,
+            transport,
+            agreed: None,
+            partner: None,
+            muted: false,
+            recorder: None,
+            reception: Reception::default(),
+            decoder: None,
+            ssrc: None,
+            keys: dtmf::Receiver::default(),
+            tap: Tap::default(),
+            regroup: false,
+            flowing: false,
+            heard: now.instant,
+            said_silent: false,
+            outgoing: Outgoing::new(ssrc, sequence, timestamp, Codec::Pcmu.clock()),
+            encoder: None,
+            encoding: None,
+            playback: None,
+            playbacks: 0,
+            music: MusicPositions::new(),
+            digits: dtmf::Sender::default(),
+            peer_lost: 0,
+            peer_jitter: Duration::ZERO,
+            round_trip: Duration::ZERO,
+        }
+    }
+
+    /// Whether anything can be sent to the peer now.
+    pub fn hears(&self) -> bool {
+        self.agreed.as_ref().is_some_and(|agreed| agreed.direction.receives) && self.is_reachable()
+    }
+
+    /// Whether the transport is up: addresses known, keys exchanged.
+    pub fn is_reachable(&self) -> bool {
+        match &self.transport {
+            Transport::Rtp(rtp) => self.agreed.is_some() && rtp.remote.is_some(),
+            Transport::WebRtc { connected } => *connected,
+        }
+    }
+
+    /// Whether the partner's sound is what this leg is to hear.
+    pub fn hears_partner(&self) -> bool {
+        self.playback.is_none() && !self.digits.is_sending() && self.hears()
+    }
+
+    pub fn codec(&self) -> Option<Codec> {
+        self.agreed.as_ref().map(|agreed| agreed.codec)
+    }
+
+    /// A new exchange was completed.
+    pub fn agree(&mut self, now: Now, agreed: Agreed) {
+        if let Transport::Rtp(rtp) = &mut self.transport {
+            rtp.agree(&agreed);
+        }
+        if !self.agreed.as_ref().is_some_and(|before| before.direction.sends) {
+            self.heard = now.instant;
+            self.said_silent = false;
+        }
+        self.outgoing.set_clock(agreed.codec.clock());
+        self.regroup = false;
+        self.agreed = Some(agreed);
+    }
+
+    /// Counts a packet and notices a new stream.
+    pub fn receive(&mut self, now: Instant, header: &Header, clock: u32) {
+        self.reception.count(now, header, clock);
+        self.heard = now;
+        self.said_silent = false;
+        if self.ssrc.replace(header.ssrc) != Some(header.ssrc) {
+            self.decoder = None;
+            self.tap.restart();
+            self.keys = dtmf::Receiver::default();
+        }
+    }
+
+    pub fn statistics(&self) -> Statistics {
+        Statistics {
+            packets_received: self.reception.packets(),
+            packets_sent: self.outgoing.packets(),
+            packets_lost: self.reception.lost(),
+            octets_received: self.reception.octets(),
+            octets_sent: self.outgoing.octets(),
+            jitter: self.reception.jitter(),
+            peer_lost: self.peer_lost,
+            peer_jitter: self.peer_jitter,
+            round_trip: self.round_trip,
+        }
+    }
+
+    /// Encodes samples of `source` that begin at `timestamp` (units of the leg's codec) and sends the packets that get full.
+    pub fn say(
+        &mut self,
+        source: Source,
+        rate: u32,
+        timestamp: u32,
+        pcm: &[i16],
+        exit: &mut Exit<'_, impl Sink>,
+    ) {
+        let Some(agreed) = &self.agreed else { return };
+        let (codec, packet) = (agreed.codec, agreed.packet);
+        let encoder = match self.encoder.as_mut().filter(|encoder| encoder.is_for(codec, rate, packet)) {
+            Some(encoder) => encoder,
+            None => self.encoder.insert(Encoder::new(codec, rate, packet)),
+        };
+        if self.encoding != Some(source) {
+            self.encoding = Some(source);
+            encoder.clear();
+        }
+        let mut line = Line { id: self.id, transport: &self.transport, outgoing: &mut self.outgoing };
+        encoder.push(timestamp, pcm, |timestamp, payload| {
+            let place = line.outgoing.produce(exit.now.instant, source, timestamp, codec.duration(payload));
+            line.send(place, agreed.payload_type, place.first, payload, exit);
+        });
+    }
+
+    /// The way out to the peer.
+    pub fn line(&mut self) -> Line<'_> {
+        Line { id: self.id, transport: &self.transport, outgoing: &mut self.outgoing }
+    }
+}
+
+/// What a packet needs to leave the thread.
+pub struct Exit<'a, S> {
+    pub now: Now,
+    pub browsers: &'a mut WebRtcPort,
+    pub out: &'a mut S,
+}
+
+pub struct Line<'a> {
+    id: LegId,
+    transport: &'a Transport,
+    pub outgoing: &'a mut Outgoing,
+}
+
+impl Line<'_> {
+    /// Sends a received packet on, whose header is changed in place.
+    pub fn forward(
+        &mut self,
+        place: Place,
+        payload_type: u8,
+        marker: bool,
+        (packet, header): (&mut [u8], Header),
+        exit: &mut Exit<'_, impl Sink>,
+    ) {
+        match self.transport {
+            Transport::Rtp(rtp) => {
+                let Some(to) = rtp.remote else { return };
+                let stamp = self.stamp(place, payload_type, marker);
+                exit.out.send(rtp.ports.rtp, to, stamp.rewrite(packet, header));
+                self.outgoing.sent(header.end - header.start);
+            }
+            Transport::WebRtc { .. } => {
+                self.write(place, payload_type, marker, &packet[header.start..header.end], exit);
+            }
+        }
+    }
+
+    /// Sends a packet with this payload.
+    pub fn send(
+        &mut self,
+        place: Place,
+        payload_type: u8,
+        marker: bool,
+        payload: &[u8],
+        exit: &mut Exit<'_, impl Sink>,
+    ) {
+        match self.transport {
+            Transport::Rtp(rtp) => {
+                let Some(to) = rtp.remote else { return };
+                let mut packet = [0; MOST_OCTETS];
+                let (fixed, rest) = packet.split_first_chunk_mut::<HEADER>().expect("longer than a header");
+                self.stamp(place, payload_type, marker).write(fixed);
+                rest[..payload.len()].copy_from_slice(payload);
+                exit.out.send(rtp.ports.rtp, to, &packet[..HEADER + payload.len()]);
+                self.outgoing.sent(payload.len());
+            }
+            Transport::WebRtc { .. } => self.write(place, payload_type, marker, payload, exit),
+        }
+    }
+
+    fn write<S>(
+        &mut self,
+        place: Place,
+        payload_type: u8,
+        marker: bool,
+        payload: &[u8],
+        exit: &mut Exit<'_, S>,
+    ) {
+        let Place { sequence, timestamp, .. } = place;
+        let packet = RtpOut { payload_type, sequence, timestamp, marker, payload };
+        if exit.browsers.write_rtp(exit.now.instant, self.id, &packet) {
+            self.outgoing.sent(payload.len());
+        }
+    }
+
+    fn stamp(&self, place: Place, payload_type: u8, marker: bool) -> Stamp {
+        let Place { sequence, timestamp, .. } = place;
+        Stamp { marker, payload_type, sequence, timestamp, ssrc: self.outgoing.ssrc }
+    }
+}
