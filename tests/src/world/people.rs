@@ -1,0 +1,447 @@
+//! Callers behind a carrier, operators with desk phones on connections that die, and visitors of the web chat.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use model::{AgentId, AgentStatus, Cause, Identity, Now, SessionId, Side, VisitorId};
+use rand::RngExt;
+use session::api::{AgentCommand, AgentEvent, VisitorCommand, VisitorEvent};
+use session::view::{DeskView, SessionState};
+use sip_core::Stack;
+use sip_core::api::{
+    CallId, Config, ConnectionId, Event as SipEvent, Hop, Listener, OutgoingCall, Output as SipOutput, Target,
+    Transport, Trunk,
+};
+use sip_core::digest;
+use sip_core::message::{Message, Method, Name};
+
+use super::{DOMAIN, Event, NUMBER, PASSWORD, World, server_address};
+
+pub(crate) const CARRIER: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)), 5060);
+
+#[derive(Clone, Debug)]
+pub(crate) enum CallerAct {
+    Call { caller: String },
+    HangUp { call: CallId },
+    Answer { call: CallId },
+    Refuse { call: CallId },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum OperatorAct {
+    SignIn,
+    Answer { call: CallId },
+    Refuse { call: CallId },
+    HangUp { call: CallId },
+    /// The device dies without a word.
+    Die,
+    Ready,
+    Accept { offer: model::OfferId },
+    Write { session: SessionId, n: u32 },
+    CloseChat { session: SessionId },
+    FinishWrapUp { session: SessionId },
+    CallCustomer { session: SessionId },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum VisitorAct {
+    Hello,
+    Write { n: u32, repeats: u32 },
+    Close,
+    CallMe { phone: String },
+}
+
+pub(crate) struct Carrier {
+    pub stack: Stack,
+}
+
+pub(crate) struct Operator {
+    pub stack: Stack,
+    login: String,
+    address: SocketAddr,
+    connection: Option<ConnectionId>,
+    cseq: u32,
+    desk: Option<DeskView>,
+    planned: BTreeMap<SessionId, ()>,
+    planned_offers: BTreeMap<model::OfferId, ()>,
+}
+
+pub(crate) struct Visitor {
+    phone: Option<String>,
+    messages: u32,
+}
+
+fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32]) -> Stack {
+    let mut stack = Stack::new(
+        now,
+        Config {
+            domain: "peer.test".to_owned(),
+            server_name: "Peer".to_owned(),
+            listeners: vec![Listener { transport, local, advertised: local.to_string() }],
+            min_expires: Duration::from_secs(60),
+            max_expires: Duration::from_secs(3600),
+            max_bindings: 5,
+            max_calls: 10_000,
+            seed,
+        },
+    );
+    stack.set_trunks(vec![Trunk {
+        name: "tandem".to_owned(),
+        sources: vec![server_address(transport).ip()],
+        destination: server_address(transport),
+        transport,
+    }]);
+    stack
+}
+
+impl Carrier {
+    pub fn new(now: Now, seed: [u8; 32]) -> Self {
+        Self { stack: peer_stack(now, Transport::Udp, CARRIER, seed) }
+    }
+}
+
+impl Operator {
+    pub fn new(now: Now, login: String, n: usize, seed: [u8; 32]) -> Self {
+        let address = SocketAddr::from(([10, 0, 1, u8::try_from(n + 1).unwrap_or(254)], 5060));
+        Self {
+            stack: peer_stack(now, Transport::Tcp, address, seed),
+            login,
+            address,
+            connection: None,
+            cseq: 0,
+            desk: None,
+            planned: BTreeMap::new(),
+            planned_offers: BTreeMap::new(),
+        }
+    }
+
+    fn register(&mut self, authorization: Option<String>) -> Vec<u8> {
+        self.cseq += 1;
+        let (login, address, cseq) = (&self.login, self.address, self.cseq);
+        let authorization = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
+        format!(
+            "REGISTER sip:{DOMAIN} SIP/2.0\r\n\
+             Via: SIP/2.0/TCP {address};branch=z9hG4bK-{login}-{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{login}@{DOMAIN}>;tag=t{login}\r\nTo: <sip:{login}@{DOMAIN}>\r\n\
+             Call-ID: register-{login}-{address}\r\nCSeq: {cseq} REGISTER\r\n\
+             Contact: <sip:{login}@{address};transport=tcp>;expires=3600\r\n{authorization}Content-Length: 0\r\n\r\n"
+        )
+        .into_bytes()
+    }
+}
+
+impl World {
+    // --- callers ---
+
+    pub(crate) fn caller_acts(&mut self, act: CallerAct) {
+        let now = self.now;
+        match act {
+            CallerAct::Call { caller } => {
+                let call = self.carrier.stack.invite(
+                    now,
+                    OutgoingCall {
+                        target: Target::Trunk { name: "tandem".to_owned(), number: NUMBER.to_owned() },
+                        caller,
+                        caller_name: None,
+                        sdp: b"v=0 caller".to_vec(),
+                        headers: Vec::new(),
+                        ring_timeout: Duration::from_secs(180),
+                    },
+                );
+                let Ok(call) = call else { panic!("the carrier cannot call") };
+                // Some give up at once, at any moment of the set-up; most talk for a while.
+                let patience = if self.percent(15) {
+                    Duration::from_micros(self.random.random_range(0..2_000_000))
+                } else {
+                    Duration::from_millis(self.random.random_range(1_000..240_000))
+                };
+                self.schedule(now.instant + patience, Event::Caller(CallerAct::HangUp { call }));
+            }
+            CallerAct::HangUp { call } => self.carrier.stack.hangup(now, call, Cause::HungUp, Side::Customer),
+            CallerAct::Answer { call } => self.carrier.stack.answer(now, call, b"v=0 customer".to_vec()),
+            CallerAct::Refuse { call } => self.carrier.stack.reject(now, call, 486, None),
+        }
+        self.drain_carrier();
+    }
+
+    pub(crate) fn drain_carrier(&mut self) {
+        while let Some(output) = self.carrier.stack.poll_output() {
+            match output {
+                SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
+                SipOutput::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
+                SipOutput::Rejected { .. } => {}
+                SipOutput::Event(SipEvent::Incoming(incoming)) => {
+                    let call = incoming.call;
+                    let delay = Duration::from_millis(self.random.random_range(100..8_000));
+                    let act = if self.percent(80) { CallerAct::Answer { call } } else { CallerAct::Refuse { call } };
+                    self.schedule(self.now.instant + delay, Event::Caller(act));
+                    let talk = Duration::from_millis(self.random.random_range(5_000..90_000));
+                    self.schedule(self.now.instant + delay + talk, Event::Caller(CallerAct::HangUp { call }));
+                }
+                SipOutput::Event(_) => {}
+            }
+        }
+    }
+
+    // --- operators ---
+
+    pub(crate) fn operator_acts(&mut self, agent: AgentId, act: OperatorAct) {
+        let now = self.now;
+        match act {
+            OperatorAct::SignIn => {
+                let Some(operator) = self.operators.get_mut(&agent) else { return };
+                if operator.connection.is_some() {
+                    return;
+                }
+                let (here, _) = self.network.connect(operator.address, server_address(Transport::Tcp));
+                operator.connection = Some(here);
+                let bytes = operator.register(None);
+                let hop = Hop {
+                    transport: Transport::Tcp,
+                    local: operator.address,
+                    remote: server_address(Transport::Tcp),
+                    connection: Some(here),
+                };
+                self.network.send(now.instant, hop, bytes.into());
+                self.agent_says(agent, AgentCommand::DeskOpened);
+                self.agent_says(agent, AgentCommand::SetStatus { status: AgentStatus::Ready });
+            }
+            OperatorAct::Answer { call } => self.with_phone(agent, |stack, now| {
+                stack.answer(now, call, b"v=0 operator".to_vec());
+            }),
+            OperatorAct::Refuse { call } => self.with_phone(agent, |stack, now| stack.reject(now, call, 486, None)),
+            OperatorAct::HangUp { call } => {
+                self.with_phone(agent, |stack, now| stack.hangup(now, call, Cause::HungUp, Side::Agent));
+            }
+            OperatorAct::Die => {
+                let Some(operator) = self.operators.get_mut(&agent) else { return };
+                let Some(connection) = operator.connection.take() else { return };
+                // Nothing of its calls survives in the device.
+                operator.stack = peer_stack(now, Transport::Tcp, operator.address, self.random.random());
+                self.network.cut(now.instant, connection);
+                self.agent_says(agent, AgentCommand::DeskClosed);
+                let back = Duration::from_millis(self.random.random_range(300..40_000));
+                self.schedule(now.instant + back, Event::Operator(agent, OperatorAct::SignIn));
+            }
+            OperatorAct::Ready => {
+                self.agent_says(agent, AgentCommand::SetStatus { status: AgentStatus::Ready });
+            }
+            OperatorAct::Accept { offer } => self.agent_says(agent, AgentCommand::Accept { offer }),
+            OperatorAct::Write { session, n } => {
+                let external_id = format!("agent-{session}-{n}");
+                let text = format!("answer {n}");
+                // Twice, as a browser does that lost the first reply.
+                for _ in 0..2 {
+                    let (external_id, text) = (external_id.clone(), text.clone());
+                    self.agent_says(agent, AgentCommand::Send { session, external_id, text });
+                }
+            }
+            OperatorAct::CloseChat { session } => self.agent_says(agent, AgentCommand::CloseChat { session }),
+            OperatorAct::FinishWrapUp { session } => {
+                let disposition = Some("done".to_owned());
+                self.agent_says(agent, AgentCommand::FinishWrapUp { session, disposition, note: None });
+            }
+            OperatorAct::CallCustomer { session } => {
+                self.agent_says(agent, AgentCommand::CallCustomer { session, phone: None });
+            }
+        }
+    }
+
+    fn with_phone(&mut self, agent: AgentId, act: impl FnOnce(&mut Stack, Now)) {
+        let now = self.now;
+        if let Some(operator) = self.operators.get_mut(&agent) {
+            act(&mut operator.stack, now);
+        }
+        self.drain_operator(agent);
+    }
+
+    pub(crate) fn drain_operator(&mut self, agent: AgentId) {
+        loop {
+            let Some(operator) = self.operators.get_mut(&agent) else { return };
+            let Some(output) = operator.stack.poll_output() else { return };
+            match output {
+                SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
+                SipOutput::CloseConnection(_) | SipOutput::Rejected { .. } => {}
+                SipOutput::Event(SipEvent::Incoming(incoming)) => self.operator_is_rung(agent, incoming.call),
+                SipOutput::Event(_) => {}
+            }
+        }
+    }
+
+    fn operator_is_rung(&mut self, agent: AgentId, call: CallId) {
+        let delay = Duration::from_millis(self.random.random_range(0..12_000));
+        let at = self.now.instant + delay;
+        let deaths = self.deaths;
+        if self.percent(deaths) {
+            self.schedule(at, Event::Operator(agent, OperatorAct::Die));
+            return;
+        }
+        if self.percent(8) {
+            // Rings out.
+            return;
+        }
+        if self.percent(5) {
+            self.schedule(at, Event::Operator(agent, OperatorAct::Refuse { call }));
+            return;
+        }
+        self.schedule(at, Event::Operator(agent, OperatorAct::Answer { call }));
+        let talk = Duration::from_millis(self.random.random_range(100..60_000));
+        let act = if self.percent(deaths) { OperatorAct::Die } else { OperatorAct::HangUp { call } };
+        self.schedule(at + talk, Event::Operator(agent, act));
+    }
+
+    pub(crate) fn operator_receives(&mut self, hop: Hop, bytes: &[u8]) {
+        let now = self.now;
+        let Some((agent, operator)) = self.operators.iter_mut().find(|(_, operator)| operator.address == hop.local)
+        else {
+            return;
+        };
+        if operator.connection != hop.connection {
+            return;
+        }
+        let agent = *agent;
+        let response = Message::parse(bytes).ok().filter(|message| {
+            message.status().is_some() && *message.cseq().method == Method::Register
+        });
+        let Some(response) = response else {
+            operator.stack.handle_packet(now, hop, bytes);
+            self.drain_operator(agent);
+            return;
+        };
+        if response.status() == Some(401) {
+            let challenge = response.credentials(Name::WwwAuthenticate).next();
+            let Some(challenge) = challenge else { panic!("401 without a challenge") };
+            let login = operator.login.clone();
+            let answer =
+                digest::answer(&challenge, &Method::Register, &format!("sip:{DOMAIN}"), &login, PASSWORD, "cn", 1);
+            let bytes = operator.register(answer);
+            self.network.send(now.instant, hop, bytes.into());
+        } else {
+            assert_eq!(response.status(), Some(200), "the operator may not register");
+        }
+    }
+
+    pub(crate) fn operator_cut_off(&mut self, at: SocketAddr, connection: ConnectionId) {
+        let now = self.now;
+        let found = self.operators.iter_mut().find(|(_, operator)| operator.address == at);
+        let Some((agent, operator)) = found else { return };
+        if operator.connection == Some(connection) {
+            operator.connection = None;
+            operator.stack.handle_connection_closed(now, connection);
+            let agent = *agent;
+            self.drain_operator(agent);
+            self.schedule(now.instant + Duration::from_secs(1), Event::Operator(agent, OperatorAct::SignIn));
+        }
+    }
+
+    pub(crate) fn operator_is_told(&mut self, agent: Option<AgentId>, event: AgentEvent) {
+        let (Some(agent), AgentEvent::Desk { desk }) = (agent, event) else { return };
+        assert!(desk.offers.len() <= 1, "{agent} has {} offers", desk.offers.len());
+        let now = self.now.instant;
+        let pause = Duration::from_millis(self.random.random_range(500..10_000));
+        match &desk.status {
+            AgentStatus::NotReady { .. } | AgentStatus::NotAnswering | AgentStatus::SignedOut => {
+                self.schedule(now + pause, Event::Operator(agent, OperatorAct::Ready));
+            }
+            AgentStatus::Ready => {}
+        }
+        let mut acts = Vec::new();
+        let ignored = self.percent(10);
+        let calls = self.percent(15);
+        let Some(operator) = self.operators.get_mut(&agent) else { return };
+        for offer in desk.offers.iter().filter(|offer| !offer.media.voice) {
+            if operator.planned_offers.insert(offer.offer, ()).is_none() && !ignored {
+                acts.push((pause, OperatorAct::Accept { offer: offer.offer }));
+            }
+        }
+        for session in &desk.sessions {
+            let id = session.session;
+            if session.state == SessionState::WrapUp {
+                acts.push((pause, OperatorAct::FinishWrapUp { session: id }));
+            } else if session.state == SessionState::Active
+                && session.legs.iter().any(|leg| leg.medium == model::Medium::Chat)
+                && operator.planned.insert(id, ()).is_none()
+            {
+                for n in 0..3 {
+                    acts.push((pause * (n + 1), OperatorAct::Write { session: id, n }));
+                }
+                if calls {
+                    acts.push((pause * 2, OperatorAct::CallCustomer { session: id }));
+                }
+                acts.push((pause * 8, OperatorAct::CloseChat { session: id }));
+            }
+        }
+        operator.desk = Some(desk);
+        for (delay, act) in acts {
+            self.schedule(now + delay, Event::Operator(agent, act));
+        }
+    }
+
+    // --- visitors ---
+
+    pub(crate) fn new_visitor(&mut self, at: model::Instant, n: usize, callers: usize) {
+        let id = VisitorId::new(self.now.wall, self.random.random());
+        // Every other one is also one of those who call.
+        let phone = (callers > 0 && n % 2 == 0).then(|| format!("+7900{:07}", n % callers));
+        self.visitors.insert(id, Visitor { phone: phone.clone(), messages: 0 });
+        self.schedule(at, Event::Visitor(id, VisitorAct::Hello));
+        let mut at = at;
+        for n in 0..self.random.random_range(1..6) {
+            at += Duration::from_millis(self.random.random_range(1..15_000));
+            let repeats = self.random.random_range(1..4);
+            self.schedule(at, Event::Visitor(id, VisitorAct::Write { n, repeats }));
+        }
+        if let Some(phone) = phone.filter(|_| n % 5 == 0) {
+            let later = at + Duration::from_millis(self.random.random_range(1..30_000));
+            self.schedule(later, Event::Visitor(id, VisitorAct::CallMe { phone }));
+        }
+        if n.is_multiple_of(3) {
+            let later = at + Duration::from_millis(self.random.random_range(1..60_000));
+            self.schedule(later, Event::Visitor(id, VisitorAct::Close));
+        }
+    }
+
+    pub(crate) fn visitor_acts(&mut self, id: VisitorId, act: VisitorAct) {
+        match act {
+            VisitorAct::Hello => {
+                let phone = self.visitors.get(&id).and_then(|visitor| visitor.phone.clone());
+                let hello = VisitorCommand::Hello {
+                    account: "main".to_owned(),
+                    name: None,
+                    identities: phone.into_iter().map(Identity::Phone).collect(),
+                    page: None,
+                    locale: None,
+                };
+                self.visitor_says(id, hello);
+            }
+            VisitorAct::Write { n, repeats } => {
+                if let Some(visitor) = self.visitors.get_mut(&id) {
+                    visitor.messages = visitor.messages.max(n + 1);
+                }
+                for _ in 0..repeats {
+                    let send = VisitorCommand::Send {
+                        external_id: format!("{id}-{n}"),
+                        text: if n == 0 { "sales".to_owned() } else { format!("message {n}") },
+                        account: "main".to_owned(),
+                    };
+                    self.visitor_says(id, send);
+                }
+            }
+            VisitorAct::Close => self.visitor_says(id, VisitorCommand::Close),
+            VisitorAct::CallMe { phone } => self.visitor_says(id, VisitorCommand::CallMe { phone }),
+        }
+    }
+
+    pub(crate) fn visitor_is_told(&mut self, id: VisitorId, event: VisitorEvent) {
+        // A real widget says what it has got.
+        if let VisitorEvent::Message { seq, .. } = event
+            && self.visitors.contains_key(&id)
+        {
+            let request = self.request();
+            let command = VisitorCommand::Delivered { up_to: seq };
+            self.engine.handle(self.now, session::api::Input::Visitor { request, visitor: id, command });
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The whole centre at virtual time under every kind of bad luck.
+
+use std::time::Duration;
+
+use e2e::world::{Scenario, World};
+use sip_core::testing::Weather;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Runs the scenario to its end and asserts that nothing is left of it anywhere.
+fn play(scenario: &Scenario) -> World {
+    let mut world = World::new(scenario);
+    world.run(scenario.span);
+    // Chats that everybody forgot end by their idle time; 64*T1 later no transaction is left either.
+    world.run(Duration::from_secs(3 * 3600));
+    let unfinished = world.audit.unfinished();
+    assert!(unfinished.is_empty(), "seed {}: {} sessions never ended:{}", scenario.seed, unfinished.len(), unfinished[0]);
+    let counts = world.engine.counts();
+    assert_eq!(counts.sessions, 0, "seed {}: {counts:?}", scenario.seed);
+    assert_eq!(counts.legs, 0, "seed {}: {counts:?}", scenario.seed);
+    assert_eq!(counts.offers, 0, "seed {}: {counts:?}", scenario.seed);
+    assert_eq!(counts.waiting, 0, "seed {}: {counts:?}", scenario.seed);
+    assert_eq!(counts.pending_resolves, 0, "seed {}: {counts:?}", scenario.seed);
+    assert_eq!(counts.sip.calls, 0, "seed {}: {counts:?}", scenario.seed);
+    assert_eq!(counts.sip.lingering, 0, "seed {}: {counts:?}", scenario.seed);
+    assert_eq!(counts.sip.transactions, 0, "seed {}: {counts:?}", scenario.seed);
+    assert_eq!(world.media_legs_open(), 0, "seed {}: media legs are left", scenario.seed);
+    assert_eq!(world.audit.open_offers(), 0, "seed {}: offers are left", scenario.seed);
+    assert_eq!(world.audit.unanswered_messages(), 0, "seed {}: a message was neither taken nor refused", scenario.seed);
+    assert_eq!(world.calls_of_peers(), (0, 0), "seed {}: a peer still thinks that it is in a call", scenario.seed);
+    assert!(world.now.instant.as_micros() < 1_000_000_000_000 + DAY.as_micros() as u64);
+    world
+}
+
+fn seeds(most: u64) -> Vec<u64> {
+    match std::env::var("TANDEM_SEED").ok().and_then(|seed| seed.parse().ok()) {
+        Some(seed) => vec![seed],
+        None => (1..=most).collect(),
+    }
+}
+
+#[test]
+fn a_thousand_calls_and_chats_in_a_storm_leave_nothing_behind() {
+    let scenario = Scenario {
+        seed: seeds(1)[0],
+        calls: 500,
+        chats: 500,
+        operators: 20,
+        weather: Weather { loss: 0.05, duplication: 0.05, ..Weather::STORM },
+        span: Duration::from_secs(3600),
+        deaths: 10,
+    };
+    let world = play(&scenario);
+    let outcomes = &world.audit.outcomes;
+    println!("{outcomes:?} refusals {:?}", world.audit.refusals);
+    // Everything that can happen to an offer did, so that the invariants were really tried.
+    for outcome in ["accepted", "declined", "timed out", "withdrawn", "unreachable"] {
+        assert!(outcomes.contains_key(outcome), "seed {}: no offer was {outcome}: {outcomes:?}", scenario.seed);
+    }
+    assert!(world.audit.sessions() >= 800, "{} sessions", world.audit.sessions());
+}
+
+#[test]
+fn small_centres_of_many_seeds_leave_nothing_behind() {
+    for seed in seeds(40) {
+        play(&Scenario {
+            seed,
+            calls: 12,
+            chats: 12,
+            operators: 2 + usize::try_from(seed % 3).unwrap_or(0),
+            weather: Weather::STORM,
+            span: Duration::from_secs(120),
+            deaths: 25,
+        });
+    }
+}
