@@ -89,8 +89,13 @@ pub struct Trunk {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Peer {
     /// A registered user or one-time caller that passed digest. `username` as in [`Credential`].
-    User { aor: String, username: String },
-    Trunk { name: String },
+    User {
+        aor: String,
+        username: String,
+    },
+    Trunk {
+        name: String,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -113,7 +118,10 @@ pub struct IncomingCall {
 pub enum Target {
     Binding(BindingId),
     /// A number through a trunk.
-    Trunk { name: String, number: String },
+    Trunk {
+        name: String,
+        number: String,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -145,30 +153,62 @@ pub enum Event {
     /// A new call passed authentication. 100 is already sent. Nothing else was.
     Incoming(IncomingCall),
     /// The caller of an `Incoming` acknowledged our 2xx. `sdp` is set when the ACK carried the answer to our offer (late offer).
-    Confirmed { call: CallId, sdp: Option<Vec<u8>> },
+    Confirmed {
+        call: CallId,
+        sdp: Option<Vec<u8>>,
+    },
     /// Our outgoing call got a 18x.
-    Ringing { call: CallId, status: u16, sdp: Option<Vec<u8>> },
+    Ringing {
+        call: CallId,
+        status: u16,
+        sdp: Option<Vec<u8>>,
+    },
     /// Our outgoing call got a 2xx; the ACK has been sent. Further forks are ACKed and BYEd by the stack itself.
-    Answered { call: CallId, sdp: Option<Vec<u8>> },
+    Answered {
+        call: CallId,
+        sdp: Option<Vec<u8>>,
+    },
     /// The peer sent an offer in a re-INVITE or UPDATE: answer with `accept_offer` or `reject_offer`.
-    Offer { call: CallId, sdp: Option<Vec<u8>> },
+    Offer {
+        call: CallId,
+        sdp: Option<Vec<u8>>,
+    },
     /// The peer answered the offer of our `reinvite` (or refused: the session stays as it was).
-    OfferAnswered { call: CallId, sdp: Option<Vec<u8>> },
-    OfferRefused { call: CallId, status: u16 },
-    Info { call: CallId, content_type: String, body: Vec<u8> },
+    OfferAnswered {
+        call: CallId,
+        sdp: Option<Vec<u8>>,
+    },
+    OfferRefused {
+        call: CallId,
+        status: u16,
+    },
+    Info {
+        call: CallId,
+        content_type: String,
+        body: Vec<u8>,
+    },
     /// Exactly once for each call, always its last event; nothing needs to be sent any more.
-    Ended { call: CallId, ending: Ending },
+    Ended {
+        call: CallId,
+        ending: Ending,
+    },
     Registered(Binding),
     Unregistered(Binding),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Output {
-    Transmit { hop: Hop, bytes: Arc<[u8]> },
+    Transmit {
+        hop: Hop,
+        bytes: Arc<[u8]>,
+    },
     CloseConnection(ConnectionId),
     Event(Event),
     /// For logs and counters: something was refused or thrown away.
-    Rejected { hop: Hop, why: Rejection },
+    Rejected {
+        hop: Hop,
+        why: Rejection,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -10,7 +10,8 @@ use std::time::Duration;
 use model::{Cause, Ending, Instant, Now};
 
 use crate::api::{
-    Binding, CallId, Config, ConnectionId, Counts, Credential, Event, Hop, Output, Rejection, Transport, Trunk,
+    Binding, CallId, Config, ConnectionId, Counts, Credential, Event, Hop, Output, Rejection, Transport,
+    Trunk,
 };
 use crate::auth::Auth;
 use crate::call::Calls;
@@ -163,7 +164,8 @@ impl Stack {
     fn receive_response(&mut self, now: Now, hop: Hop, response: &Message) {
         // RFC 3261 §8.1.3.3: with a second Via it is not for us.
         let lone = response.vias().is_ok_and(|vias| vias.len() == 1);
-        let found = ClientKey::of(response).filter(|_| lone).and_then(|key| self.transactions.find_client(&key));
+        let found =
+            ClientKey::of(response).filter(|_| lone).and_then(|key| self.transactions.find_client(&key));
         let (Some((id, owner)), Some(status)) = (found, response.status()) else {
             self.rejected(hop, Rejection::StrayResponse);
             return;

@@ -101,6 +101,13 @@ impl Network {
         }
     }
 
+    /// Cuts every stream there is.
+    pub fn cut_all(&mut self, now: Instant) {
+        while let Some(connection) = self.streams.keys().next().copied() {
+            self.cut(now, connection);
+        }
+    }
+
     pub fn send(&mut self, now: Instant, hop: Hop, bytes: Arc<[u8]>) {
         if hop.transport == Transport::Udp {
             let arriving = Hop { local: hop.remote, remote: hop.local, ..hop };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::{Cause, Ending, Now, Side};
 
-use super::{Call, Exchange, Far, Phase, Unacked};
+use super::{Call, Exchange, Far, Pending, Phase, Unacked};
 use crate::api::{CallId, Event, Hop, IncomingCall, Peer, Rejection};
 use crate::dialog::Dialog;
 use crate::message::{Message, Name, Scheme};
@@ -138,13 +138,11 @@ impl Stack {
         else {
             return;
         };
-        let (invite, tag) = (invite.clone(), local_tag.clone());
-        let (transaction, source, late_offer) = (incoming.transaction, incoming.source, incoming.late_offer);
-        let dialog = incoming.dialog.clone();
-        let Some((hop, bytes)) = self.accept(now, transaction, &invite, source, &tag, &dialog, sdp) else {
-            return;
-        };
-        let cseq = invite.cseq().number;
+        let (tag, dialog, late_offer) = (local_tag.clone(), incoming.dialog.clone(), incoming.late_offer);
+        let (transaction, source) = (incoming.transaction, incoming.source);
+        let asked = Pending { transaction, request: invite.clone(), source };
+        let Some((hop, bytes)) = self.accept(now, &asked, &tag, sdp) else { return };
+        let cseq = asked.request.cseq().number;
         let unacked = Unacked { cseq, hop, bytes, interval: T1, initial: true, offered: late_offer };
         if let Some(call) = self.calls.get_mut(call) {
             call.phase = Phase::Confirmed(Box::new(Exchange::new(dialog, Some(unacked))));

@@ -22,7 +22,7 @@ use crate::dialog::Dialog;
 use crate::message::Message;
 
 pub(crate) use incoming::Incoming;
-pub(crate) use offer::{Exchange, Unacked};
+pub(crate) use offer::{Exchange, Pending, Unacked};
 pub(crate) use outgoing::Outgoing;
 
 pub(crate) struct Call {
@@ -35,9 +35,12 @@ pub(crate) struct Call {
     /// That made the dialog, as it was sent.
     pub(crate) invite: Message,
     pub(crate) phase: Phase,
-    /// The ACK of each 2xx that we got, by the peer's tag and CSeq: repeats get it again.
-    pub(crate) acks: BTreeMap<(Vec<u8>, u32), (Hop, Arc<[u8]>)>,
+    /// The ACK of each 2xx that we got: repeats get it again.
+    pub(crate) acks: BTreeMap<AckKey, (Hop, Arc<[u8]>)>,
 }
+
+/// The peer's tag and the CSeq of the INVITE.
+pub(crate) type AckKey = (Vec<u8>, u32);
 
 pub(crate) enum Phase {
     /// Called; no final answer given.

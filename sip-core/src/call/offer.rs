@@ -42,10 +42,11 @@ pub(crate) struct Unacked {
     pub(crate) offered: bool,
 }
 
+/// An INVITE or UPDATE that waits for its final answer.
 pub(crate) struct Pending {
     pub(crate) transaction: TransactionId,
-    request: Message,
-    source: SocketAddr,
+    pub(crate) request: Message,
+    pub(crate) source: SocketAddr,
 }
 
 /// Our own offer.
@@ -78,10 +79,9 @@ impl Stack {
         let Some(found) = self.calls.live_mut(call) else { return };
         let tag = found.local_tag.clone();
         let Some(exchange) = found.exchange_mut() else { return };
-        let Some(Pending { transaction, request, source }) = exchange.pending.take() else { return };
-        let dialog = exchange.dialog.clone();
-        let accepted = self.accept(now, transaction, &request, source, &tag, &dialog, sdp);
-        let Some((hop, bytes)) = accepted else { return };
+        let Some(pending) = exchange.pending.take() else { return };
+        let Some((hop, bytes)) = self.accept(now, &pending, &tag, sdp) else { return };
+        let request = pending.request;
         if *request.method() != Method::Invite {
             return self.offer_queued(now, call);
         }
@@ -114,24 +114,22 @@ impl Stack {
     pub(crate) fn accept(
         &mut self,
         now: Now,
-        transaction: TransactionId,
-        request: &Message,
-        source: SocketAddr,
+        asked: &Pending,
         tag: &str,
-        dialog: &Dialog,
         sdp: Vec<u8>,
     ) -> Option<(Hop, Arc<[u8]>)> {
-        let hop = self.transactions.server_hop(transaction)?;
+        let Pending { transaction, request, source } = asked;
+        let hop = self.transactions.server_hop(*transaction)?;
         let answer = self
-            .answer_to(request, source, 200, tag)
+            .answer_to(request, *source, 200, tag)
             .copy(request, Name::RecordRoute)
-            .header(Name::Contact, self.contact(dialog.hop))
+            .header(Name::Contact, self.contact(hop))
             .header(Name::Allow, ALLOW)
             .header(Name::Accept, SDP)
             .body(SDP, sdp);
         let bytes: Arc<[u8]> = Arc::from(answer.finish());
         let (transactions, mut io) = self.split(now);
-        transactions.respond(transaction, 200, Arc::clone(&bytes), &mut io);
+        transactions.respond(*transaction, 200, Arc::clone(&bytes), &mut io);
         Some((hop, bytes))
     }
 

@@ -2,48 +2,9 @@ use std::time::Duration;
 
 use model::{Cause, Side as Party};
 
-use crate::api::{CallId, Counts, Event, Peer, Transport};
+use super::pair::{SECOND, assert_nothing_left, ended, established, incoming};
+use crate::api::{Counts, Event, Peer, Transport};
 use crate::testing::{Pair, Side, Weather};
-
-const SECOND: Duration = Duration::from_secs(1);
-/// Nothing of a call may be left this long after its end.
-const AFTERMATH: Duration = Duration::from_secs(33);
-
-/// The one incoming call that `side` was told of.
-fn incoming(pair: &mut Pair, side: Side) -> CallId {
-    let events = pair.events(side);
-    let [Event::Incoming(incoming)] = events.as_slice() else { panic!("{events:?}") };
-    incoming.call
-}
-
-fn ended(events: &[Event]) -> Vec<Cause> {
-    let cause = |event: &Event| match event {
-        Event::Ended { ending, .. } => Some(ending.cause),
-        _ => None,
-    };
-    events.iter().filter_map(cause).collect()
-}
-
-/// A call from A to B, answered and acknowledged, with all events taken.
-fn established(pair: &mut Pair) -> (CallId, CallId) {
-    let a = pair.call(Side::A, "200");
-    pair.run(SECOND);
-    let b = incoming(pair, Side::B);
-    let now = pair.now;
-    pair.b.stack.answer(now, b, b"v=0 answer".to_vec());
-    pair.run(SECOND);
-    assert_eq!(pair.events(Side::A), [Event::Answered { call: a, sdp: Some(b"v=0 answer".to_vec()) }]);
-    assert_eq!(pair.events(Side::B), [Event::Confirmed { call: b, sdp: None }]);
-    (a, b)
-}
-
-fn assert_nothing_left(pair: &mut Pair) {
-    pair.run(AFTERMATH);
-    assert_eq!(pair.a.stack.counts(), Counts::default());
-    assert_eq!(pair.b.stack.counts(), Counts::default());
-    assert_eq!(pair.a.stack.poll_timeout(), None);
-    assert_eq!(pair.b.stack.poll_timeout(), None);
-}
 
 #[test]
 fn a_call_rings_is_answered_and_hung_up_by_either_side() {
@@ -109,4 +70,65 @@ fn an_established_call_outlives_every_transaction_timer() {
     pair.b.stack.hangup(now, b, Cause::HungUp, Party::Agent);
     assert_nothing_left(&mut pair);
     assert_eq!(ended(&pair.events(Side::A)), [Cause::HungUp]);
+}
+
+#[test]
+fn a_call_survives_a_lost_ack_and_lost_answers() {
+    for lost in ["ACK", "SIP/2.0 200"] {
+        let mut pair = Pair::new(1, Transport::Udp, Weather::FINE);
+        let a = pair.call(Side::A, "200");
+        pair.run(SECOND);
+        let b = incoming(&mut pair, Side::B);
+        pair.censored.insert(lost.to_owned());
+        let now = pair.now;
+        pair.b.stack.answer(now, b, b"v=0 answer".to_vec());
+        pair.run(5 * SECOND);
+        assert_eq!(pair.events(Side::B), []);
+        pair.censored.clear();
+        pair.run(5 * SECOND);
+        assert_eq!(pair.events(Side::A), [Event::Answered { call: a, sdp: Some(b"v=0 answer".to_vec()) }]);
+        assert_eq!(pair.events(Side::B), [Event::Confirmed { call: b, sdp: None }]);
+    }
+}
+
+#[test]
+fn a_lost_bye_is_sent_again() {
+    let mut pair = Pair::new(1, Transport::Udp, Weather::FINE);
+    let (a, _) = established(&mut pair);
+    pair.censored.insert("BYE".to_owned());
+    let now = pair.now;
+    pair.a.stack.hangup(now, a, Cause::HungUp, Party::Customer);
+    pair.run(3 * SECOND);
+    assert_eq!(pair.events(Side::B), []);
+    pair.censored.clear();
+    pair.run(5 * SECOND);
+    assert_eq!(ended(&pair.events(Side::B)), [Cause::HungUp]);
+    assert_nothing_left(&mut pair);
+}
+
+#[test]
+fn nothing_is_left_of_a_call_whose_peer_has_vanished() {
+    let mut pair = Pair::new(1, Transport::Udp, Weather::FINE);
+    let (a, _) = established(&mut pair);
+    pair.network.weather.loss = 1.0;
+    let now = pair.now;
+    pair.a.stack.hangup(now, a, Cause::HungUp, Party::Customer);
+    assert_eq!(ended(&pair.events(Side::A)), [Cause::HungUp]);
+    pair.run(33 * SECOND);
+    assert_eq!(pair.a.stack.counts(), Counts::default());
+    assert_eq!(pair.a.stack.poll_timeout(), None);
+}
+
+#[test]
+fn a_call_over_tcp_outlives_its_connection() {
+    let mut pair = Pair::new(1, Transport::Tcp, Weather::FINE);
+    let (a, _) = established(&mut pair);
+    let now = pair.now.instant;
+    pair.network.cut_all(now);
+    pair.run(SECOND);
+    assert_eq!((pair.events(Side::A), pair.events(Side::B)), (vec![], vec![]));
+    let now = pair.now;
+    pair.a.stack.hangup(now, a, Cause::HungUp, Party::Customer);
+    pair.run(SECOND);
+    assert_eq!(ended(&pair.events(Side::B)), [Cause::HungUp]);
 }

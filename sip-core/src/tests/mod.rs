@@ -1,3 +1,11 @@
 //! The stack as its peers and its owner see it.
 
 mod basic;
+mod called;
+mod calling;
+mod offers;
+mod pair;
+mod refusal;
+mod registration;
+mod solo;
+mod storm;
