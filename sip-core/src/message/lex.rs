@@ -82,7 +82,8 @@ pub(crate) fn is_lws(c: u8) -> bool {
     matches!(c, b' ' | b'\t' | b'\r' | b'\n')
 }
 
-pub(crate) fn all(bytes: &[u8], class: fn(u8) -> bool) -> bool {
+#[inline]
+pub(crate) fn all(bytes: &[u8], class: impl Fn(u8) -> bool) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&c| class(c))
 }
 
@@ -241,11 +242,10 @@ impl<'a> Cursor<'a> {
     /// The longest run of a class; may be empty.
     #[inline]
     pub fn run(&mut self, class: impl Fn(u8) -> bool) -> &'a [u8] {
-        let start = self.at;
-        while self.peek().is_some_and(&class) {
-            self.at += 1;
-        }
-        &self.bytes[start..self.at]
+        let rest = self.rest();
+        let length = rest.iter().position(|&c| !class(c)).unwrap_or(rest.len());
+        self.at += length;
+        &rest[..length]
     }
 
     /// `None` when there is no token here.

@@ -26,7 +26,8 @@ impl<'a> Iterator for Split<'a> {
 }
 
 fn comma(bytes: &[u8]) -> usize {
-    let mut i = 0;
+    // Most values hold neither quotes nor brackets nor a comma.
+    let Some(mut i) = memchr::memchr3(b',', b'"', b'<', bytes) else { return bytes.len() };
     let mut in_quotes = false;
     let mut in_brackets = false;
     while i < bytes.len() {

@@ -1,6 +1,6 @@
 //! SIP messages: one buffer, an index of spans over it, and typed headers that are read when asked for.
 //!
-//! - [`Message::parse`] copies the bytes once and indexes the headers. What every transaction needs is checked there and then
+//! - [`Message::parse`] (datagrams, WebSocket) and [`Message::parse_stream`] (TCP) copy the bytes once and indexes the headers. What every transaction needs is checked there and then
 //!   (start line, Via, From, To, Call-ID, CSeq, Max-Forwards, Content-Length), so its accessors cannot fail. All other headers are
 //!   parsed when asked for and give a [`HeaderError`] that names the header.
 //! - Nothing is normalised: [`Message::bytes`] is what came, byte for byte, without the CRLFs before it and the surplus after it.
@@ -59,6 +59,8 @@ pub struct Message {
     start: Start,
     method: Method,
     cseq: u32,
+    from_tag: Option<Span>,
+    to_tag: Option<Span>,
     headers: Vec<Line>,
     /// Where the body begins; it goes to the end.
     body: u16,
@@ -184,11 +186,11 @@ impl Message {
     }
 
     pub fn from_tag(&self) -> Option<&[u8]> {
-        self.from().tag()
+        self.from_tag.map(|tag| self.slice(tag))
     }
 
     pub fn to_tag(&self) -> Option<&[u8]> {
-        self.to().tag()
+        self.to_tag.map(|tag| self.slice(tag))
     }
 
     pub fn call_id(&self) -> &[u8] {

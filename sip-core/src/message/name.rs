@@ -134,19 +134,11 @@ impl Name {
         if let &[c] = name {
             return compact(c);
         }
-        // A candidate list by length and first letter keeps the comparison count at one or two.
-        let start = BY_LENGTH.get(name.len()).copied().unwrap_or(NAMES.len() as u8) as usize;
-        let first = name.first().map(u8::to_ascii_lowercase);
-        for &index in &ORDER[start.min(NAMES.len())..] {
-            let (id, known) = NAMES[index as usize];
-            if known.len() != name.len() {
-                break;
-            }
-            if known.as_bytes()[0].to_ascii_lowercase() == first.unwrap_or(0)
-                && known.as_bytes().eq_ignore_ascii_case(name)
-            {
-                return id;
-            }
+        let Some(slot) = slot(name) else { return Name::Other };
+        if let Some(&(id, known)) = NAMES.get(usize::from(TABLE[slot]))
+            && (known.as_bytes() == name || known.as_bytes().eq_ignore_ascii_case(name))
+        {
+            return id;
         }
         Name::Other
     }
@@ -188,44 +180,29 @@ impl Name {
     }
 }
 
-/// Indices into `NAMES`, ordered by length of name.
-const ORDER: [u8; NAMES.len()] = {
-    let mut order = [0u8; NAMES.len()];
-    let mut at = 0;
-    let mut length = 0;
-    while length <= LONGEST {
-        let mut i = 0;
-        while i < NAMES.len() {
-            if NAMES[i].1.len() == length {
-                order[at] = i as u8;
-                at += 1;
-            }
-            i += 1;
-        }
-        length += 1;
-    }
-    order
-};
+/// Where a name stands in `TABLE`: by its length, first and last letter, which tell all known names apart.
+#[inline]
+const fn slot(name: &[u8]) -> Option<usize> {
+    let (Some(first), Some(last)) = (name.first(), name.last()) else { return None };
+    let (first, last) = ((*first | 0x20) as usize, (*last | 0x20) as usize);
+    Some((name.len() * MIX.0 + first * MIX.1 + last) % SLOTS)
+}
 
-const LONGEST: usize = 20;
+const SLOTS: usize = 512;
+const MIX: (usize, usize) = (7, 50);
+const EMPTY: u8 = u8::MAX;
 
-/// Where in `ORDER` names of a length begin.
-const BY_LENGTH: [u8; LONGEST + 1] = {
-    let mut starts = [0u8; LONGEST + 1];
-    let mut length = 0;
-    while length <= LONGEST {
-        let mut i = 0;
-        let mut shorter = 0;
-        while i < NAMES.len() {
-            if NAMES[i].1.len() < length {
-                shorter += 1;
-            }
-            i += 1;
-        }
-        starts[length] = shorter;
-        length += 1;
+/// Indices into `NAMES`. Compiling fails when two names fall into one slot.
+static TABLE: [u8; SLOTS] = {
+    let mut table = [EMPTY; SLOTS];
+    let mut i = 0;
+    while i < NAMES.len() {
+        let Some(slot) = slot(NAMES[i].1.as_bytes()) else { panic!("an empty name") };
+        assert!(table[slot] == EMPTY, "two names share a slot: choose another MIX");
+        table[slot] = i as u8;
+        i += 1;
     }
-    starts
+    table
 };
 
 fn compact(c: u8) -> Name {

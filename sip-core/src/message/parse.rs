@@ -31,13 +31,15 @@ pub(super) fn parse(bytes: &[u8], framed: bool) -> Result<Message, ParseError> {
         return Err(ParseError { defect: Defect::Empty, answerable: None });
     }
     let end = draft.read(bytes, framed);
-    let Draft { start, method, cseq, lines, body, defect } = draft;
+    let Draft { start, method, cseq, from_tag, to_tag, lines, body, defect } = draft;
     let start_line = start.unwrap_or(Start::Response { status: 0, reason: Span::default() });
     let message = Message {
         bytes: Arc::from(&bytes[..end]),
         start: start_line,
         method: method.unwrap_or(Method::Ack),
         cseq,
+        from_tag,
+        to_tag,
         headers: lines,
         body: body as u16,
     };
@@ -57,6 +59,8 @@ struct Draft {
     start: Option<Start>,
     method: Option<Method>,
     cseq: u32,
+    from_tag: Option<Span>,
+    to_tag: Option<Span>,
     lines: Vec<Line>,
     body: usize,
     defect: Option<Defect>,
@@ -249,8 +253,8 @@ impl Draft {
         self.need(Name::Via, value(Name::Via), |value| {
             Split::new(value).next().is_some_and(|via| Via::parse(via).is_ok())
         });
-        self.need(Name::From, value(Name::From), |value| NameAddr::parse(value).is_ok());
-        self.need(Name::To, value(Name::To), |value| NameAddr::parse(value).is_ok());
+        self.from_tag = self.party(Name::From, first[Name::From as usize], bytes);
+        self.to_tag = self.party(Name::To, first[Name::To as usize], bytes);
         self.need(Name::CallId, value(Name::CallId), |value| {
             lex::all(value, |c| lex::is_word(c) || c == b'@')
         });
@@ -272,6 +276,22 @@ impl Draft {
         {
             self.note(Defect::Header(Name::MaxForwards));
         }
+    }
+
+    /// Checks From or To; gives where its tag stands.
+    fn party(&mut self, name: Name, value: Option<Span>, bytes: &[u8]) -> Option<Span> {
+        let Some(span) = value else {
+            self.note(Defect::Missing(name));
+            return None;
+        };
+        let value = &bytes[span.range()];
+        let Ok(party) = NameAddr::parse(value) else {
+            self.note(Defect::Header(name));
+            return None;
+        };
+        let tag = party.tag()?;
+        let start = span.start + (tag.as_ptr().addr() - value.as_ptr().addr()) as u16;
+        Some(Span { start, end: start + tag.len() as u16 })
     }
 
     fn need(&mut self, name: Name, value: Option<&[u8]>, valid: impl Fn(&[u8]) -> bool) {
