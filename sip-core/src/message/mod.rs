@@ -1,8 +1,8 @@
 //! SIP messages: one buffer, an index of spans over it, and typed headers that are read when asked for.
 //!
-//! - [`Message::parse`] (datagrams, WebSocket) and [`Message::parse_stream`] (TCP) copy the bytes once and indexes the headers. What every transaction needs is checked there and then
-//!   (start line, Via, From, To, Call-ID, CSeq, Max-Forwards, Content-Length), so its accessors cannot fail. All other headers are
-//!   parsed when asked for and give a [`HeaderError`] that names the header.
+//! - [`Message::parse`] (datagrams, WebSocket) and [`Message::parse_stream`] (TCP) copy the bytes once and index the headers. What
+//!   every transaction needs is checked there and then (start line, Via, From, To, Call-ID, CSeq, Max-Forwards, Content-Length), so
+//!   its accessors cannot fail. All other headers are parsed when asked for and give a [`HeaderError`] that names the header.
 //! - Nothing is normalised: [`Message::bytes`] is what came, byte for byte, without the CRLFs before it and the surplus after it.
 //! - [`ParseError::answerable`] is set when a malformed request can still be answered.
 //! - [`Builder`] writes requests and responses; [`Message::response`] begins an answer. CR, LF and NUL never get into a header.
