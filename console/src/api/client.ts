@@ -1,0 +1,76 @@
+import { learnServerTime } from "../lib/clock";
+import type { AgentCommand, ApiError, Reply } from "./types";
+
+/** An answer that is not 2xx, or no answer at all (`status` 0). */
+export class ApiFailure extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly field: string | undefined;
+
+  constructor(status: number, error: ApiError) {
+    super(error.message);
+    this.status = status;
+    this.code = error.code;
+    this.field = error.field ?? undefined;
+  }
+
+  /** Nothing was decided about the request, so that it may be repeated. */
+  get transient(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
+
+let signedOut: () => void = () => {};
+
+/** Called whenever the server says that the cookie is no longer good. */
+export function onSignedOut(listener: () => void): void {
+  signedOut = listener;
+}
+
+export async function request<T>(method: Method, path: string, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = {};
+  if (method !== "GET") headers["X-Tandem"] = "1";
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response: Response;
+  try {
+    response = await fetch(`/api/v1${path}`, {
+      method,
+      headers,
+      credentials: "same-origin",
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch {
+    throw new ApiFailure(0, { code: "unreachable", message: "The server cannot be reached" });
+  }
+  learnServerTime(response.headers.get("date"));
+  const text = await response.text();
+  const json = text ? parse(text) : undefined;
+  if (!response.ok) {
+    if (response.status === 401 && path !== "/login") signedOut();
+    const error = (json as { error?: ApiError } | undefined)?.error;
+    // A 409 may carry more than the error, such as the diagnostics of a dialplan.
+    const failure = new ApiFailure(response.status, error ?? { code: "http", message: `HTTP ${response.status}` });
+    throw Object.assign(failure, { body: json });
+  }
+  return json as T;
+}
+
+export const get = <T>(path: string) => request<T>("GET", path);
+export const post = <T>(path: string, body: unknown = {}) => request<T>("POST", path, body);
+
+export const command = (body: AgentCommand) => post<Reply>("/desk", body);
+
+/** `ws:` or `wss:` on our own origin. */
+export function socketUrl(path: string): string {
+  return `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}${path}`;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

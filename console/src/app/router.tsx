@@ -1,0 +1,58 @@
+import { Center, Loader } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet } from "@tanstack/react-router";
+import { ApiFailure, get } from "../api/client";
+import type { Me } from "../api/types";
+import { DeskPage } from "../pages/Desk";
+import { SignIn } from "../pages/SignIn";
+import { Attention } from "../ui/Attention";
+import { Header } from "../ui/Header";
+import classes from "./Shell.module.css";
+import { goLive } from "./live";
+
+function Shell() {
+  const { data: me, isPending } = useQuery({
+    queryKey: ["me"],
+    queryFn: () =>
+      get<Me>("/me").catch((error: unknown) => {
+        if (error instanceof ApiFailure && error.status === 401) return null;
+        throw error;
+      }),
+    retry: true,
+    retryDelay: 1500,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  if (isPending) {
+    return (
+      <Center h="100%">
+        <Loader size="sm" />
+      </Center>
+    );
+  }
+  if (!me) return <SignIn />;
+  goLive(me);
+  return (
+    <div className={classes.shell} key={me.agent}>
+      <Header />
+      <Attention />
+      <div className={classes.page}>
+        <Outlet />
+      </div>
+    </div>
+  );
+}
+
+const root = createRootRoute({ component: Shell });
+const page = (path: string, component: ReturnType<typeof lazyRouteComponent>) =>
+  createRoute({ getParentRoute: () => root, path, component });
+
+const routes = root.addChildren([
+  createRoute({ getParentRoute: () => root, path: "/", component: DeskPage }),
+  page("/sessions", lazyRouteComponent(() => import("../pages/Sessions"), "SessionsPage")),
+  page("/recordings", lazyRouteComponent(() => import("../pages/Recordings"), "RecordingsPage")),
+  page("/floor", lazyRouteComponent(() => import("../pages/Floor"), "FloorPage")),
+  page("/dialplans", lazyRouteComponent(() => import("../pages/Dialplans"), "DialplansPage")),
+  page("/users", lazyRouteComponent(() => import("../pages/Users"), "UsersPage")),
+]);
+
+export const router = createRouter({ routeTree: routes, basepath: "/console", defaultPreload: "intent" });

@@ -1,0 +1,81 @@
+import type { TFunction } from "i18next";
+import type { Change, Ending, Party } from "../../api/types";
+import { identityText, phone } from "../../lib/format";
+import type { LegFacts } from "../../timeline/timeline";
+
+export type Names = (agent: string) => string;
+
+export function partyName(party: Party, names: Names, t: TFunction): string {
+  return party.who === "agent" ? names(party.agent) : t(`party.${party.who}`);
+}
+
+export function endingText(ending: Ending, t: TFunction): string {
+  const cause = t(`cause.${ending.cause}`);
+  const by = t(`by.${ending.by}`);
+  return ending.sip_status ? `${cause} · ${by} · ${ending.sip_status}` : `${cause} · ${by}`;
+}
+
+/** One line of the timeline in words. `null`: nothing worth a line. */
+export function eventText(change: Change, leg: LegFacts | undefined, names: Names, t: TFunction): string | null {
+  const who = leg ? partyName(leg.party, names, t) : "";
+  switch (change.type) {
+    case "session_opened":
+      return t(`event.session_opened.${change.medium}`, { entry: change.entry });
+    case "identity_linked": {
+      const evidence = t(`evidence.${change.evidence}`);
+      return change.identity.kind === "visitor"
+        ? t("event.browser_linked", { evidence })
+        : t("event.identity_linked", { identity: identityText(change.identity), evidence });
+    }
+    case "customer_changed":
+      return t("event.customer_changed");
+    case "customer_named":
+      return t("event.customer_named", { name: change.name });
+    case "leg_opened":
+      return change.medium === "chat" ? t("event.chat_opened", { who }) : null;
+    case "leg_answered":
+      return t("event.joined", { who });
+    case "leg_held":
+      return t(change.held ? "event.held" : "event.resumed", { who });
+    case "leg_muted":
+      return t(change.muted ? "event.muted" : "event.unmuted", { who });
+    case "leg_ended":
+      return t(leg?.medium === "chat" ? "event.chat_ended" : "event.left", {
+        who,
+        why: endingText(change.ending, t),
+      });
+    case "step":
+      return `${change.state} · ${change.verb}`;
+    case "context_set":
+      return t("event.context_set", { key: change.key, value: change.value });
+    case "queued":
+      return t("event.queued", { queue: change.queue });
+    case "dequeued":
+      return t("event.dequeued", { queue: change.queue });
+    case "offered":
+      return t("event.offered", { who: names(change.agent) });
+    case "offer_ended":
+      return t(`event.offer.${change.outcome}`, { who: names(change.agent) });
+    case "owner_changed":
+      return change.agent ? t("event.owner", { who: names(change.agent) }) : t("event.no_owner");
+    case "escalated":
+      return t(`event.escalated.${change.to}`, { by: t(`by.${change.by}`) });
+    case "wrap_up_started":
+      return t("event.wrap_up_started");
+    case "wrap_up_ended":
+      return t("event.wrap_up_ended");
+    case "merged_into":
+      return t("event.merged_into");
+    case "session_ended":
+      return t("event.session_ended", { why: endingText(change.ending, t) });
+    case "recording_started":
+    case "recording_ended":
+    case "message":
+    case "delivered":
+    case "read":
+    case "leg_ringing":
+      return null;
+  }
+}
+
+export const addressText = (address: string) => phone(/^sip:([^@;]+)/.exec(address)?.[1] ?? address);

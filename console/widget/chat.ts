@@ -1,0 +1,392 @@
+import { Backoff } from "../src/lib/backoff";
+import { Pacer } from "./pacer";
+import type { Arrived, CallToken, FromServer, ToServer, VisitorState } from "./protocol";
+
+/**
+ * The widget's conversation: connection, messages, and what is still to be sent. Invariants: a message that the customer
+ * sent is kept in the browser's storage until the server has acknowledged it, and is always sent under the same id; a
+ * message of the server is shown once, in the order of its `seq`.
+ */
+
+export type Pending = { id: string; text: string; at: number; error?: string };
+
+export type Notice = { about: string; text?: string; error?: boolean; field?: string };
+
+export type State = {
+  link: "idle" | "connecting" | "open" | "down";
+  visitor: VisitorState;
+  session: string | null;
+  messages: readonly Arrived[];
+  pending: readonly Pending[];
+  typing: boolean;
+  /** How far the operator has read. */
+  read: number;
+  /** Messages of the other side up to here were seen by the customer. */
+  seen: number;
+  invitation: boolean;
+  notice: Notice | null;
+};
+
+export type Profile = { name?: string; phone?: string; email?: string };
+
+type Saved = { token: string | null; pending: Pending[]; seen: number; profile: Profile | null; known: boolean };
+
+export type Deps = {
+  account: string;
+  url: string;
+  locale: string;
+  storage: Pick<Storage, "getItem" | "setItem">;
+  socket(url: string): WebSocket;
+  now(): number;
+  uuid(): string;
+  page(): string;
+  onCallToken(token: CallToken): void;
+};
+
+const PING_MS = 20_000;
+const PONG_WITHIN_MS = 8_000;
+const TYPING_SHOWN_MS = 6_000;
+/** Refusals that pass: the message stays and is sent again. */
+const PASSING = new Set(["too_fast", "rate_limited", "too_many_requests", "busy", "unavailable", "overload"]);
+
+export class Chat {
+  readonly #deps: Deps;
+  readonly #key: string;
+  readonly #listeners = new Set<() => void>();
+  readonly #backoff = new Backoff();
+  readonly #pacer: Pacer;
+  #saved: Saved;
+  #state: State;
+  #socket: WebSocket | null = null;
+  #welcomed = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #ping: ReturnType<typeof setInterval> | undefined;
+  #pong: ReturnType<typeof setTimeout> | undefined;
+  #typingTimer: ReturnType<typeof setTimeout> | undefined;
+  #delivered = 0;
+  #toldRead = 0;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#key = `tandem.chat.${deps.account}`;
+    this.#saved = this.#load();
+    this.#pacer = new Pacer((frame) => this.#socket?.send(frame));
+    this.#state = {
+      link: "idle",
+      visitor: { state: "idle" },
+      session: null,
+      messages: [],
+      pending: this.#saved.pending,
+      typing: false,
+      read: 0,
+      seen: this.#saved.seen,
+      invitation: false,
+      notice: null,
+    };
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  readonly state = (): State => this.#state;
+
+  /** He has been here before: connect without being asked, so that answers show on the closed bubble too. */
+  get returning(): boolean {
+    return this.#saved.token !== null;
+  }
+
+  /** He has seen the start form. */
+  get known(): boolean {
+    return this.#saved.known;
+  }
+
+  connect(): void {
+    if (this.#socket || this.#timer !== undefined) return;
+    this.#open();
+  }
+
+  /** What he said of himself, possibly nothing. */
+  begin(profile: Profile): void {
+    this.#save({ profile, known: true });
+    if (!this.#welcomed) this.connect();
+    else if (Object.keys(profile).length > 0) this.#tell({ type: "identify", ...profile });
+  }
+
+  send(text: string): void {
+    const words = text.trim();
+    if (!words) return;
+    const message = { id: this.#deps.uuid(), text: words, at: this.#deps.now() };
+    if (this.#state.visitor.state === "closed") this.renew();
+    this.#setPending([...this.#state.pending, message]);
+    this.connect();
+    if (this.#welcomed) this.#tell({ type: "send", id: message.id, text: message.text });
+  }
+
+  retry(id: string): void {
+    const pending = this.#state.pending.map((one) => (one.id === id ? { id, text: one.text, at: one.at } : one));
+    this.#setPending(pending);
+    const message = pending.find((one) => one.id === id);
+    if (message && this.#welcomed) this.#tell({ type: "send", id, text: message.text });
+  }
+
+  discard(id: string): void {
+    this.#setPending(this.#state.pending.filter((one) => one.id !== id));
+  }
+
+  typing(on: boolean): void {
+    if (this.#welcomed && this.#pacer.idle) this.#tell({ type: "typing", on });
+  }
+
+  /** The customer has the conversation before his eyes. */
+  look(): void {
+    const last = this.#lastForeign();
+    if (last > this.#state.seen) {
+      this.#save({ seen: last });
+      this.#set({ seen: last });
+    }
+    if (this.#welcomed && last > this.#toldRead) {
+      this.#toldRead = last;
+      this.#tell({ type: "read", up_to: last });
+    }
+  }
+
+  talk(): void {
+    this.#set({ invitation: false, notice: null });
+    this.#request({ type: "talk" });
+  }
+
+  callMe(phone: string): void {
+    this.#set({ notice: null });
+    this.#request({ type: "call_me", phone });
+  }
+
+  code(code: string): void {
+    this.#set({ notice: null });
+    this.#request({ type: "code", code });
+  }
+
+  end(): void {
+    this.#request({ type: "close" });
+  }
+
+  dismissInvitation(): void {
+    this.#set({ invitation: false });
+  }
+
+  dismissNotice(): void {
+    this.#set({ notice: null });
+  }
+
+  /** After the end: a clean sheet for the next conversation. */
+  renew(): void {
+    this.#delivered = 0;
+    this.#toldRead = 0;
+    this.#save({ seen: 0 });
+    this.#set({ visitor: { state: "idle" }, session: null, messages: [], read: 0, seen: 0, invitation: false });
+  }
+
+  /** Messages of the other side that he has not seen. */
+  static unread({ messages, seen }: State): number {
+    return messages.filter(({ seq, message }) => seq > seen && message.author.who !== "customer").length;
+  }
+
+  #open(): void {
+    this.#timer = undefined;
+    if (this.#state.link === "idle") this.#set({ link: "connecting" });
+    const socket = this.#deps.socket(this.#deps.url);
+    this.#socket = socket;
+    socket.onopen = () => {
+      const { token, profile } = this.#saved;
+      const cursor = this.#state.session ? (this.#state.messages.at(-1)?.seq ?? 0) : 0;
+      const { account, locale } = this.#deps;
+      this.#tell({
+        ...{ type: "hello", account, token, session: this.#state.session, cursor },
+        ...{ ...profile, page: this.#deps.page(), locale },
+      });
+      this.#ping = setInterval(() => this.#beat(), PING_MS);
+    };
+    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data as string) as FromServer);
+    socket.onclose = () => this.#lost(socket);
+  }
+
+  #lost(socket: WebSocket): void {
+    if (this.#socket !== socket) return;
+    this.#socket = null;
+    this.#welcomed = false;
+    this.#pacer.clear();
+    clearInterval(this.#ping);
+    clearTimeout(this.#pong);
+    this.#set({ link: "down", typing: false });
+    this.#timer = setTimeout(() => this.#open(), this.#backoff.next());
+  }
+
+  #beat(): void {
+    this.#tell({ type: "ping" });
+    clearTimeout(this.#pong);
+    this.#pong = setTimeout(() => {
+      const socket = this.#socket;
+      if (!socket) return;
+      this.#lost(socket);
+      socket.close();
+    }, PONG_WITHIN_MS);
+  }
+
+  #receive(event: FromServer): void {
+    clearTimeout(this.#pong);
+    switch (event.type) {
+      case "welcome":
+        this.#welcome(event);
+        return;
+      case "message":
+        this.#arrive(event.session, [event]);
+        return;
+      case "ack":
+        this.#acknowledged(event);
+        return;
+      case "typing":
+        this.#otherTypes(event.on);
+        return;
+      case "read":
+        this.#set({ read: Math.max(this.#state.read, event.up_to) });
+        return;
+      case "state":
+        this.#set({ visitor: event.state, session: event.session ?? this.#state.session });
+        return;
+      case "talk_invitation":
+        this.#set({ invitation: true });
+        return;
+      case "call_token":
+        this.#deps.onCallToken(event);
+        return;
+      case "done":
+        this.#set({ notice: { about: event.for } });
+        return;
+      case "error":
+        this.#refused(event);
+        return;
+      case "pong":
+        return;
+    }
+  }
+
+  #welcome({ token, session, state, messages }: Extract<FromServer, { type: "welcome" }>): void {
+    this.#welcomed = true;
+    this.#backoff.reset();
+    this.#save({ token });
+    const over = session === null && this.#state.session !== null;
+    this.#set({ link: "open", visitor: over ? { state: "closed" } : state });
+    if (session !== null) this.#arrive(session, messages);
+    // What the server already has is settled above; the rest goes again, under its ids, in its order.
+    for (const { id, text, error } of this.#state.pending) {
+      if (error === undefined) this.#tell({ type: "send", id, text });
+    }
+  }
+
+  #arrive(session: string, incoming: readonly Arrived[]): void {
+    const fresh = session !== this.#state.session;
+    if (fresh) {
+      this.#delivered = 0;
+      this.#toldRead = 0;
+      // A page that was reloaded goes on with its own session: what was seen of it stays seen.
+      if (this.#state.session !== null) this.#save({ seen: 0 });
+    }
+    const known = fresh ? [] : this.#state.messages;
+    const seqs = new Set(known.map((one) => one.seq));
+    const news = incoming
+      .filter((one) => !seqs.has(one.seq) && seqs.add(one.seq))
+      .map(({ seq, at, message }) => ({ seq, at, message }));
+    const messages = [...known, ...news].sort((a, b) => a.seq - b.seq);
+    const ids = new Set(incoming.map((one) => one.message.external_id));
+    this.#setPending(this.#state.pending.filter((one) => !ids.has(one.id)));
+    const foreign = news.some(({ message }) => message.author.who === "agent");
+    this.#set({ session, messages, seen: this.#saved.seen, ...(foreign ? { typing: false } : {}) });
+    const last = this.#lastForeign();
+    if (last > this.#delivered) {
+      this.#delivered = last;
+      this.#tell({ type: "delivered", up_to: last });
+    }
+  }
+
+  #acknowledged({ id, session, seq, at }: Extract<FromServer, { type: "ack" }>): void {
+    const pending = this.#state.pending.find((one) => one.id === id);
+    if (!pending) return;
+    const message = { id, author: { who: "customer" as const }, text: pending.text, external_id: id };
+    this.#arrive(session, [{ seq, at, message }]);
+  }
+
+  #refused(event: Extract<FromServer, { type: "error" }>): void {
+    const { for: about = "", id, code, message, field } = event;
+    if (about === "send" && id) {
+      if (PASSING.has(code)) {
+        setTimeout(() => {
+          const again = this.#state.pending.find((one) => one.id === id);
+          if (again && this.#welcomed) this.#tell({ type: "send", id, text: again.text });
+        }, 1500);
+      } else {
+        this.#setPending(this.#state.pending.map((one) => (one.id === id ? { ...one, error: message } : one)));
+      }
+      return;
+    }
+    if (about === "typing" || about === "read" || about === "delivered" || about === "ping") return;
+    this.#set({ notice: { about, text: message, error: true, field } });
+  }
+
+  #otherTypes(on: boolean): void {
+    clearTimeout(this.#typingTimer);
+    if (on) this.#typingTimer = setTimeout(() => this.#set({ typing: false }), TYPING_SHOWN_MS);
+    this.#set({ typing: on });
+  }
+
+  /** For what somebody pressed: without a connection it fails at once instead of happening some time later. */
+  #request(frame: ToServer): void {
+    if (this.#welcomed) this.#tell(frame);
+    else {
+      this.connect();
+      this.#set({ notice: { about: frame.type, error: true } });
+    }
+  }
+
+  #tell(frame: ToServer): void {
+    this.#pacer.push(JSON.stringify(frame));
+  }
+
+  #lastForeign(): number {
+    const { messages } = this.#state;
+    for (let i = messages.length - 1; i >= 0; i -= 1) {
+      const one = messages[i] as Arrived;
+      if (one.message.author.who !== "customer") return one.seq;
+    }
+    return 0;
+  }
+
+  #setPending(pending: readonly Pending[]): void {
+    if (pending.length === 0 && this.#state.pending.length === 0) return;
+    this.#save({ pending: [...pending] });
+    this.#set({ pending });
+  }
+
+  #set(change: Partial<State>): void {
+    this.#state = { ...this.#state, ...change };
+    for (const listener of this.#listeners) listener();
+  }
+
+  #load(): Saved {
+    const empty: Saved = { token: null, pending: [], seen: 0, profile: null, known: false };
+    try {
+      return { ...empty, ...(JSON.parse(this.#deps.storage.getItem(this.#key) ?? "{}") as Partial<Saved>) };
+    } catch {
+      return empty;
+    }
+  }
+
+  #save(change: Partial<Saved>): void {
+    this.#saved = { ...this.#saved, ...change };
+    try {
+      this.#deps.storage.setItem(this.#key, JSON.stringify(this.#saved));
+    } catch {
+      // Storage that is full or forbidden: the conversation works, it is only forgotten with the page.
+    }
+  }
+}
