@@ -236,6 +236,9 @@ pub enum InviteError {
     NoListener(Transport),
     #[error("an extra header is not allowed: {0}")]
     Header(#[from] crate::message::BuildError),
+    /// Too large, or the headers contradict each other.
+    #[error("the INVITE would be malformed: {0}")]
+    Malformed(crate::message::Defect),
 }
 
 /// What is alive in the stack, for tests and `/metrics`.

@@ -23,6 +23,8 @@ pub(crate) struct Auth {
     /// How many credentials each address of record has.
     aors: BTreeMap<String, usize>,
     nonces: Nonces,
+    /// What we challenge for, the preferred first. Either algorithm is taken in an answer.
+    algorithms: Vec<Algorithm>,
     /// Stands in for the account that a stranger names, so that he learns nothing from our timing.
     nobody: Credential,
 }
@@ -51,6 +53,7 @@ impl Auth {
             credentials: BTreeMap::new(),
             aors: BTreeMap::new(),
             nonces: Nonces::new(random.bytes(), NONCE_LIFETIME, NONCES),
+            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             nobody,
         }
     }
@@ -71,6 +74,10 @@ impl Auth {
         }
     }
 
+    pub(crate) fn set_algorithms(&mut self, algorithms: Vec<Algorithm>) {
+        self.algorithms = algorithms;
+    }
+
     pub(crate) fn is_own_user(&self, aor: &str) -> bool {
         self.aors.contains_key(aor)
     }
@@ -84,10 +91,10 @@ impl Auth {
         self.nonces.expire(now);
     }
 
-    /// One challenge per algorithm, the stronger first. RFC 8760 §2.4
+    /// One challenge per algorithm. RFC 8760 §2.4
     pub(crate) fn challenge(&mut self, now: Now, stale: bool, mut answer: Builder) -> Builder {
         let nonce = self.nonces.issue(now);
-        for algorithm in [Algorithm::Sha256, Algorithm::Md5] {
+        for &algorithm in &self.algorithms {
             answer = answer
                 .header(Name::WwwAuthenticate, digest::challenge(algorithm, &self.realm, &nonce, stale));
         }

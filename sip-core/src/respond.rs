@@ -103,18 +103,31 @@ impl Stack {
         method: Method,
         hop: Hop,
         request: Builder,
-    ) -> (TransactionId, Arc<[u8]>) {
+    ) -> TransactionId {
         let branch = self.random.branch();
-        let bytes: Arc<[u8]> = Arc::from(self.complete(request, hop, &branch).finish());
+        let bytes = Arc::from(self.complete(request, hop, &branch).finish());
         let key = ClientKey { branch: branch.into_bytes(), method };
         let (transactions, mut io) = self.split(now);
-        let id = transactions.start_client(key, owner, hop, Arc::clone(&bytes), &mut io);
-        (id, bytes)
+        transactions.start_client(key, owner, hop, bytes, &mut io)
+    }
+
+    /// Sends the INVITE that makes a call; unlike `start_request` it takes the whole message.
+    pub(crate) fn start_invite(
+        &mut self,
+        now: Now,
+        call: CallId,
+        hop: Hop,
+        invite: &Message,
+    ) -> TransactionId {
+        let branch = invite.via().branch().unwrap_or_default().to_vec();
+        let key = ClientKey { branch, method: Method::Invite };
+        let (transactions, mut io) = self.split(now);
+        transactions.start_client(key, Owner::Invite(call), hop, invite.shared_bytes(), &mut io)
     }
 
     /// Sends the CANCEL of an INVITE; the two share a branch. RFC 3261 §9.1
     pub(crate) fn start_cancel(&mut self, now: Now, call: CallId, hop: Hop, invite: &Message) {
-        let branch = invite.via().branch().expect("we wrote it ourselves").to_vec();
+        let branch = invite.via().branch().unwrap_or_default().to_vec();
         let key = ClientKey { branch, method: Method::Cancel };
         let bytes = Arc::from(cancel_of(invite).finish());
         let (transactions, mut io) = self.split(now);
@@ -165,11 +178,11 @@ pub(crate) fn reply_hop(hop: Hop, request: &Message) -> Hop {
     }
 }
 
-/// RFC 3261 §17.1.1.3
-pub(crate) fn ack_of_refusal(invite: &[u8], response: &Message) -> Arc<[u8]> {
-    let invite = Message::parse(invite).expect("we wrote it ourselves");
+/// RFC 3261 §17.1.1.3. `None` when the INVITE holds so much of its peer's (routes, mostly) that we could not read it ourselves.
+pub(crate) fn ack_of_refusal(invite: &[u8], response: &Message) -> Option<Arc<[u8]>> {
+    let invite = Message::parse(invite).ok()?;
     let ack = again(&invite, Method::Ack).header(Name::To, response.to().raw());
-    Arc::from(ack.finish())
+    Some(Arc::from(ack.finish()))
 }
 
 fn cancel_of(invite: &Message) -> Builder {

@@ -15,6 +15,7 @@ use crate::api::{
 };
 use crate::auth::Auth;
 use crate::call::Calls;
+use crate::digest::Algorithm;
 use crate::message::Message;
 use crate::random::Random;
 use crate::registrar::Registrar;
@@ -65,7 +66,11 @@ impl Stack {
             }
             return;
         }
-        match Message::parse(bytes) {
+        let parsed = match hop.transport {
+            Transport::Tcp => Message::parse_stream(bytes),
+            Transport::Udp | Transport::Ws => Message::parse(bytes),
+        };
+        match parsed {
             Ok(message) if message.is_request() => self.receive_request(now, hop, &message),
             Ok(message) => self.receive_response(now, hop, &message),
             Err(error) => {
@@ -136,6 +141,12 @@ impl Stack {
         for binding in self.registrar.of_username(username) {
             self.unregister(binding);
         }
+    }
+
+    /// What to challenge for, the preferred first; at the start SHA-256 and MD5. Many a phone gives up when it meets a second challenge
+    /// or SHA-256 at all: for those it must be MD5 alone.
+    pub fn set_digest_algorithms(&mut self, algorithms: Vec<Algorithm>) {
+        self.auth.set_algorithms(algorithms);
     }
 
     pub fn set_trunks(&mut self, trunks: Vec<Trunk>) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{Cause, Ending, Now, Side};
 
-use super::{Call, Phase};
+use super::{Call, MAX_ACKS, Phase};
 use crate::api::{CallId, ConnectionId, Event, Hop, Output};
 use crate::dialog::Dialog;
 use crate::message::{Message, Method};
@@ -119,6 +119,10 @@ impl Stack {
         let ack = self.complete(dialog.request(&Method::Ack, cseq), hop, &branch);
         let bytes: Arc<[u8]> = Arc::from(ack.finish());
         if let Some(call) = self.calls.get_mut(id) {
+            // Of a call with many re-INVITEs only the last can be repeated.
+            if call.acks.len() == MAX_ACKS {
+                call.acks.pop_first();
+            }
             call.acks.insert((dialog.remote_tag.clone(), cseq), (hop, Arc::clone(&bytes)));
         }
         self.transmit(hop, bytes);

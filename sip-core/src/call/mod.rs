@@ -25,6 +25,9 @@ pub(crate) use incoming::Incoming;
 pub(crate) use offer::{Exchange, Pending, Unacked};
 pub(crate) use outgoing::Outgoing;
 
+/// ACKs that a call remembers.
+const MAX_ACKS: usize = 32;
+
 pub(crate) struct Call {
     pub(crate) far: Far,
     /// `Event::Ended` is out. What remains is there for the peer's sake only.

@@ -12,7 +12,7 @@ use crate::receive::sdp_of;
 use crate::respond::{ALLOW, SDP};
 use crate::stack::Stack;
 use crate::timer::Timer;
-use crate::transaction::{Owner, TransactionId};
+use crate::transaction::TransactionId;
 
 /// One INVITE is not answered by more phones than this; who floods us with 2xx talks to himself.
 const MAX_FORKS: usize = 16;
@@ -57,10 +57,11 @@ impl Stack {
         for (name, value) in &headers {
             request = request.extension(name, value)?;
         }
+        let branch = self.random.branch();
+        let bytes = self.complete(request.body(SDP, sdp), hop, &branch).finish();
+        let invite = Message::parse(&bytes).map_err(|error| InviteError::Malformed(error.defect))?;
         let id = self.calls.next_id();
-        let request = request.body(SDP, sdp);
-        let (transaction, bytes) = self.start_request(now, Owner::Invite(id), Method::Invite, hop, request);
-        let invite = Message::parse(&bytes).expect("we wrote it ourselves");
+        let transaction = self.start_invite(now, id, hop, &invite);
         let symmetric = matches!(target, Target::Binding(_));
         let phase = Phase::Outgoing(Outgoing {
             transaction,

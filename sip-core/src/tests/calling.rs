@@ -7,11 +7,11 @@ use crate::api::{
     BindingId, CallId, ConnectionId, Event, Hop, InviteError, OutgoingCall, Rejection, Target, Transport,
     Trunk,
 };
-use crate::message::{Message, Name};
+use crate::message::{Defect, Message, Name};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn outgoing(target: Target) -> OutgoingCall {
+pub fn outgoing(target: Target) -> OutgoingCall {
     OutgoingCall {
         target,
         caller: "100".to_owned(),
@@ -22,7 +22,7 @@ fn outgoing(target: Target) -> OutgoingCall {
     }
 }
 
-fn trunk() -> Target {
+pub fn trunk() -> Target {
     Target::Trunk { name: "carrier".to_owned(), number: "+15550123".to_owned() }
 }
 
@@ -63,6 +63,31 @@ fn a_call_that_cannot_be_tried_is_an_error() {
     injecting.headers[0].1 = "1\r\nVia: evil".to_owned();
     assert!(matches!(invite(injecting), Err(InviteError::Header(_))));
     assert_eq!(solo.stack.counts(), Default::default());
+}
+
+#[test]
+fn an_invite_that_we_could_not_read_ourselves_is_not_sent() {
+    let mut solo = Solo::new();
+    let mut large = outgoing(trunk());
+    large.sdp = vec![b'x'; 70_000];
+    assert_eq!(solo.stack.invite(solo.now, large), Err(InviteError::Malformed(Defect::TooLarge)));
+    let mut doubled = outgoing(trunk());
+    doubled.headers = vec![("Event".to_owned(), "a".to_owned()), ("Event".to_owned(), "b".to_owned())];
+    assert!(matches!(solo.stack.invite(solo.now, doubled), Err(InviteError::Malformed(_))));
+    assert!(solo.take().is_empty());
+    assert_eq!(solo.stack.counts(), Default::default());
+}
+
+#[test]
+fn who_floods_us_with_forks_is_not_listened_to() {
+    let mut solo = Solo::new();
+    let (_, invite) = calling(&mut solo);
+    for fork in 0..100 {
+        solo.reply(udp(CARRIER), &invite, 200, &format!("fork{fork}"), Some("v=0"));
+    }
+    let sent = solo.take();
+    assert_eq!(sent.iter().filter(|message| label(message) == "ACK").count(), 16);
+    assert_eq!(sent.iter().filter(|message| label(message) == "BYE").count(), 15);
 }
 
 #[test]

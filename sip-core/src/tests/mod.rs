@@ -3,6 +3,7 @@
 mod basic;
 mod called;
 mod calling;
+mod hostile;
 mod offers;
 mod pair;
 mod refusal;

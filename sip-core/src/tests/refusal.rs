@@ -1,5 +1,5 @@
 use super::solo::{CARRIER, PHONE, Request, Solo, credential, labels, text, udp, ws};
-use crate::api::{Event, Peer, Rejection};
+use crate::api::{Event, Hop, Peer, Rejection, Transport};
 use crate::message::Name;
 use crate::timer::GIVE_UP;
 
@@ -82,6 +82,18 @@ fn a_malformed_request_gets_400_and_a_reason() {
     assert!(solo.sent.is_empty());
     assert_eq!(solo.rejections, [Rejection::BadRequest, Rejection::Unparsable]);
     assert_eq!(solo.stack.counts(), Default::default());
+}
+
+#[test]
+fn over_tcp_a_message_must_tell_its_length() {
+    let mut solo = Solo::new();
+    let request = "OPTIONS sip:a@tandem.example SIP/2.0\r\nVia: SIP/2.0/TCP 203.0.113.7:5062;branch=z9hG4bK1\r\n\
+                   From: <sip:a@b>;tag=1\r\nTo: <sip:b@c>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n";
+    let tcp = Hop { transport: Transport::Tcp, ..ws(PHONE, 1) };
+    for (hop, status) in [(udp(PHONE), 200), (ws(PHONE, 1), 200), (tcp, 400)] {
+        solo.raw(hop, request.as_bytes());
+        assert_eq!(solo.only().status(), Some(status), "{:?}", hop.transport);
+    }
 }
 
 #[test]

@@ -43,6 +43,15 @@ fn a_phone_registers_with_md5_or_sha_256() {
 }
 
 #[test]
+fn what_is_challenged_for_can_be_limited() {
+    let mut solo = Solo::new();
+    solo.stack.set_digest_algorithms(vec![Algorithm::Md5]);
+    let answer = solo.ask(udp(PHONE), &Request::register("anna", CONTACT));
+    let algorithms: Vec<_> = answer.credentials(Name::WwwAuthenticate).map(|c| Algorithm::of(&c)).collect();
+    assert_eq!(algorithms, [Some(Algorithm::Md5)]);
+}
+
+#[test]
 fn a_repeated_register_gets_the_same_answer_and_does_not_count_twice() {
     let mut solo = Solo::new();
     let request = Request::register("anna", CONTACT);

@@ -20,7 +20,7 @@ pub(crate) struct InviteClient {
 enum State {
     Calling,
     Proceeding,
-    Completed { ack: Arc<[u8]> },
+    Completed { ack: Option<Arc<[u8]>> },
     Accepted,
     Terminated,
 }
@@ -35,11 +35,11 @@ impl InviteClient {
         Self { id, hop, request, state: State::Calling, interval: T1 }
     }
 
-    /// `ack` makes the ACK that belongs to a refusal. RFC 3261 §17.1.1.3
+    /// `ack` makes the ACK that belongs to a refusal, if it can. RFC 3261 §17.1.1.3
     pub(crate) fn on_response(
         &mut self,
         status: u16,
-        ack: impl FnOnce() -> Arc<[u8]>,
+        ack: impl FnOnce() -> Option<Arc<[u8]>>,
         io: &mut Io<'_>,
     ) -> Heard {
         match &self.state {
@@ -58,7 +58,7 @@ impl InviteClient {
                 Heard::Pass
             }
             State::Completed { ack } => {
-                if status >= 300 {
+                if let (300.., Some(ack)) = (status, ack) {
                     io.transmit(self.hop, ack);
                 }
                 Heard::Absorbed
@@ -118,9 +118,11 @@ impl InviteClient {
         &self.request
     }
 
-    fn complete(&mut self, ack: Arc<[u8]>, io: &mut Io<'_>) {
+    fn complete(&mut self, ack: Option<Arc<[u8]>>, io: &mut Io<'_>) {
         io.disarm(Timer::Cancelled(self.id));
-        io.transmit(self.hop, &ack);
+        if let Some(ack) = &ack {
+            io.transmit(self.hop, ack);
+        }
         let linger = unless_reliable(self.hop.transport, TIMER_D);
         if linger.is_zero() {
             self.state = State::Terminated;

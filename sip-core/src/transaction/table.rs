@@ -193,7 +193,7 @@ impl Transactions {
         &mut self,
         id: TransactionId,
         status: u16,
-        ack: impl FnOnce(&[u8]) -> Arc<[u8]>,
+        ack: impl FnOnce(&[u8]) -> Option<Arc<[u8]>>,
         io: &mut Io<'_>,
     ) -> Heard {
         let Some(entry) = self.clients.get_mut(&id) else { return Heard::Absorbed };
