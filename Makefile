@@ -70,12 +70,14 @@ dialplans: server
 CONSOLE := $(shell find console -type f -not -path '*/node_modules/*' -not -path 'console/dist/*' 2>/dev/null)
 
 console: console/dist/.built
+	
 
 console/dist/.built: console/node_modules/.installed $(CONSOLE)
 	@cd console && $(NPM) run --silent build
 	@touch $@
 
 console-test: console/node_modules/.tested
+	
 
 console/node_modules/.tested: console/node_modules/.installed $(CONSOLE)
 	@cd console && $(NPM) run --silent tsc && $(NPM) run --silent test
