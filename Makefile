@@ -74,6 +74,8 @@ console: console/dist/.built
 
 console/dist/.built: console/node_modules/.installed $(CONSOLE)
 	@cd console && $(NPM) run --silent build
+	@# A release build embeds these files, and cargo does not see new ones.
+	@touch -c server/src/http/assets.rs
 	@touch $@
 
 console-test: console/node_modules/.tested
