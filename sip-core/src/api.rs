@@ -253,32 +253,5 @@ pub struct Counts {
     pub nonces: usize,
 }
 
-// The stack itself (see `stack.rs`):
-//
-// impl Stack {
-//     pub fn new(now: Now, config: Config) -> Stack;
-//     pub fn handle_packet(&mut self, now: Now, hop: Hop, bytes: &[u8]);   // one whole message (or CRLF keep-alive)
-//     pub fn handle_connection_closed(&mut self, now: Now, connection: ConnectionId);
-//     pub fn handle_unreachable(&mut self, now: Now, hop: Hop);            // could not connect or send
-//     pub fn handle_timeout(&mut self, now: Now);
-//     pub fn poll_output(&mut self) -> Option<Output>;
-//     pub fn poll_timeout(&self) -> Option<Instant>;
-//
-//     pub fn set_credential(&mut self, credential: Credential);
-//     pub fn remove_credential(&mut self, username: &str);                 // also ends its bindings
-//     pub fn set_trunks(&mut self, trunks: Vec<Trunk>);
-//     pub fn set_numbers / nothing: any `called` is passed up; the caller answers 404 by `reject`
-//     pub fn set_draining(&mut self, draining: bool);                      // new INVITEs get 503 with Retry-After
-//     pub fn bindings(&self, aor: &str) -> impl Iterator<Item = &Binding>;
-//
-//     pub fn ring(&mut self, now, call, status: u16, sdp: Option<Vec<u8>>); // 180/183 for an incoming call
-//     pub fn answer(&mut self, now, call, sdp: Vec<u8>);                   // 200; retransmitted until ACK. For a late offer `sdp` is our offer
-//     pub fn reject(&mut self, now, call, status: u16, reason: Option<&str>);
-//     pub fn invite(&mut self, now, call: OutgoingCall) -> Result<CallId, InviteError>;
-//     pub fn accept_offer(&mut self, now, call, sdp: Vec<u8>);
-//     pub fn reject_offer(&mut self, now, call, status: u16);
-//     pub fn reinvite(&mut self, now, call, sdp: Vec<u8>);                 // glare (491) is retried by the stack
-//     pub fn hangup(&mut self, now, call, cause: Cause, by: Side);         // CANCEL, BYE or a final answer, whatever the state asks for; `Ended` follows at once
-//     pub fn counts(&self) -> Counts;
-// }
-// Calling any of these with a call that has already ended is a no-op: the two sides may cross.
+// What the stack's owner calls is all on `Stack` (`stack.rs`, and `call/` for what is about one call). Calling any of it with a call
+// that has already ended does nothing: the two sides may cross.

@@ -143,10 +143,12 @@ impl Stack {
         }
     }
 
-    /// What to challenge for, the preferred first; at the start SHA-256 and MD5. Many a phone gives up when it meets a second challenge
-    /// or SHA-256 at all: for those it must be MD5 alone.
+    /// What to challenge for, the preferred first; at the start SHA-256 and MD5. Some phones give up when they meet SHA-256 or a second
+    /// challenge at all (baresip 1.0 and SIPp 3.6 do): those need MD5 alone. An empty list changes nothing.
     pub fn set_digest_algorithms(&mut self, algorithms: Vec<Algorithm>) {
-        self.auth.set_algorithms(algorithms);
+        if !algorithms.is_empty() {
+            self.auth.set_algorithms(algorithms);
+        }
     }
 
     pub fn set_trunks(&mut self, trunks: Vec<Trunk>) {
