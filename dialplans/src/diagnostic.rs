@@ -55,6 +55,8 @@ macro_rules! codes {
         pub enum Code { $($(#[$doc])* $name),+ }
 
         impl Code {
+            pub const ALL: &[Code] = &[$(Self::$name),+];
+
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),+ }
             }

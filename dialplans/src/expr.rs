@@ -97,8 +97,10 @@ impl Expr {
     /// `span` is the place of `text`.
     pub fn parse(text: &str, span: Span, problems: &mut Vec<Problem>) -> Expr {
         let mut expr = Expr { span, text: text.to_owned(), alternatives: Vec::new(), uses: Uses::default() };
-        if let Err(problem) = bounds(text, span) {
-            problems.push(problem);
+        if is_too_deep(text) {
+            let message = "the expression is too long or too deeply nested";
+            let problem = Problem::error(Code::BadExpression, span, message);
+            problems.push(problem.hint("split it into several `set` and `when`"));
             return expr;
         }
         let mut alternatives = Vec::new();
@@ -121,10 +123,7 @@ impl Expr {
                         let mut problem = Problem::error(
                             Code::BadExpression,
                             part_span.part(at, end),
-                            format!(
-                                "the expression is not valid: {}",
-                                error.msg.trim_start_matches("Syntax error: ")
-                            ),
+                            format!("the expression is not valid: {}", in_plain_words(&error.msg)),
                         );
                         if error.msg.contains("'='") {
                             problem = problem.hint("write `==` to compare");
@@ -252,6 +251,26 @@ impl std::fmt::Display for EvalError {
         match self {
             EvalError::Invalid => f.write_str("the expression is not valid"),
             EvalError::Cel(ExecutionError::NoSuchKey(key)) => write!(f, "there is no `{key}`"),
+            EvalError::Cel(ExecutionError::UndeclaredReference(name)) => write!(f, "there is no `{name}`"),
+            EvalError::Cel(ExecutionError::NoSuchOverload(error)) => {
+                let operator = error.function().trim_matches(['_', '@']);
+                write!(f, "`{operator}` does not work on {}", error.argument_types().join(" and "))
+            }
+            EvalError::Cel(ExecutionError::UnsupportedBinaryOperator(name, left, right)) => {
+                let operator = match *name {
+                    "add" => "+",
+                    "sub" => "-",
+                    "mul" => "*",
+                    "div" => "/",
+                    "rem" => "%",
+                    other => other,
+                };
+                write!(f, "`{operator}` does not work on {} and {}", left.type_of(), right.type_of())
+            }
+            EvalError::Cel(ExecutionError::FunctionError { function, message }) => {
+                let line = message.lines().next().unwrap_or_default();
+                write!(f, "`{function}` failed: {}", line.trim_end_matches(':'))
+            }
             EvalError::Cel(error) => error.fmt(f),
         }
     }
@@ -400,8 +419,8 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Refuses what would need a deep stack.
-fn bounds(text: &str, span: Span) -> Result<(), Problem> {
+/// Whether parsing or evaluating could need a deep stack.
+fn is_too_deep(text: &str) -> bool {
     let (mut depth, mut deepest, mut operators) = (0_usize, 0_usize, 0_usize);
     outside_quotes(text, |_, c| match c {
         '(' | '[' | '{' => {
@@ -413,15 +432,7 @@ fn bounds(text: &str, span: Span) -> Result<(), Problem> {
         '+' | '-' | '*' | '/' | '%' | '<' | '>' | '=' | '!' | '?' | '&' | '|' | '.' => operators += 1,
         _ => {}
     });
-    if text.len() > MAX_LENGTH || deepest > MAX_DEPTH || operators > MAX_OPERATORS {
-        return Err(Problem::error(
-            Code::BadExpression,
-            span,
-            "the expression is too long or too deeply nested",
-        )
-        .hint("split it into several `set` and `when`"));
-    }
-    Ok(())
+    text.len() > MAX_LENGTH || deepest > MAX_DEPTH || operators > MAX_OPERATORS
 }
 
 /// The parts between the words `or` that stand outside quotes and brackets, with their places.
@@ -462,6 +473,18 @@ fn outside_quotes(text: &str, mut each: impl FnMut(usize, char)) {
             None if c == '"' || c == '\'' => quote = Some(c),
             None => each(at, c),
         }
+    }
+}
+
+/// The parser's messages without its vocabulary.
+fn in_plain_words(message: &str) -> String {
+    let message = message.trim_start_matches("Syntax error: ");
+    let quoted = message.strip_prefix("mismatched input '").and_then(|rest| rest.split_once("' expecting "));
+    match quoted {
+        Some(("<EOF>", _)) => "something is missing at the end".to_owned(),
+        Some((found, "<EOF>")) => format!("`{found}` does not fit here"),
+        Some((found, expected)) => format!("expected {expected}, found `{found}`"),
+        None => message.to_owned(),
     }
 }
 

@@ -49,7 +49,8 @@ pub(crate) fn assemble(sources: &[Source], world: &World) -> (Plan, Vec<Problem>
         flows.extend(file.flows);
         hours.extend(file.hours);
     }
-    let (entries, keys, mistakes) = check::check(&flows, &hours, world);
+    let complete = !problems.iter().any(Problem::is_error);
+    let (entries, keys, mistakes) = check::check(&flows, &hours, complete, world);
     problems.extend(mistakes);
     problems.sort_by_key(|problem| problem.span);
     problems.dedup();

@@ -7,6 +7,7 @@ use crate::api::ChannelKind;
 use crate::check::Checker;
 use crate::diagnostic::{Code, Problem};
 use crate::syntax::tree::{Flow, State};
+use crate::verb::Verb;
 
 /// Which statements are reached on which channels.
 #[derive(Default)]
@@ -35,7 +36,8 @@ struct Walk {
     falls_off: Option<Vec<String>>,
 }
 
-pub(super) fn check(flow: &Flow, checker: &mut Checker<'_>) -> Reach {
+/// `misspelt`: some ways lead to states that do not exist.
+pub(super) fn check(flow: &Flow, misspelt: bool, checker: &mut Checker<'_>) -> Reach {
     let mut reach = Reach::default();
     let mut reached: BTreeSet<usize> = BTreeSet::new();
     let mut loops: BTreeSet<Vec<usize>> = BTreeSet::new();
@@ -62,10 +64,12 @@ pub(super) fn check(flow: &Flow, checker: &mut Checker<'_>) -> Reach {
         loops.extend(endless_loops(&exits));
     }
     report_falls(flow, &falls, channels.len(), checker);
+    // A way that could not be read, or leads to a misspelt state, may be the one to a state that seems to have none.
+    let complete = !flow.broken && !channels.is_empty() && !misspelt;
     for (index, state) in flow.states.iter().enumerate() {
         if reached.contains(&index) {
             report_unreached_text(&reach, index, state, checker);
-        } else if !flow.broken && !channels.is_empty() {
+        } else if complete && flow.state(&state.name.value) == Some(index) {
             let message = format!("nothing leads to the state `{}`", state.name.value);
             checker.problem(Problem::warning(Code::UnreachableState, state.name.span, message));
         }
@@ -154,7 +158,10 @@ fn report_unreached_text(reach: &Reach, index: usize, state: &State, checker: &m
         && let Some(step) = state.body.get(at)
     {
         let before = at.checked_sub(1).and_then(|at| state.body.get(at));
-        let verb = before.map_or("", |step| step.verb.name());
+        let verb = before.map_or("", |step| match &step.verb {
+            Verb::Goto(_) => "->",
+            verb => verb.name(),
+        });
         checker.problem(
             Problem::error(
                 Code::UnreachableText,

@@ -18,10 +18,11 @@ use crate::syntax::tree::{Flow, Step, kind_of};
 
 type Entries = BTreeMap<Entry, FlowRef>;
 
-/// Checks everything that was read. Returns the entries and the context keys along with the problems.
+/// Checks everything that was read; `complete` says that nothing was left out. Returns the entries and the context keys along with the problems.
 pub(crate) fn check(
     flows: &[Flow],
     hours: &[(At<String>, Hours)],
+    complete: bool,
     world: &World,
 ) -> (Entries, BTreeSet<String>, Vec<Problem>) {
     let steps = flows.iter().flat_map(|flow| &flow.states).flat_map(|state| &state.body);
@@ -29,7 +30,7 @@ pub(crate) fn check(
     let keys: BTreeSet<String> = set.chain(world.context.iter().cloned()).collect();
     let hours_names: BTreeSet<&str> = hours.iter().map(|(name, _)| name.value.as_str()).collect();
 
-    let mut checker = Checker::new(world, &hours_names, &keys);
+    let mut checker = Checker::new(world, &hours_names, &keys, complete);
     checker.unique("flow", flows.iter().map(|f| (f.name.value.clone(), f.name.span)));
     checker.unique("hours", hours.iter().map(|(name, _)| (name.value.clone(), name.span)));
     let entries = entries(flows, &mut checker);
@@ -85,11 +86,13 @@ fn check_flow(flow: &Flow, checker: &mut Checker<'_>) {
     }
     checker.unique("state", flow.states.iter().map(|s| (s.name.value.clone(), s.name.span)));
     checker.unique("test", flow.tests.iter().map(|t| (t.name.value.clone(), t.name.span)));
+    let mut misspelt = false;
     for step in flow.states.iter().flat_map(|state| &state.body) {
         check_outcomes(step, checker);
         let targets = step.on.iter().flat_map(|on| [&on.voice, &on.text]).flatten();
         for target in step.verb.targets().into_iter().chain(targets) {
             if flow.state(&target.value).is_none() {
+                misspelt = true;
                 let message = format!("there is no state `{}` in the flow `{}`", target.value, name.value);
                 let states = flow.states.iter().map(|state| state.name.value.as_str());
                 checker.problem(
@@ -98,7 +101,7 @@ fn check_flow(flow: &Flow, checker: &mut Checker<'_>) {
             }
         }
     }
-    let reach = graph::check(flow, checker);
+    let reach = graph::check(flow, misspelt, checker);
     for (index, state) in flow.states.iter().enumerate() {
         for (at, step) in state.body.iter().enumerate() {
             checker.visit(reach.channels(index, at));

@@ -18,14 +18,21 @@ pub(crate) struct Checker<'a> {
     world: &'a World,
     hours: &'a BTreeSet<&'a str>,
     keys: &'a BTreeSet<String>,
+    /// Nothing was left out of `keys` because it could not be read.
+    complete: bool,
     /// The channels on which a flow comes to what is being checked.
     channels: BTreeSet<ChannelKind>,
     pub problems: Vec<Problem>,
 }
 
 impl<'a> Checker<'a> {
-    pub fn new(world: &'a World, hours: &'a BTreeSet<&'a str>, keys: &'a BTreeSet<String>) -> Self {
-        Self { world, hours, keys, channels: BTreeSet::new(), problems: Vec::new() }
+    pub fn new(
+        world: &'a World,
+        hours: &'a BTreeSet<&'a str>,
+        keys: &'a BTreeSet<String>,
+        complete: bool,
+    ) -> Self {
+        Self { world, hours, keys, complete, channels: BTreeSet::new(), problems: Vec::new() }
     }
 
     /// What is checked next is reached on these channels.
@@ -96,7 +103,7 @@ impl<'a> Checker<'a> {
 
     /// Whether a context key is set by any flow or comes from outside.
     pub fn context_key(&mut self, key: &str, span: Span) {
-        if !self.keys.contains(key) {
+        if self.complete && !self.keys.contains(key) {
             let message = format!("nothing sets `session.{key}`");
             let keys = self.keys.iter().map(String::as_str);
             self.problems.push(Problem::error(Code::UnknownVariable, span, message).suggest(key, keys));

@@ -26,6 +26,7 @@ use crate::check::Checker;
 use crate::diagnostic::{Code, Problem};
 use crate::source::{At, Span};
 use crate::syntax::cursor::{Cursor, Parse};
+use crate::syntax::file::wrong_number;
 use crate::syntax::lexer::Kind;
 use crate::syntax::tree::Flow;
 use crate::verb::key;
@@ -126,19 +127,16 @@ impl Scenario {
                 break;
             }
         }
-        let outer = cursor.depth();
-        let opened = cursor.expect(Kind::OpenBrace, "`from`, `to`, `at`, `with` or `{`")?;
-        while cursor.eat(Kind::CloseBrace).is_none() {
-            if cursor.kind() == Kind::End || cursor.starts_part() {
-                cursor.block_without_end("this test", opened, outer);
-                break;
-            }
-            let start = cursor.span();
-            match act(cursor) {
-                Ok(act) => scenario.steps.push(At::new(act, start.to(cursor.last_span()))),
-                Err(_) => cursor.recover(outer + 1, |c| c.starts_line() && ACTS.contains(&c.slice())),
-            }
+        if cursor.kind() != Kind::OpenBrace {
+            return Err(cursor.expected("`from`, `to`, `at`, `with` or `{`"));
         }
+        // Steps that cannot be read are told; the others are worth checking.
+        let _ = cursor.block("this test", |cursor| {
+            let start = cursor.span();
+            let act = act(cursor)?;
+            scenario.steps.push(At::new(act, start.to(cursor.last_span())));
+            Ok(())
+        });
         Ok(scenario)
     }
 
@@ -153,7 +151,7 @@ impl Scenario {
             checker.problem(Problem::error(Code::BadTest, self.channel.span, message));
         }
         if let (Some(from), ChannelKind::Voice) = (&self.from, kind)
-            && let Err(problem) = crate::syntax::file::number(from)
+            && let Some(problem) = wrong_number(from)
         {
             checker.problem(problem);
         }

@@ -67,8 +67,10 @@ pub fn run_tests(plan: &Arc<Plan>) -> TestReport {
         let mut states: BTreeSet<String> = BTreeSet::new();
         for test in &flow.tests {
             let mut stage = Stage::new(plan, FlowRef(index), flow, test);
-            let failure = stage.play(test).err();
-            let failure = failure.map(|problem| problem.locate(plan.sources()));
+            let failure = stage.play(test).err().map(|At { value: message, span }| {
+                let message = format!("the test \"{}\" failed: {message}", test.name.value);
+                Problem::error(Code::BadTest, span, message).locate(plan.sources())
+            });
             states.extend(stage.states);
             report.results.push(TestResult {
                 flow: flow.name.value.clone(),
@@ -141,11 +143,11 @@ impl Stage {
         }
     }
 
-    fn play(&mut self, test: &Scenario) -> Result<(), Problem> {
-        let fail = |span, message: String| Problem::error(Code::BadTest, span, message);
-        self.settle().map_err(|message| fail(test.name.span, message))?;
+    /// On failure, what went wrong at which step.
+    fn play(&mut self, test: &Scenario) -> Result<(), At<String>> {
+        self.settle().map_err(|message| At::new(message, test.name.span))?;
         for At { value: act, span } in &test.steps {
-            self.act(act).and_then(|()| self.settle()).map_err(|message| fail(*span, message))?;
+            self.act(act).and_then(|()| self.settle()).map_err(|message| At::new(message, *span))?;
         }
         Ok(())
     }

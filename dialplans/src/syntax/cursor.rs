@@ -15,6 +15,9 @@ pub(crate) struct Failed;
 
 pub(crate) type Parse<T> = Result<T, Failed>;
 
+/// What [`Cursor::block`] calls the block of a flow.
+pub(crate) const FLOW: &str = "this flow";
+
 /// Longest time that can be written.
 const MAX_DURATION: Duration = Duration::from_hours(24);
 
@@ -43,8 +46,18 @@ impl<'a> Cursor<'a> {
                 Kind::Space | Kind::Comment => {}
                 Kind::Newline => starts_line = true,
                 Kind::Unknown => {
-                    let problem = format!("`{}` means nothing here", &text[token.start..token.end]);
-                    cursor.problems.push(Problem::error(Code::BadToken, span, problem));
+                    let found = &text[token.start..token.end];
+                    let problem =
+                        Problem::error(Code::BadToken, span, format!("`{found}` means nothing here"));
+                    cursor.problems.push(match found {
+                        "“" | "”" | "„" | "«" | "»" | "‘" | "’" => {
+                            problem.hint("write texts between straight quotes: \"")
+                        }
+                        ";" => problem.hint("statements need nothing between them"),
+                        _ => problem,
+                    });
+                    cursor.tokens.push(Significant { token, starts_line });
+                    starts_line = false;
                 }
                 Kind::Unterminated => {
                     cursor.problems.push(
@@ -131,7 +144,7 @@ impl<'a> Cursor<'a> {
         let (span, found) = match self.kind() {
             Kind::End => (self.span(), "the end of the file".to_owned()),
             // Already reported.
-            Kind::Unterminated => return Failed,
+            Kind::Unterminated | Kind::Unknown => return Failed,
             _ => (self.span(), format!("`{}`", self.slice())),
         };
         self.fail(Problem::error(Code::Syntax, span, format!("expected {what}, found {found}")))
@@ -234,6 +247,9 @@ impl<'a> Cursor<'a> {
     /// `-> name`.
     pub fn target(&mut self) -> Parse<At<String>> {
         self.expect(Kind::Arrow, "`->` and the name of a state")?;
+        if self.starts_statement() {
+            return Err(self.expected("the name of a state"));
+        }
         self.word("the name of a state")
     }
 
@@ -245,7 +261,9 @@ impl<'a> Cursor<'a> {
         loop {
             let first = self.at == start;
             match self.kind() {
-                Kind::End | Kind::Arrow | Kind::Unterminated => break,
+                Kind::End | Kind::Arrow => break,
+                // Already reported.
+                Kind::Unterminated | Kind::Unknown => return Err(Failed),
                 Kind::CloseBrace | Kind::CloseParen | Kind::CloseBracket if depth == 0 => break,
                 Kind::Comma if depth == 0 => break,
                 Kind::OpenBrace if depth == 0 && after_operand => break,
@@ -297,33 +315,92 @@ impl<'a> Cursor<'a> {
             }
     }
 
-    pub fn depth(&self) -> usize {
-        self.depth
+    /// Reads a block, braces included, line by line. After a line that cannot be read it goes on with the next; the
+    /// block as a whole has failed then.
+    pub fn block(&mut self, what: &str, line: impl FnMut(&mut Self) -> Parse<()>) -> Parse<()> {
+        self.lines(what, |_| false, line)
     }
 
-    /// Says that a block has no end, and takes it as ended.
-    pub fn block_without_end(&mut self, what: &str, opened: Span, outer: usize) -> Failed {
-        let problem =
-            Problem::error(Code::Syntax, self.span(), format!("the `}}` of {what} is missing before this"));
-        self.depth = outer;
-        self.fail(problem.related(opened, "opened here"))
+    /// The block of a verb: it must have ended where an `on` or a `->` begins a line.
+    pub fn verb_block(&mut self, line: impl FnMut(&mut Self) -> Parse<()>) -> Parse<()> {
+        let ended = |c: &Self| {
+            let on = c.at_word("on") && c.kind_after(1) == Kind::Word;
+            let handler = matches!(c.kind_after(2), Kind::Arrow | Kind::Comma | Kind::OpenBrace);
+            c.starts_line() && (on && handler || c.kind() == Kind::Arrow)
+        };
+        self.lines("this block", ended, line)
     }
 
-    /// After a mistake, goes on to the first token of the block at `depth` that `stop` accepts, to the block's `}`, or
-    /// to a part that cannot stand inside it. Passes the current token unless it is one of the latter two.
-    pub fn recover(&mut self, depth: usize, stop: impl Fn(&Self) -> bool) {
-        let start = self.at;
+    fn lines(
+        &mut self,
+        what: &str,
+        ended: impl Fn(&Self) -> bool,
+        mut line: impl FnMut(&mut Self) -> Parse<()>,
+    ) -> Parse<()> {
+        let outer = self.depth;
+        let opened = self.expect(Kind::OpenBrace, "`{`")?;
+        let mut read = Ok(());
+        while self.eat(Kind::CloseBrace).is_none() {
+            if self.kind() == Kind::End || self.starts_part() && !self.may_hold_part(what) || ended(self) {
+                self.depth = outer;
+                let problem = format!("the `}}` of {what} is missing before this");
+                let problem = Problem::error(Code::Syntax, self.span(), problem);
+                return Err(self.fail(problem.related(opened, "opened here")));
+            }
+            let start = self.at;
+            if line(self).is_err() {
+                read = Err(Failed);
+                self.recover(outer + 1, start);
+            }
+        }
+        read
+    }
+
+    /// Whether the part that begins here belongs into the block.
+    fn may_hold_part(&self, what: &str) -> bool {
+        what == FLOW && matches!(self.slice(), "state" | "test")
+    }
+
+    /// After a mistake in the statement that began at token `start`: goes on to the next line of the block at `depth`, to
+    /// the block's `}`, or to a part that cannot stand inside it.
+    pub fn recover(&mut self, depth: usize, start: usize) {
         loop {
-            let inside = self.depth == depth;
+            let moved = self.at > start;
             match self.kind() {
                 Kind::End => return,
                 Kind::CloseBrace if self.depth <= depth => return,
-                _ if self.starts_part() => return,
-                _ if inside && self.at > start && stop(self) => return,
+                _ if moved
+                    && self.starts_part()
+                    && (depth > 0 || !matches!(self.slice(), "state" | "test")) =>
+                {
+                    return;
+                }
+                _ if moved && self.depth == depth && self.starts_line() && self.kind() != Kind::OpenBrace => {
+                    return;
+                }
                 _ => {}
             }
             self.bump();
         }
+    }
+
+    /// Passes over the rest of a statement that is not read, up to a token that `stop` accepts.
+    pub fn skip_statement(&mut self, stop: impl Fn(&Self) -> bool) {
+        let (depth, start) = (self.depth, self.at);
+        loop {
+            match self.kind() {
+                Kind::End => return,
+                Kind::CloseBrace if self.depth <= depth => return,
+                _ if self.at > start && self.depth == depth && (self.starts_line() || stop(self)) => return,
+                _ => {}
+            }
+            self.bump();
+        }
+    }
+
+    /// Which token is current, for [`Cursor::recover`].
+    pub fn mark(&self) -> usize {
+        self.at
     }
 
     fn raw_text(&mut self, what: &str) -> Parse<(&'a str, Span)> {

@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Problem};
 use crate::hours::{DAYS, Hours, MINUTES_PER_DAY, Opening, day_of, days_between};
 use crate::scenario::Scenario;
 use crate::source::{At, Span};
-use crate::syntax::cursor::{Cursor, Parse};
+use crate::syntax::cursor::{Cursor, FLOW, Parse};
 use crate::syntax::lexer::Kind;
 use crate::syntax::tree::{File, Flow, On, State, Step};
 use crate::verb;
@@ -33,7 +33,7 @@ pub(crate) fn parse(source: usize, text: &str) -> (File, Vec<Problem>) {
     let mut cursor = Cursor::new(source, text);
     let mut file = File::default();
     while cursor.kind() != Kind::End {
-        let known = ["flow", "hours", "route"];
+        let start = cursor.mark();
         let read = match cursor.slice() {
             "flow" => flow(&mut cursor).map(|flow| file.flows.push(flow)),
             "hours" => hours(&mut cursor).map(|hours| file.hours.push(hours)),
@@ -44,7 +44,8 @@ pub(crate) fn parse(source: usize, text: &str) -> (File, Vec<Problem>) {
             }
             word => {
                 let message = format!("expected `flow` or `hours`, found `{word}`");
-                let problem = Problem::error(Code::Syntax, cursor.span(), message).suggest(word, known);
+                let problem =
+                    Problem::error(Code::Syntax, cursor.span(), message).suggest(word, ["flow", "hours"]);
                 let failed = cursor.fail(problem);
                 if cursor.kind() == Kind::CloseBrace {
                     cursor.bump();
@@ -53,11 +54,7 @@ pub(crate) fn parse(source: usize, text: &str) -> (File, Vec<Problem>) {
             }
         };
         if read.is_err() {
-            // One token at least, then to the next part of the file.
-            if cursor.starts_part() {
-                cursor.bump();
-            }
-            cursor.recover(0, |c| c.starts_line() && known.contains(&c.slice()));
+            cursor.recover(0, start);
         }
     }
     (file, cursor.problems)
@@ -66,46 +63,25 @@ pub(crate) fn parse(source: usize, text: &str) -> (File, Vec<Problem>) {
 fn flow(cursor: &mut Cursor<'_>) -> Parse<Flow> {
     cursor.bump();
     let name = cursor.word("the name of the flow")?;
-    let outer = cursor.depth();
-    let opened = cursor.expect(Kind::OpenBrace, "`{`")?;
     let mut flow = Flow { name, entries: Vec::new(), states: Vec::new(), tests: Vec::new(), broken: false };
-    let words = ["entry", "state", "test"];
-    while cursor.eat(Kind::CloseBrace).is_none() {
-        let read = match cursor.slice() {
-            _ if cursor.kind() == Kind::End
-                || cursor.starts_part() && matches!(cursor.slice(), "flow" | "hours" | "route") =>
-            {
-                cursor.block_without_end("this flow", opened, outer);
-                flow.broken = true;
-                break;
-            }
-            "entry" => entry(cursor, &mut flow.entries),
-            "state" => state(cursor).map(|state| {
-                flow.broken |= state.broken;
-                flow.states.push(state);
-            }),
-            "test" => Scenario::parse(cursor).map(|test| flow.tests.push(test)),
+    let read = cursor.block(FLOW, |cursor| {
+        match cursor.slice() {
+            "entry" => entry(cursor, &mut flow.entries)?,
+            "state" => flow.states.push(state(cursor)?),
+            "test" => flow.tests.push(Scenario::parse(cursor)?),
             word => {
-                let problem = Problem::error(
-                    Code::Syntax,
-                    cursor.span(),
-                    format!("expected `entry`, `state`, `test` or `}}`, found `{word}`"),
-                );
+                let message = format!("expected `entry`, `state`, `test` or `}}`, found `{word}`");
+                let problem = Problem::error(Code::Syntax, cursor.span(), message);
                 let problem = match verb::is_known(word) || word == "->" {
                     true => problem.hint("verbs stand inside a state: state name { … }"),
-                    false => problem.suggest(word, words),
+                    false => problem.suggest(word, ["entry", "state", "test"]),
                 };
-                Err(cursor.fail(problem))
+                return Err(cursor.fail(problem));
             }
-        };
-        if read.is_err() {
-            flow.broken = true;
-            if cursor.starts_part() {
-                continue;
-            }
-            cursor.recover(outer + 1, |c| c.starts_line() && words.contains(&c.slice()));
         }
-    }
+        Ok(())
+    });
+    flow.broken = read.is_err() || flow.states.iter().any(|state| state.broken);
     Ok(flow)
 }
 
@@ -113,6 +89,7 @@ fn flow(cursor: &mut Cursor<'_>) -> Parse<Flow> {
 fn entry(cursor: &mut Cursor<'_>, entries: &mut Vec<At<Entry>>) -> Parse<()> {
     cursor.bump();
     let mut channel: Option<At<String>> = None;
+    let mut read = Ok(());
     loop {
         if cursor.kind() == Kind::Word {
             channel = Some(cursor.word("a channel")?);
@@ -121,12 +98,12 @@ fn entry(cursor: &mut Cursor<'_>, entries: &mut Vec<At<Entry>>) -> Parse<()> {
         let address = cursor.text("a number or an account between quotes")?;
         let name = channel.value.as_str();
         let problem = match name {
-            "sip" => match number(&address) {
-                Ok(()) => {
+            "sip" => match wrong_number(&address) {
+                Some(problem) => Some(problem),
+                None => {
                     entries.push(At::new(Entry::Sip(address.value), address.span));
                     None
                 }
-                Err(problem) => Some(problem),
             },
             "chat" => {
                 entries.push(At::new(Entry::Chat(address.value), address.span));
@@ -145,33 +122,33 @@ fn entry(cursor: &mut Cursor<'_>, entries: &mut Vec<At<Entry>>) -> Parse<()> {
                 )
             }
         };
-        cursor.problems.extend(problem);
+        if let Some(problem) = problem {
+            read = Err(cursor.fail(problem));
+        }
         if cursor.eat(Kind::Comma).is_none() {
-            return Ok(());
+            return read;
         }
     }
 }
 
-/// Whether a number is written as sessions will bring it: E.164 with the plus, or a short number.
-pub(crate) fn number(number: &At<String>) -> Result<(), Problem> {
+/// What is wrong with a number: it has to be written as sessions will bring it, in E.164 with the plus, or a short number.
+pub(crate) fn wrong_number(number: &At<String>) -> Option<Problem> {
     let text = number.value.as_str();
     let digits = text.strip_prefix('+').unwrap_or(text);
-    let problem = |message: String| Problem::error(Code::BadNumber, number.span, message);
     if digits.contains('*') {
-        return Err(Problem::error(
+        return Some(Problem::error(
             Code::NotAvailable,
             number.span,
             "patterns of numbers are not available yet",
         ));
     }
-    let clean = !digits.is_empty() && digits.len() <= 15 && digits.bytes().all(|b| b.is_ascii_digit());
-    if clean {
-        return Ok(());
+    if !digits.is_empty() && digits.len() <= 15 && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
     }
+    let problem = Problem::error(Code::BadNumber, number.span, format!("`{text}` is not a number"));
     let stripped: String = text.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
     let tidy = text.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | ' ' | '-' | '(' | ')' | '.'));
-    let problem = problem(format!("`{text}` is not a number"));
-    Err(if tidy && !stripped.is_empty() && stripped != text {
+    Some(if tidy && !stripped.is_empty() && stripped != text {
         problem.hint(format!("write \"{stripped}\""))
     } else {
         problem.hint("write \"+\" and digits, or a short number")
@@ -181,20 +158,18 @@ pub(crate) fn number(number: &At<String>) -> Result<(), Problem> {
 fn state(cursor: &mut Cursor<'_>) -> Parse<State> {
     cursor.bump();
     let name = cursor.word("the name of the state")?;
-    let outer = cursor.depth();
-    let opened = cursor.expect(Kind::OpenBrace, "`{`")?;
     let mut state = State { name, body: Vec::new(), broken: false };
-    while cursor.eat(Kind::CloseBrace).is_none() {
-        if cursor.kind() == Kind::End || cursor.starts_part() {
-            cursor.block_without_end("this state", opened, outer);
-            state.broken = true;
-            break;
+    // The `on` lines of a verb that could not be read belong to nothing.
+    let mut after_mistake = false;
+    let read = cursor.block("this state", |cursor| {
+        if cursor.at_word("on") && after_mistake {
+            return on(cursor).map(|_| ());
         }
-        if statement(cursor, &mut state.body).is_err() {
-            state.broken = true;
-            cursor.recover(outer + 1, Cursor::starts_statement);
-        }
-    }
+        let read = statement(cursor, &mut state.body);
+        after_mistake = read.is_err();
+        read
+    });
+    state.broken = read.is_err();
     Ok(state)
 }
 
@@ -223,7 +198,7 @@ fn statement(cursor: &mut Cursor<'_>, body: &mut Vec<Step>) -> Parse<()> {
     let problem = match word {
         "goto" | "go" | "jump" => problem.hint("write `-> state`"),
         "if" | "else" | "case" | "switch" => problem.hint("write `when condition -> state`"),
-        "text" | "message" | "send" => problem.hint("write `say \"…\"`"),
+        "text" | "send" | "print" => problem.hint("write `say \"…\"`"),
         "menu" | "input" => problem.hint("write `ask`"),
         "exit" | "end" | "stop" => problem.hint("write `close` or `hangup`"),
         _ => problem.suggest(word, verb::NAMES.into_iter().chain(["on"])),
@@ -239,9 +214,11 @@ fn on(cursor: &mut Cursor<'_>) -> Parse<On> {
         let target = cursor.target()?;
         return Ok(On { outcomes, voice: Some(target.clone()), text: Some(target) });
     }
-    cursor.expect(Kind::OpenBrace, "`->` and the name of a state")?;
+    if cursor.kind() != Kind::OpenBrace {
+        return Err(cursor.expected("`->` and the name of a state"));
+    }
     let mut on = On { outcomes, voice: None, text: None };
-    while cursor.eat(Kind::CloseBrace).is_none() {
+    cursor.verb_block(|cursor| {
         let slot = match cursor.slice() {
             "voice" => &mut on.voice,
             "text" => &mut on.text,
@@ -255,7 +232,8 @@ fn on(cursor: &mut Cursor<'_>) -> Parse<On> {
                 "this channel has a state already",
             ));
         }
-    }
+        Ok(())
+    })?;
     Ok(on)
 }
 
@@ -263,35 +241,20 @@ fn on(cursor: &mut Cursor<'_>) -> Parse<On> {
 fn hours(cursor: &mut Cursor<'_>) -> Parse<(At<String>, Hours)> {
     cursor.bump();
     let name = cursor.name("the name of the hours")?;
-    let outer = cursor.depth();
-    let opened = cursor.expect(Kind::OpenBrace, "`{`")?;
     let mut zone = None;
     let mut week: [Vec<Opening>; 7] = Default::default();
     let mut closed = Vec::new();
-    let mut broken = false;
-    while cursor.eat(Kind::CloseBrace).is_none() {
-        if cursor.kind() == Kind::End || cursor.starts_part() {
-            cursor.block_without_end("these hours", opened, outer);
-            broken = true;
-            break;
+    let read = cursor.block("these hours", |cursor| match cursor.slice() {
+        "zone" => {
+            cursor.bump();
+            zone = Some(parse_zone(cursor)?);
+            Ok(())
         }
-        let read = match cursor.slice() {
-            "zone" => {
-                cursor.bump();
-                parse_zone(cursor).map(|found| zone = Some(found))
-            }
-            "closed" => closed_days(cursor, &mut closed),
-            _ => openings(cursor, &mut week),
-        };
-        if read.is_err() {
-            broken = true;
-            cursor.recover(outer + 1, |c| {
-                matches!(c.slice(), "zone" | "closed") || day_of(c.slice()).is_some()
-            });
-        }
-    }
+        "closed" => closed_days(cursor, &mut closed),
+        _ => openings(cursor, &mut week),
+    });
     let zone = zone.unwrap_or_else(|| {
-        if !broken {
+        if read.is_ok() {
             let problem =
                 Problem::error(Code::BadHours, name.span, format!("the hours `{}` have no zone", name.value));
             cursor.problems.push(problem.hint("add zone \"Europe/Moscow\""));

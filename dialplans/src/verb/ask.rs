@@ -102,10 +102,10 @@ impl Ask {
                 break;
             }
         }
-        cursor.expect(Kind::OpenBrace, "`timeout`, `retries` or `{` and the choices")?;
-        while cursor.eat(Kind::CloseBrace).is_none() {
-            ask.parse_line(cursor)?;
+        if cursor.kind() != Kind::OpenBrace {
+            return Err(cursor.expected("`timeout`, `retries` or `{` and the choices"));
         }
+        cursor.verb_block(|c| ask.parse_line(c))?;
         Ok(ask)
     }
 
@@ -148,7 +148,7 @@ impl Ask {
         if self.voice_instead.is_some() {
             checker.template(&self.wording.text);
         } else {
-            self.wording.check(checker);
+            self.wording.check(checker, false);
         }
         self.wording.check_not_skipped(checker, "a question");
         if self.choices.is_empty() {

@@ -24,7 +24,7 @@ impl Close {
     }
 
     pub fn check(&self, checker: &mut Checker<'_>) {
-        self.wording.iter().for_each(|wording| wording.check(checker));
+        self.wording.iter().for_each(|wording| wording.check(checker, true));
     }
 
     pub fn start(&self, turn: &mut Turn<'_>) -> Next<'static> {

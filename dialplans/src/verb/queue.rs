@@ -86,10 +86,8 @@ impl Queue {
                 break;
             }
         }
-        if cursor.eat(Kind::OpenBrace).is_some() {
-            while cursor.eat(Kind::CloseBrace).is_none() {
-                queue.parse_line(cursor)?;
-            }
+        if cursor.kind() == Kind::OpenBrace {
+            cursor.verb_block(|c| queue.parse_line(c))?;
         }
         Ok(queue)
     }
@@ -127,7 +125,7 @@ impl Queue {
     pub fn check(&self, checker: &mut Checker<'_>) {
         checker.queue(&self.name);
         self.music.iter().for_each(|music| checker.music(music));
-        self.every.iter().for_each(|(_, wording)| wording.check(checker));
+        self.every.iter().for_each(|(_, wording)| wording.check(checker, true));
         let leaves = self.after.iter().map(|(time, after)| match after {
             After::Goto(target) => (format!("{time:?}"), target.span),
             After::Overflow => (format!("{time:?}"), self.name.span),

@@ -19,7 +19,7 @@ impl Say {
     }
 
     pub fn check(&self, checker: &mut Checker<'_>) {
-        self.wording.check(checker);
+        self.wording.check(checker, true);
     }
 
     pub fn start(&self, turn: &mut Turn<'_>) -> Next<'static> {

@@ -8,6 +8,7 @@ use crate::diagnostic::{Code, Problem};
 use crate::run::Turn;
 use crate::source::{At, Span};
 use crate::syntax::cursor::{Cursor, Parse};
+use crate::syntax::file::wrong_number;
 use crate::syntax::lexer::Kind;
 use crate::syntax::tree::Target;
 use crate::verb::{Event, Next, Shape, Waiting, Way};
@@ -28,9 +29,7 @@ impl Transfer {
             At::new(TransferTarget::Agent(name.value), name.span)
         } else if cursor.kind() == Kind::Text {
             let number = cursor.text("a number")?;
-            if let Err(problem) = crate::syntax::file::number(&number) {
-                cursor.problems.push(problem);
-            }
+            cursor.problems.extend(wrong_number(&number));
             At::new(TransferTarget::Number(number.value), number.span)
         } else {
             return Err(cursor.expected("a number between quotes, or `operator` and a login"));

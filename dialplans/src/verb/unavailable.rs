@@ -38,10 +38,8 @@ pub(crate) fn is_unavailable(word: &str) -> bool {
 pub(super) fn refuse(cursor: &mut Cursor<'_>) -> Failed {
     let problem = unavailable(cursor);
     cursor.problems.push(problem);
-    let depth = cursor.depth();
-    cursor.recover(depth, |c| {
-        c.starts_statement()
-            || NEVER_ARGUMENTS.contains(&c.slice())
+    cursor.skip_statement(|c| {
+        NEVER_ARGUMENTS.contains(&c.slice())
             || matches!(c.slice(), "say" | "ask" | "play" | "close" | "hangup" | "transfer" | "when")
     });
     Failed

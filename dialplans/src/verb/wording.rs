@@ -41,12 +41,11 @@ impl Wording {
     /// A text and, if there is one, the block of its ways.
     pub fn parse(cursor: &mut Cursor<'_>, what: &str) -> Parse<Wording> {
         let mut wording = Wording::of(cursor.template(what)?);
-        if cursor.eat(Kind::OpenBrace).is_some() {
-            while cursor.eat(Kind::CloseBrace).is_none() {
-                if !wording.parse_way(cursor)? {
-                    return Err(cursor.expected("`voice file`, `voice skip`, `text skip` or `}`"));
-                }
-            }
+        if cursor.kind() == Kind::OpenBrace {
+            cursor.verb_block(|c| match wording.parse_way(c)? {
+                true => Ok(()),
+                false => Err(c.expected("`voice file`, `voice skip`, `text skip` or `}`")),
+            })?;
         }
         Ok(wording)
     }
@@ -75,7 +74,8 @@ impl Wording {
         }
     }
 
-    pub fn check(&self, checker: &mut Checker<'_>) {
+    /// `skippable`: callers may do without it.
+    pub fn check(&self, checker: &mut Checker<'_>, skippable: bool) {
         checker.template(&self.text);
         match &self.voice {
             Some(Voice::Files(files)) => files.iter().for_each(|file| checker.prompt(file)),
@@ -86,7 +86,10 @@ impl Wording {
                     self.text.span,
                     "callers cannot hear this: it has no recording",
                 )
-                .hint("add { voice file \"name\" }, or { voice skip } to say it in chats only"),
+                .hint(match skippable {
+                    true => "add { voice file \"name\" }, or { voice skip } to say it in chats only",
+                    false => "add `voice file \"name\"` to its block",
+                }),
             ),
             None => {}
         }
