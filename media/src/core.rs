@@ -5,8 +5,6 @@
 
 mod commands;
 mod packets;
-#[cfg(test)]
-mod tests;
 mod ticks;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -291,6 +291,12 @@ impl Leg {
         });
     }
 
+    /// Samples of this source that would fill the packet begun, 0 when none is.
+    pub fn begun(&self, source: Source) -> usize {
+        let encoder = self.encoder.as_ref().filter(|_| self.encoding == Some(source));
+        encoder.map_or(0, Encoder::room)
+    }
+
     /// The way out to the peer.
     pub fn line(&mut self) -> Line<'_> {
         Line { id: self.id, transport: &self.transport, outgoing: &mut self.outgoing }

@@ -123,23 +123,17 @@ fn play(leg: &mut Leg, speaking: bool, exit: &mut Exit<'_, impl Sink>) -> bool {
     let mut frame = [0; WIDE as usize / 50];
     let frame = &mut frame[..rate as usize / 50];
     let filled = playing.playback.fill(rate, frame, &mut leg.music);
-    let ended = filled < frame.len() || playing.playback.is_over();
+    let over = filled < frame.len() || playing.playback.is_over();
     let source = Source::Playback(playing.number);
     let timestamp = playing.ticks.wrapping_mul(codec.clock() / 50);
     playing.ticks = playing.ticks.wrapping_add(1);
     if speaking || !leg.hears() {
-        return ended;
+        return over;
     }
-    if filled > 0 {
-        leg.say(source, rate, timestamp, frame, exit);
-    }
-    // Where the peer wants longer packets than a tick, the last one is filled up.
-    let room = leg.encoder.as_ref().map_or(0, |encoder| encoder.room());
-    if ended && room > 0 {
-        let timestamp = timestamp.wrapping_add(if filled > 0 { codec.clock() / 50 } else { 0 });
-        leg.say(source, rate, timestamp, &[0; WIDE as usize / 1000 * 60][..room], exit);
-    }
-    ended
+    // Where the peer wants longer packets than a tick, silence fills up the last one at the same pace.
+    let length = if filled > 0 { frame.len() } else { leg.begun(source).min(frame.len()) };
+    leg.say(source, rate, timestamp, &frame[..length], exit);
+    over && leg.begun(source) == 0
 }
 
 /// Sends an RTCP report if one is due.

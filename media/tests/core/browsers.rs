@@ -1,0 +1,147 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use media::api::{Channel, Command, Event, LegKind, Prompt};
+use media::codec::Codec;
+use media::dtmf::{self, Payload};
+use str0m::media::Direction;
+
+use crate::browser::{Browser, EVENTS};
+use crate::world::{PEAK, RECORDING, SESSION, World, leg};
+
+const BROWSER: usize = 20;
+
+/// A phone with a tone of 1000 Hz and a browser with one of 600 Hz, connected.
+fn world(codec: Codec, packet: u64) -> World {
+    let mut world = World::new();
+    world.phone(codec, packet, Channel::Customer, 1000.0);
+    let mut browser = Browser::new(world.base, world.now().instant, 600.0);
+    let offer = Some(browser.offer(Direction::SendRecv).into());
+    world.browsers.push(browser);
+    let (session, channel, kind) = (SESSION, Channel::Agent, LegKind::WebRtc);
+    world.command(Command::Open { leg: leg(BROWSER), session, channel, kind, offer });
+    answer(&mut world);
+    world.connect(0, BROWSER);
+    world
+}
+
+fn answer(world: &mut World) {
+    let Some(Event::LocalSdp { sdp, .. }) = world.events.last() else { panic!("{:?}", world.events.last()) };
+    let sdp = sdp.clone();
+    world.browsers[0].take_answer(&sdp);
+}
+
+fn until_connected(world: &mut World) {
+    for _ in 0..3000 {
+        if world.browsers[0].connected {
+            return;
+        }
+        world.run(1);
+    }
+    panic!("not connected within three seconds");
+}
+
+#[test]
+fn browser_and_phone_hear_each_other_and_are_recorded() {
+    for (codec, packet) in [(Codec::Pcmu, 20), (Codec::Pcma, 30)] {
+        let mut world = world(codec, packet);
+        until_connected(&mut world);
+        let file = PathBuf::from("a.wav");
+        world.command(Command::StartRecording { session: SESSION, recording: RECORDING, file });
+        world.run(3000);
+        world.command(Command::StopRecording { session: SESSION });
+        assert!(world.phones[0].hears(600.0).abs() < 1.5, "phone {}", world.phones[0].hears(600.0));
+        assert!(world.phones[0].hears(1000.0) < -30.0);
+        assert!(world.browsers[0].hears(1000.0).abs() < 1.5, "browser {}", world.browsers[0].hears(1000.0));
+        assert!(world.browsers[0].hears(600.0) < -30.0);
+        world.phones[0].assert_one_stream(61);
+        let [left, right] = world.channels();
+        let level = |samples: &[i16], hertz| {
+            media::tone::decibels(media::tone::level(&samples[8000..16_000], 8000, hertz), PEAK)
+        };
+        assert!(level(&left, 1000.0) > -1.5 && level(&right, 600.0) > -1.5);
+        assert!(level(&left, 600.0) < -30.0 && level(&right, 1000.0) < -30.0);
+    }
+}
+
+#[test]
+fn a_prompt_waits_for_the_browser_and_then_is_heard_whole() {
+    let mut world = world(Codec::Pcmu, 20);
+    world.play(BROWSER, 1, &[Prompt::File("welcome".into())]);
+    until_connected(&mut world);
+    world.phones[0].hertz = None;
+    world.run(2000);
+    assert_eq!(world.browsers[0].heard.len(), 75);
+    assert!(world.browsers[0].hears(500.0).abs() < 1.5);
+    let times: Vec<_> = world.browsers[0].heard.iter().map(|heard| (heard.at, heard.timestamp)).collect();
+    assert!(times.windows(2).all(|pair| pair[1].0 - pair[0].0 == 20));
+    assert!(times.windows(2).all(|pair| pair[1].1.wrapping_sub(pair[0].1) == 960));
+    assert_eq!(world.endings(), [(1, false)]);
+}
+
+#[test]
+fn a_held_browser_hears_nothing_until_it_resumes() {
+    let mut world = world(Codec::Pcmu, 20);
+    until_connected(&mut world);
+    world.run(500);
+    for (way, hears) in [
+        (Direction::SendOnly, false),
+        (Direction::SendRecv, true),
+        (Direction::Inactive, false),
+        (Direction::SendRecv, true),
+    ] {
+        let sdp = world.browsers[0].offer(way).into();
+        world.command(Command::Offer { leg: leg(BROWSER), sdp });
+        assert_eq!(world.directions().last().unwrap().receives, hears, "{way:?}");
+        answer(&mut world);
+        world.browsers[0].heard.clear();
+        world.run(1500);
+        assert_eq!(world.browsers[0].heard.len() > 70, hears, "{way:?}");
+    }
+    assert!(world.browsers[0].hears(1000.0).abs() < 1.5);
+}
+
+#[test]
+fn keys_cross_between_the_clocks_of_browser_and_phone() {
+    let mut world = world(Codec::Pcmu, 20);
+    until_connected(&mut world);
+    world.run(500);
+    world.browsers[0].hertz = None;
+    let begin = world.elapsed as u32 * 48;
+    for packet in 0..7u16 {
+        let payload = Payload { event: 7, end: packet >= 4, volume: 10, duration: (packet + 1).min(5) * 960 };
+        let now = world.now().instant;
+        let std = world.browsers[0].std(now);
+        world.browsers[0].send(std, EVENTS, begin, &payload.octets());
+        world.run(20);
+    }
+    assert_eq!(world.digits(), "7");
+    let events: Vec<_> = world.phones[0].got.iter().filter(|got| got.header.payload_type == 101).collect();
+    assert_eq!(events.len(), 7);
+    let last = Payload::parse(&events[6].payload).unwrap();
+    assert_eq!((last.event, last.end, last.duration), (7, true, 800));
+    world.command(Command::SendDigits { leg: leg(BROWSER), digits: "3".into() });
+    world.run(300);
+    let mut receiver = dtmf::Receiver::default();
+    let now = world.now().instant;
+    let heard: Vec<_> = (world.browsers[0].heard.iter().filter(|heard| heard.payload_type == EVENTS))
+        .filter_map(|heard| {
+            receiver.push(now, heard.timestamp, 48_000, Payload::parse(&heard.payload).unwrap())
+        })
+        .collect();
+    assert_eq!(heard, [('3', Duration::from_millis(100))]);
+}
+
+#[test]
+fn a_vanished_browser_is_told_and_closes() {
+    let mut world = world(Codec::Pcmu, 20);
+    until_connected(&mut world);
+    world.run(1000);
+    world.browsers.clear();
+    world.run(20_000);
+    let lost = world.events.iter().filter(|event| matches!(event, Event::TransportLost { .. })).count();
+    assert_eq!(lost, 1);
+    world.command(Command::Close { leg: leg(BROWSER) });
+    world.command(Command::Close { leg: leg(0) });
+    assert!(world.core.is_idle());
+}

@@ -1,0 +1,395 @@
+//! One media thread's core, phones around it and the network between them, at virtual time in steps of a millisecond.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::api::{Channel, Command, Direction, Event, LegKind, Prompt};
+use media::codec::{Codec, Decoder, Encoder};
+use media::core::{Core, CoreConfig, LocalPorts, Output, Sink, SocketKey};
+use media::library::{Library, Pcm};
+use media::play::RingTone;
+use media::rtp::{self, HEADER, Header, Stamp};
+use media::tone;
+use model::{Instant, LegId, Now, PlaybackId, RecordingId, SessionId, Timestamp};
+use uuid::Uuid;
+
+use crate::browser::Browser;
+
+pub const PEAK: f64 = 8000.0;
+pub const RECORDING: RecordingId = RecordingId(Uuid::from_bytes([9; 16]));
+pub const SESSION: SessionId = SessionId(Uuid::from_bytes([8; 16]));
+pub const SERVER: &str = "198.51.100.1:40000";
+
+pub fn leg(number: usize) -> LegId {
+    LegId(Uuid::from_bytes([number as u8 + 1; 16]))
+}
+
+pub fn playback(number: u8) -> PlaybackId {
+    PlaybackId(Uuid::from_bytes([number; 16]))
+}
+
+/// A datagram that the core sent.
+pub struct Sent {
+    pub from: SocketKey,
+    pub to: SocketAddr,
+    pub bytes: Vec<u8>,
+}
+
+#[derive(Default)]
+pub struct Wire(pub Vec<Sent>);
+
+impl Sink for Wire {
+    fn send(&mut self, from: SocketKey, to: SocketAddr, packet: &[u8]) {
+        self.0.push(Sent { from, to, bytes: packet.to_vec() });
+    }
+}
+
+/// A packet that a phone got.
+#[derive(Clone)]
+pub struct Got {
+    /// Milliseconds since the world began.
+    pub at: u64,
+    pub header: Header,
+    pub payload: Vec<u8>,
+}
+
+/// A phone on a plain leg.
+pub struct Phone {
+    pub ports: LocalPorts,
+    pub address: SocketAddr,
+    pub codec: Codec,
+    pub payload_type: u8,
+    pub packet: u64,
+    /// When it sends, within its packets' period.
+    pub phase: u64,
+    /// What it sends; `None` is nothing.
+    pub hertz: Option<f64>,
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub timestamp: u32,
+    encoder: Encoder,
+    pub got: Vec<Got>,
+    pub got_rtcp: Vec<Vec<u8>>,
+}
+
+impl Phone {
+    /// Everything heard, decoded; lost time is left out.
+    pub fn samples(&self) -> Vec<i16> {
+        let mut decoder = Decoder::new(self.codec);
+        let mut samples = Vec::new();
+        for got in self.got.iter().filter(|got| got.header.payload_type == self.payload_type) {
+            let Header { sequence, timestamp, .. } = got.header;
+            decoder.push(Instant::ZERO, sequence, timestamp, &got.payload, |_, pcm| {
+                samples.extend_from_slice(pcm)
+            });
+        }
+        samples
+    }
+
+    /// The last second heard, in decibels of this tone against what phones send.
+    pub fn hears(&self, hertz: f64) -> f64 {
+        let samples = self.samples();
+        let last = &samples[samples.len().saturating_sub(8000)..];
+        tone::decibels(tone::level(last, 8000, hertz), PEAK)
+    }
+
+    pub fn audio(&self) -> impl Iterator<Item = &Got> {
+        self.got.iter().filter(|got| got.header.payload_type == self.payload_type)
+    }
+
+    /// Checks that the packets form one stream: one SSRC, consecutive numbers, timestamps that follow the time of arrival within
+    /// `slack` milliseconds and never overlap.
+    pub fn assert_one_stream(&self, slack: i64) {
+        let clock = i64::from(self.codec.clock() / 1000);
+        for pair in self.got.windows(2) {
+            let (one, two) = (&pair[0], &pair[1]);
+            assert_eq!(one.header.ssrc, two.header.ssrc);
+            assert_eq!(one.header.sequence.wrapping_add(1), two.header.sequence, "at {} ms", two.at);
+            let step = i64::from(two.header.timestamp.wrapping_sub(one.header.timestamp) as i32);
+            let time = (two.at - one.at) as i64;
+            assert!(step >= 0, "back in time at {} ms", two.at);
+            assert!((step / clock - time).abs() <= slack, "{step} units in {time} ms at {} ms", two.at);
+        }
+    }
+}
+
+pub struct World {
+    pub core: Core,
+    pub base: std::time::Instant,
+    pub elapsed: u64,
+    pub phones: Vec<Phone>,
+    pub browsers: Vec<Browser>,
+    pub events: Vec<Event>,
+    pub others: Vec<Output>,
+    pub recorded: BTreeMap<RecordingId, Vec<i16>>,
+    /// What the network does to the n-th packet of a phone: delays in ms of each copy that arrives.
+    pub network: fn(u64) -> &'static [u64],
+    count: u64,
+    flying: VecDeque<(u64, SocketKey, SocketAddr, Vec<u8>)>,
+    next_key: u32,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let base = std::time::Instant::now();
+        let mut library = Library::default();
+        let pcm = |hertz: f64, millis: usize| Pcm {
+            narrow: tone::sine(hertz, 8000, PEAK, 0, 8 * millis),
+            wide: tone::sine(hertz, 16_000, PEAK, 0, 16 * millis),
+        };
+        library.insert_file("welcome", pcm(500.0, 1500));
+        library.insert_file("short", pcm(500.0, 130));
+        library.insert_music("hold", pcm(700.0, 3000));
+        let config = CoreConfig {
+            address: IpAddr::from([198, 51, 100, 1]),
+            webrtc: vec![SERVER.parse().unwrap()],
+            base,
+            ringback: RingTone::EUROPE,
+            seed: 42,
+        };
+        Self {
+            core: Core::new(config, Arc::new(library)),
+            base,
+            elapsed: 0,
+            phones: Vec::new(),
+            browsers: Vec::new(),
+            events: Vec::new(),
+            others: Vec::new(),
+            recorded: BTreeMap::new(),
+            network: |_| &[0],
+            count: 0,
+            flying: VecDeque::new(),
+            next_key: 1,
+        }
+    }
+
+    pub fn now(&self) -> Now {
+        let elapsed = Duration::from_millis(self.elapsed);
+        let start = Now::new(Instant::from_micros(5_000_000), Timestamp::from_micros(1_800_000_000_000_000));
+        start.after(elapsed)
+    }
+
+    pub fn ports(&mut self) -> LocalPorts {
+        let key = self.next_key;
+        self.next_key += 2;
+        LocalPorts { rtp: SocketKey(key), port: 20_000 + key as u16, rtcp: Some(SocketKey(key + 1)) }
+    }
+
+    /// A phone that calls with an offer and sends a tone.
+    pub fn phone(&mut self, codec: Codec, packet: u64, channel: Channel, hertz: f64) -> usize {
+        self.phone_with(codec, packet, channel, hertz, LegKind::Rtp { nat: false })
+    }
+
+    pub fn phone_with(
+        &mut self,
+        codec: Codec,
+        packet: u64,
+        channel: Channel,
+        hertz: f64,
+        kind: LegKind,
+    ) -> usize {
+        let index = self.phones.len();
+        let ports = self.ports();
+        let payload_type = if codec == Codec::Pcma { 8 } else { 0 };
+        self.phones.push(Phone {
+            ports,
+            address: SocketAddr::from(([192, 0, 2, index as u8 + 1], 4000)),
+            codec,
+            payload_type,
+            packet,
+            phase: 3 + 5 * index as u64,
+            hertz: Some(hertz),
+            ssrc: 0x1000 + index as u32,
+            sequence: 65_000,
+            timestamp: u32::MAX - 30_000,
+            encoder: Encoder::new(codec, 8000, Duration::from_millis(packet)),
+            got: Vec::new(),
+            got_rtcp: Vec::new(),
+        });
+        let offer = self.description(index, "sendrecv");
+        let open = Command::Open { leg: leg(index), session: SESSION, channel, kind, offer: Some(offer) };
+        self.command_with(open, Some(ports));
+        assert!(matches!(self.events.last(), Some(Event::LocalSdp { .. })), "{:?}", self.events.last());
+        index
+    }
+
+    /// What the phone offers or answers.
+    pub fn description(&self, phone: usize, way: &str) -> Arc<[u8]> {
+        let Phone { address, payload_type, packet, .. } = &self.phones[phone];
+        let (ip, port) = (address.ip(), address.port());
+        format!(
+            "v=0\r\no=a 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {payload_type} 101\r\n\
+             a=rtpmap:101 telephone-event/8000\r\na=ptime:{packet}\r\na={way}\r\n"
+        )
+        .into_bytes()
+        .into()
+    }
+
+    pub fn command(&mut self, command: Command) {
+        self.command_with(command, None);
+    }
+
+    pub fn command_with(&mut self, command: Command, ports: Option<LocalPorts>) {
+        let mut wire = Wire::default();
+        self.core.handle_command(self.now(), command, ports, &mut wire);
+        self.settle(wire);
+    }
+
+    pub fn connect(&mut self, a: usize, b: usize) {
+        self.command(Command::Connect { a: leg(a), b: leg(b) });
+    }
+
+    pub fn play(&mut self, phone: usize, number: u8, what: &[Prompt]) {
+        let (leg, what) = (leg(phone), what.to_vec());
+        self.command(Command::Play { leg, playback: playback(number), what, repeat: false });
+    }
+
+    pub fn deliver(&mut self, socket: SocketKey, from: SocketAddr, mut bytes: Vec<u8>) {
+        let mut wire = Wire::default();
+        self.core.handle_packet(self.now(), socket, from, &mut bytes, &mut wire);
+        self.settle(wire);
+    }
+
+    /// Lets time pass: phones talk, ticks tick.
+    pub fn run(&mut self, millis: u64) {
+        for _ in 0..millis {
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        self.elapsed += 1;
+        for index in 0..self.phones.len() {
+            self.speak(index);
+        }
+        let flights = std::mem::take(&mut self.flying);
+        let (due, flying): (VecDeque<_>, _) =
+            flights.into_iter().partition(|flight| flight.0 <= self.elapsed);
+        self.flying = flying;
+        for (_, socket, from, bytes) in due {
+            self.deliver(socket, from, bytes);
+        }
+        if self.elapsed.is_multiple_of(20) {
+            let mut wire = Wire::default();
+            self.core.handle_tick(self.now(), &mut wire);
+            self.settle(wire);
+        }
+        let now = self.now().instant;
+        for index in 0..self.browsers.len() {
+            let sent = self.browsers[index].step(now, self.elapsed);
+            let address = self.browsers[index].address;
+            sent.into_iter().for_each(|bytes| self.deliver(SocketKey::WEBRTC, address, bytes));
+        }
+    }
+
+    /// Sends the next packet of the phone when it is time.
+    fn speak(&mut self, index: usize) {
+        let phone = &mut self.phones[index];
+        if self.elapsed % phone.packet != phone.phase % phone.packet {
+            return;
+        }
+        let length = phone.packet as usize * 8;
+        let Some(hertz) = phone.hertz else {
+            phone.timestamp = phone.timestamp.wrapping_add(length as u32);
+            return;
+        };
+        let samples = tone::sine(hertz, 8000, PEAK, self.elapsed as usize * 8, length);
+        let mut payload = Vec::new();
+        phone.encoder.push(phone.timestamp, &samples, |_, octets| payload = octets.to_vec());
+        let packet = phone.next(phone.payload_type, false, &payload);
+        let phone = &mut self.phones[index];
+        phone.timestamp = phone.timestamp.wrapping_add(length as u32);
+        for delay in (self.network)(self.count) {
+            self.flying.push_back((self.elapsed + delay, phone.ports.rtp, phone.address, packet.clone()));
+        }
+        self.count += 1;
+    }
+
+    fn settle(&mut self, wire: Wire) {
+        let mut sent = VecDeque::from(wire.0);
+        while let Some(Sent { from, to, bytes }) = sent.pop_front() {
+            if from == SocketKey::WEBRTC {
+                let now = self.now().instant;
+                let Some(browser) = self.browsers.iter_mut().find(|browser| browser.address == to) else {
+                    continue;
+                };
+                let replies = browser.take(now, self.elapsed, &bytes);
+                let mut wire = Wire::default();
+                for mut reply in replies {
+                    self.core.handle_packet(self.now(), SocketKey::WEBRTC, to, &mut reply, &mut wire);
+                }
+                sent.extend(wire.0);
+            } else if let Some(phone) = self.phones.iter_mut().find(|phone| phone.address.ip() == to.ip()) {
+                if rtp::is_rtcp(&bytes) {
+                    assert_eq!(to.port(), phone.address.port() + 1);
+                    phone.got_rtcp.push(bytes);
+                } else {
+                    assert_eq!((from, to), (phone.ports.rtp, phone.address));
+                    let header = Header::parse(&bytes).unwrap();
+                    let payload = bytes[header.start..header.end].to_vec();
+                    phone.got.push(Got { at: self.elapsed, header, payload });
+                }
+            }
+        }
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Event(event) => self.events.push(event),
+                Output::WriteRecording { recording, samples } => {
+                    self.recorded.entry(recording).or_default().extend(samples);
+                }
+                output => self.others.push(output),
+            }
+        }
+    }
+
+    /// The two channels of the recording.
+    pub fn channels(&self) -> [Vec<i16>; 2] {
+        let samples = &self.recorded[&RECORDING];
+        [0, 1].map(|channel| samples.iter().skip(channel).step_by(2).copied().collect())
+    }
+
+    pub fn directions(&self) -> Vec<Direction> {
+        let direction = |event: &Event| match event {
+            Event::LocalSdp { direction, .. } | Event::Accepted { direction, .. } => Some(*direction),
+            _ => None,
+        };
+        self.events.iter().filter_map(direction).collect()
+    }
+
+    pub fn endings(&self) -> Vec<(u8, bool)> {
+        let ending = |event: &Event| match event {
+            Event::PlayingEnded { playback, interrupted, .. } => {
+                Some((playback.0.as_bytes()[0], *interrupted))
+            }
+            _ => None,
+        };
+        self.events.iter().filter_map(ending).collect()
+    }
+
+    pub fn digits(&self) -> String {
+        let digit = |event: &Event| match event {
+            Event::Digit { digit, .. } => Some(*digit),
+            _ => None,
+        };
+        self.events.iter().filter_map(digit).collect()
+    }
+}
+
+impl Phone {
+    /// A packet with the next sequence number.
+    pub fn next(&mut self, payload_type: u8, marker: bool, payload: &[u8]) -> Vec<u8> {
+        let stamp = Stamp {
+            marker,
+            payload_type,
+            sequence: self.sequence,
+            timestamp: self.timestamp,
+            ssrc: self.ssrc,
+        };
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut fixed = [0; HEADER];
+        stamp.write(&mut fixed);
+        [&fixed, payload].concat()
+    }
+}
