@@ -17,7 +17,13 @@ await build({
   configFile: false,
   base: "/shop/",
   logLevel: "warn",
-  build: { outDir: `${dist}/shop`, emptyOutDir: true, target: "es2022", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  build: {
+    outDir: `${dist}/shop`,
+    emptyOutDir: true,
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+  },
 });
 
 const size = gzipSync(readFileSync(`${dist}/widget.js`), { level: 9 }).length;

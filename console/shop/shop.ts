@@ -44,7 +44,11 @@ const BIKES: Bike[] = [
 ];
 
 const english = document.documentElement.lang === "en";
-const rouble = new Intl.NumberFormat(english ? "en" : "ru", { style: "currency", currency: "RUB", maximumFractionDigits: 0 });
+const rouble = new Intl.NumberFormat(english ? "en" : "ru", {
+  style: "currency",
+  currency: "RUB",
+  maximumFractionDigits: 0,
+});
 
 /** Wheels with spokes, a frame of tubes: enough to be a bicycle. */
 function wheel(x: number, y: number, r: number): string {
@@ -105,7 +109,8 @@ for (const bike of BIKES) {
 
 if (english) {
   document.title = "Spitsa · bicycles and workshop";
-  for (const element of document.querySelectorAll<HTMLElement>("[data-en]")) element.textContent = element.dataset.en ?? "";
+  for (const element of document.querySelectorAll<HTMLElement>("[data-en]"))
+    element.textContent = element.dataset.en ?? "";
 }
 const toggle = document.querySelector<HTMLButtonElement>("#lang");
 if (toggle) {

@@ -8,18 +8,22 @@ import { App, callChanged } from "./ui";
 
 /*
  * <script src="https://…/widget.js" data-account="main" async></script>
- * Optional: data-locale="ru|en", data-title, data-accent and data-on-accent (CSS colours).
+ * Optional: data-locale="ru|en", data-title, data-accent and data-on-accent (CSS colours),
+ * data-theme="light|dark|auto" (auto: as the visitor's system; most pages are light whatever that is, hence light).
  */
 const script = document.currentScript as HTMLScriptElement | null;
 const MARK = "tandem-widget";
 
 function start(): void {
   if (document.querySelector(MARK)) return;
-  const { account = "main", locale: wanted, title, accent, onAccent } = script?.dataset ?? {};
+  const { account = "main", locale: wanted, title, accent, onAccent, theme: wantedTheme } = script?.dataset ?? {};
   const base = script?.src ? new URL(script.src).origin : location.origin;
   // The language of the page tells more of its reader than that of his browser.
   const page = document.documentElement.lang;
   const locale = (wanted || page || navigator.language).toLowerCase().startsWith("ru") ? "ru" : "en";
+
+  const darkSystem = matchMedia("(prefers-color-scheme: dark)").matches;
+  const theme = wantedTheme === "dark" || (wantedTheme === "auto" && darkSystem) ? "dark" : "light";
 
   const host = document.createElement(MARK);
   if (accent) host.style.setProperty("--tandem-accent", accent);
@@ -39,7 +43,7 @@ function start(): void {
     page: () => location.href.slice(0, 500),
     onCallToken: (token) => void call.start(token),
   });
-  render(<App chat={chat} call={call} t={translator(locale)} title={title} locale={locale} />, root);
+  render(<App chat={chat} call={call} t={translator(locale)} title={title} locale={locale} theme={theme} />, root);
   document.body.append(host);
   if (chat.returning) chat.connect();
 }

@@ -3,13 +3,11 @@ export const css = `
 .root {
   --accent: var(--tandem-accent, #2f5bd7);
   --on-accent: var(--tandem-on-accent, #fff);
-  --bg: #fff; --sunken: #f6f7f9; --ink: #1a1e24; --dim: #626c78; --line: #e4e7eb; --bad: #b92f2c; --mine: color-mix(in srgb, var(--accent) 12%, #fff);
+  --bg: #fff; --sunken: #f6f7f9; --ink: #1a1e24; --dim: #626c78; --line: #e4e7eb; --bad: #b92f2c; --mine: color-mix(in srgb, var(--accent) 15%, #fff);
   font: 400 15px/1.45 -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
   color: var(--ink);
 }
-@media (prefers-color-scheme: dark) {
-  .root { --bg: #1b1e23; --sunken: #15181c; --ink: #e7eaee; --dim: #9aa3ae; --line: #2f353c; --bad: #f08782; --mine: color-mix(in srgb, var(--accent) 38%, #1b1e23); }
-}
+.root[data-theme=dark] { --bg: #1b1e23; --sunken: #15181c; --ink: #e7eaee; --dim: #9aa3ae; --line: #2f353c; --bad: #f08782; --mine: color-mix(in srgb, var(--accent) 38%, #1b1e23); color-scheme: dark; }
 .root *, .root *::before { box-sizing: border-box; }
 button, input, textarea { font: inherit; color: inherit; }
 button { cursor: pointer; border: 0; background: none; padding: 0; }
@@ -39,8 +37,8 @@ button:disabled { cursor: default; opacity: .45; }
 .head > .icon:first-child { margin-left: -10px; }
 .log { flex: 1; display: flex; flex-direction: column; min-height: 0; padding: 16px; overflow-y: auto; overscroll-behavior: contain; background: var(--sunken); scrollbar-width: thin; }
 .log:focus-visible { outline-offset: -3px; }
-.log > :first-child { margin-top: auto; }
 .log > .line { display: flex; flex-direction: column; align-items: flex-start; max-width: 86%; margin-top: 6px; }
+.log > :first-child { margin-top: auto; }
 .log > .line.mine { align-items: flex-end; align-self: flex-end; }
 .author { margin: 8px 4px 3px; color: var(--dim); font-size: 12.5px; }
 .bubble {

@@ -9,10 +9,17 @@ import * as icons from "./icons";
 import type { Arrived } from "./protocol";
 import type { Translate } from "./texts";
 
-export type AppProps = { chat: Chat; call: Call; t: Translate; title: string | undefined; locale: string };
+export type AppProps = {
+  chat: Chat;
+  call: Call;
+  t: Translate;
+  title: string | undefined;
+  locale: string;
+  theme: "light" | "dark";
+};
 type View = "chat" | "ways" | "call_me" | "code";
 
-export function App({ chat, call, t, title, locale }: AppProps) {
+export function App({ chat, call, t, title, locale, theme }: AppProps) {
   const [open, setOpen] = useState(false);
   const [state, setState] = useState(chat.state);
   const [callState, setCallState] = useState<CallState>(call.state);
@@ -31,7 +38,7 @@ export function App({ chat, call, t, title, locale }: AppProps) {
     look();
     document.addEventListener("visibilitychange", look);
     return () => document.removeEventListener("visibilitychange", look);
-  }, [open, chat, state.messages]);
+  }, [open, chat]);
 
   // What was asked for was done: back to the conversation.
   useEffect(() => {
@@ -55,7 +62,7 @@ export function App({ chat, call, t, title, locale }: AppProps) {
   const unread = Chat.unread(state);
   const started = begun || state.session !== null || state.pending.length > 0;
   return (
-    <div class="root" lang={locale}>
+    <div class="root" lang={locale} data-theme={theme}>
       {open && (
         <section
           class="panel"
@@ -66,11 +73,26 @@ export function App({ chat, call, t, title, locale }: AppProps) {
             if (event.key === "Escape") hide();
           }}
         >
-          <Head state={state} callState={callState} t={t} title={title} view={view} started={started} setView={setView} onHide={hide} />
+          <Head
+            state={state}
+            callState={callState}
+            t={t}
+            title={title}
+            view={view}
+            started={started}
+            setView={setView}
+            onHide={hide}
+          />
           {callState.phase !== "none" && <CallBar call={call} state={callState} t={t} />}
           {callState.phase === "none" && callState.problem && (
             <p class="banner bad" role="alert">
-              {t(callState.problem === "failed" ? "call_failed" : callState.problem === "microphone" ? "call_microphone" : "call_unsupported")}
+              {t(
+                callState.problem === "failed"
+                  ? "call_failed"
+                  : callState.problem === "microphone"
+                    ? "call_microphone"
+                    : "call_unsupported",
+              )}
             </p>
           )}
           {state.link === "down" && (
@@ -99,7 +121,14 @@ export function App({ chat, call, t, title, locale }: AppProps) {
               }}
             />
           ) : view === "ways" ? (
-            <Ways t={t} talking={callState.phase !== "none"} setView={setView} onTalk={talk} state={state} chat={chat} />
+            <Ways
+              t={t}
+              talking={callState.phase !== "none"}
+              setView={setView}
+              onTalk={talk}
+              state={state}
+              chat={chat}
+            />
           ) : view === "call_me" ? (
             <CallMe chat={chat} state={state} t={t} />
           ) : view === "code" ? (
@@ -133,7 +162,9 @@ export function App({ chat, call, t, title, locale }: AppProps) {
 
 // The call lives beside the chat; the page has one of each.
 const callListeners = new Set<() => void>();
-export const callChanged = () => callListeners.forEach((listener) => listener());
+export function callChanged(): void {
+  for (const listener of callListeners) listener();
+}
 function subscribeCall(listener: () => void): () => void {
   callListeners.add(listener);
   return () => callListeners.delete(listener);
@@ -165,7 +196,13 @@ function Head({ state, callState, t, title, view, started, setView, onHide }: He
         </span>
       </div>
       {started && view === "chat" && callState.phase === "none" && (
-        <button type="button" class="icon" onClick={() => setView("ways")} aria-label={t("ways")} data-testid="call-button">
+        <button
+          type="button"
+          class="icon"
+          onClick={() => setView("ways")}
+          aria-label={t("ways")}
+          data-testid="call-button"
+        >
           {icons.phone}
         </button>
       )}
@@ -255,15 +292,41 @@ function Start({ t, onBegin, onCode }: { t: Translate; onBegin(profile: Profile)
   );
 }
 
-type WaysProps = { t: Translate; talking: boolean; state: State; chat: Chat; setView(view: View): void; onTalk(): void };
+type WaysProps = {
+  t: Translate;
+  talking: boolean;
+  state: State;
+  chat: Chat;
+  setView(view: View): void;
+  onTalk(): void;
+};
 
 function Ways({ t, talking, state, chat, setView, onTalk }: WaysProps) {
   const running = state.session !== null && state.visitor.state !== "closed";
   return (
     <div class="ways">
-      <Way icon={icons.mic} title={t("talk")} note={t("talk_note")} disabled={talking} onClick={onTalk} testid="way-talk" />
-      <Way icon={icons.phone} title={t("call_me")} note={t("call_me_note")} onClick={() => setView("call_me")} testid="way-call-me" />
-      <Way icon={icons.hash} title={t("code")} note={t("code_note")} onClick={() => setView("code")} testid="way-code" />
+      <Way
+        icon={icons.mic}
+        title={t("talk")}
+        note={t("talk_note")}
+        disabled={talking}
+        onClick={onTalk}
+        testid="way-talk"
+      />
+      <Way
+        icon={icons.phone}
+        title={t("call_me")}
+        note={t("call_me_note")}
+        onClick={() => setView("call_me")}
+        testid="way-call-me"
+      />
+      <Way
+        icon={icons.hash}
+        title={t("code")}
+        note={t("code_note")}
+        onClick={() => setView("code")}
+        testid="way-code"
+      />
       {running && (
         <button
           type="button"
@@ -281,7 +344,14 @@ function Ways({ t, talking, state, chat, setView, onTalk }: WaysProps) {
   );
 }
 
-type WayProps = { icon: ComponentChildren; title: string; note: string; disabled?: boolean; onClick(): void; testid: string };
+type WayProps = {
+  icon: ComponentChildren;
+  title: string;
+  note: string;
+  disabled?: boolean;
+  onClick(): void;
+  testid: string;
+};
 
 function Way({ icon, title, note, disabled, onClick, testid }: WayProps) {
   return (
@@ -402,7 +472,13 @@ function CallBar({ call, state, t }: { call: Call; state: CallState; t: Translat
           {state.muted ? icons.micOff : icons.mic}
         </button>
       )}
-      <button type="button" class="icon hang" aria-label={t("hang_up")} onClick={() => call.hangUp()} data-testid="voice-hangup">
+      <button
+        type="button"
+        class="icon hang"
+        aria-label={t("hang_up")}
+        onClick={() => call.hangUp()}
+        data-testid="voice-hangup"
+      >
         {icons.hang}
       </button>
     </div>
@@ -429,7 +505,6 @@ function Conversation({ chat, state, t, locale }: { chat: Chat; state: State; t:
         role="log"
         aria-live="polite"
         aria-label={t("log")}
-        tabIndex={0}
         data-testid="log"
         onScroll={({ currentTarget: { scrollTop, clientHeight, scrollHeight } }) => {
           atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
@@ -489,18 +564,39 @@ function Conversation({ chat, state, t, locale }: { chat: Chat; state: State; t:
       {choices.length > 0 && (
         <div class="choices">
           {choices.map((button) => (
-            <button type="button" key={button.choice} class="choice" onClick={() => chat.send(button.label)} data-testid="flow-button" data-choice={button.choice}>
+            <button
+              type="button"
+              key={button.choice}
+              class="choice"
+              onClick={() => chat.send(button.label)}
+              data-testid="flow-button"
+              data-choice={button.choice}
+            >
               {button.label}
             </button>
           ))}
         </div>
       )}
-      {!closed && <Composer chat={chat} t={t} onSent={() => { atEnd.current = true; }} />}
+      {!closed && (
+        <Composer
+          chat={chat}
+          t={t}
+          onSent={() => {
+            atEnd.current = true;
+          }}
+        />
+      )}
     </>
   );
 }
 
-type LineProps = { one: Arrived; before: Arrived | undefined; t: Translate; locale: string; receipt: "sent" | "read" | null };
+type LineProps = {
+  one: Arrived;
+  before: Arrived | undefined;
+  t: Translate;
+  locale: string;
+  receipt: "sent" | "read" | null;
+};
 
 function Line({ one: { at, seq, message }, before, t, locale, receipt }: LineProps) {
   const { author, text } = message;
@@ -544,7 +640,7 @@ function Composer({ chat, t, onSent }: { chat: Chat; t: Translate; onSent(): voi
     // Grows with its text. Set through the CSSOM, which a strict policy for inline styles allows.
     element.style.height = "auto";
     element.style.height = `${Math.min(element.scrollHeight, 120)}px`;
-  }, [text]);
+  }, []);
   const change = (value: string) => {
     setText(value);
     draft.text = value;

@@ -9,7 +9,12 @@ window.TandemVoice = {
   call({ uri, username, password, websocket, base }, on) {
     const address = new URL(websocket, base);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
-    const host = uri.replace(/^sips?:/, "").split("@").at(-1)?.split(";")[0] ?? "tandem.invalid";
+    const host =
+      uri
+        .replace(/^sips?:/, "")
+        .split("@")
+        .at(-1)
+        ?.split(";")[0] ?? "tandem.invalid";
     const ua = new UA({
       sockets: new SipSocket(address.href),
       uri: `sip:${username}@${host}`,

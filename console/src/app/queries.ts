@@ -14,7 +14,10 @@ export function useAgentNames(): (agent: string) => string {
   const { me } = useLive();
   const { data } = useAgents();
   const names = useMemo(() => new Map((data ?? []).map((one) => [one.agent, one.name])), [data]);
-  return useCallback((agent) => (agent === me.agent ? me.name : (names.get(agent) ?? `#${agent.slice(-4)}`)), [names, me]);
+  return useCallback(
+    (agent) => (agent === me.agent ? me.name : (names.get(agent) ?? `#${agent.slice(-4)}`)),
+    [names, me],
+  );
 }
 
 export function useCustomer(customer: string): CustomerDetail | undefined {

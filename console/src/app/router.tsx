@@ -7,8 +7,8 @@ import { DeskPage } from "../pages/Desk";
 import { SignIn } from "../pages/SignIn";
 import { Attention } from "../ui/Attention";
 import { Header } from "../ui/Header";
-import classes from "./Shell.module.css";
 import { goLive } from "./live";
+import classes from "./Shell.module.css";
 
 function Shell() {
   const { data: me, isPending } = useQuery({
@@ -48,11 +48,26 @@ const page = (path: string, component: ReturnType<typeof lazyRouteComponent>) =>
 
 const routes = root.addChildren([
   createRoute({ getParentRoute: () => root, path: "/", component: DeskPage }),
-  page("/sessions", lazyRouteComponent(() => import("../pages/Sessions"), "SessionsPage")),
-  page("/recordings", lazyRouteComponent(() => import("../pages/Recordings"), "RecordingsPage")),
-  page("/floor", lazyRouteComponent(() => import("../pages/Floor"), "FloorPage")),
-  page("/dialplans", lazyRouteComponent(() => import("../pages/Dialplans"), "DialplansPage")),
-  page("/users", lazyRouteComponent(() => import("../pages/Users"), "UsersPage")),
+  page(
+    "/sessions",
+    lazyRouteComponent(() => import("../pages/Sessions"), "SessionsPage"),
+  ),
+  page(
+    "/recordings",
+    lazyRouteComponent(() => import("../pages/Recordings"), "RecordingsPage"),
+  ),
+  page(
+    "/floor",
+    lazyRouteComponent(() => import("../pages/Floor"), "FloorPage"),
+  ),
+  page(
+    "/dialplans",
+    lazyRouteComponent(() => import("../pages/Dialplans"), "DialplansPage"),
+  ),
+  page(
+    "/users",
+    lazyRouteComponent(() => import("../pages/Users"), "UsersPage"),
+  ),
 ]);
 
 export const router = createRouter({ routeTree: routes, basepath: "/console", defaultPreload: "intent" });

@@ -1,10 +1,40 @@
-import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from "@mantine/core";
+import { type CSSVariablesResolver, createTheme, type MantineColorsTuple } from "@mantine/core";
 
 const cobalt: MantineColorsTuple = [
-  "#eef2fe", "#dbe4fc", "#b6c7f8", "#8fa8f3", "#6d8dee", "#5077e6", "#3d67df", "#2f5bd7", "#264cba", "#1f3f9c",
+  "#eef2fe",
+  "#dbe4fc",
+  "#b6c7f8",
+  "#8fa8f3",
+  "#6d8dee",
+  "#5077e6",
+  "#3d67df",
+  "#2f5bd7",
+  "#264cba",
+  "#1f3f9c",
+];
+const dark: MantineColorsTuple = [
+  "#d5dae0",
+  "#b6bdc6",
+  "#9aa4af",
+  "#6f7983",
+  "#363c44",
+  "#2c3238",
+  "#21262b",
+  "#191c20",
+  "#14171a",
+  "#0f1113",
 ];
 const live: MantineColorsTuple = [
-  "#e7f7ee", "#d0eedd", "#a2dcbc", "#70c998", "#48b97a", "#2fa866", "#21985a", "#1a864e", "#147243", "#0c5c35",
+  "#e7f7ee",
+  "#d0eedd",
+  "#a2dcbc",
+  "#70c998",
+  "#48b97a",
+  "#2fa866",
+  "#21985a",
+  "#1a864e",
+  "#147243",
+  "#0c5c35",
 ];
 
 export const theme = createTheme({
@@ -14,7 +44,7 @@ export const theme = createTheme({
   headings: { fontWeight: "620" },
   primaryColor: "cobalt",
   primaryShade: { light: 7, dark: 6 },
-  colors: { cobalt, live },
+  colors: { cobalt, live, dark },
   defaultRadius: "md",
   radius: { xs: "3px", sm: "5px", md: "7px", lg: "10px", xl: "16px" },
   cursorType: "pointer",

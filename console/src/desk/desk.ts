@@ -1,14 +1,5 @@
 import { ApiFailure } from "../api/client";
-import type {
-  AgentCommand,
-  AgentEvent,
-  DeskView,
-  Entry,
-  QueueStatus,
-  Reply,
-  SessionSummary,
-  Uuid,
-} from "../api/types";
+import type { AgentCommand, AgentEvent, DeskView, Entry, QueueStatus, Reply, SessionSummary, Uuid } from "../api/types";
 import { completeUpTo, EMPTY, type Journal, merge } from "./journal";
 import { Outbox, type Pending, type Shelf } from "./outbox";
 

@@ -24,11 +24,17 @@ describe("the two languages of the console", () => {
   });
 
   it("have every plural form that their grammar asks for", () => {
-    for (const [locale, tree] of [["en", en], ["ru", ru]] as const) {
+    for (const [locale, tree] of [
+      ["en", en],
+      ["ru", ru],
+    ] as const) {
       const texts = flat(tree);
       const forms = new Intl.PluralRules(locale).resolvedOptions().pluralCategories;
-      const counted = new Set([...texts.keys()].filter((key) => PLURAL.test(key)).map((key) => key.replace(PLURAL, "")));
-      for (const key of counted) for (const form of forms) expect(texts.has(`${key}_${form}`), `${locale} ${key}_${form}`).toBe(true);
+      const counted = new Set(
+        [...texts.keys()].filter((key) => PLURAL.test(key)).map((key) => key.replace(PLURAL, "")),
+      );
+      for (const key of counted)
+        for (const form of forms) expect(texts.has(`${key}_${form}`), `${locale} ${key}_${form}`).toBe(true);
     }
   });
 

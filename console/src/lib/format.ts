@@ -48,8 +48,8 @@ export function identityText(identity: Identity): string {
 /** What to call a customer: his name, else how he reached us. `null`: nothing but a browser is known. */
 export function customerName(customer: Pick<CustomerView, "name" | "identities">): string | null {
   if (customer.name) return customer.name;
-  const known = customer.identities.find((one) => one.kind === "phone") ??
-    customer.identities.find((one) => one.kind === "email");
+  const known =
+    customer.identities.find((one) => one.kind === "phone") ?? customer.identities.find((one) => one.kind === "email");
   return known ? identityText(known) : null;
 }
 

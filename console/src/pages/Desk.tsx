@@ -1,4 +1,5 @@
-import { IconCoffee, IconHeadset, IconInbox } from "@tabler/icons-react";
+import { ActionIcon } from "@mantine/core";
+import { IconCoffee, IconHeadset, IconInbox, IconUser, IconX } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useDesk, usePhone } from "../app/live";
@@ -17,6 +18,7 @@ export function DeskPage() {
     (call) => call.offer === null && (call.state === "ringing" || call.state === "answering"),
   );
   const [chosen, setChosen] = useState<string | null>(null);
+  const [card, setCard] = useState(false);
   const sessions = desk?.sessions ?? [];
   const offers = desk?.offers ?? [];
 
@@ -35,7 +37,7 @@ export function DeskPage() {
   };
 
   return (
-    <div className={classes.desk} data-testid="desk">
+    <div className={classes.desk} data-testid="desk" data-card={card || undefined}>
       <aside className={`${classes.left} scroll`} aria-label={t("desk.work")}>
         {(offers.length > 0 || ringing.length > 0) && (
           <section className={classes.offers} aria-live="assertive">
@@ -78,6 +80,19 @@ export function DeskPage() {
         <main className={classes.empty} data-testid="desk-empty">
           <Nothing />
         </main>
+      )}
+      {selected !== null && (
+        <ActionIcon
+          className={classes.cardToggle}
+          variant="default"
+          size={34}
+          onClick={() => setCard(!card)}
+          aria-label={t("desk.card")}
+          aria-expanded={card}
+          data-testid="card-toggle"
+        >
+          {card ? <IconX size={17} /> : <IconUser size={17} stroke={1.7} />}
+        </ActionIcon>
       )}
     </div>
   );

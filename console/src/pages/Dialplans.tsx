@@ -52,20 +52,39 @@ export function DialplansPage() {
         <h1>{t("nav.dialplans")}</h1>
         {data && (
           <span className="dim num">
-            {t("dialplans.version", { version: data.version.slice(0, 12), when: moment(data.loaded_at, i18n.language) })}
+            {t("dialplans.version", {
+              version: data.version.slice(0, 12),
+              when: moment(data.loaded_at, i18n.language),
+            })}
           </span>
         )}
-        <Button variant="default" leftSection={<IconChecks size={16} />} onClick={check} loading={busy} data-testid="dialplans-check">
+        <Button
+          variant="default"
+          leftSection={<IconChecks size={16} />}
+          onClick={check}
+          loading={busy}
+          data-testid="dialplans-check"
+        >
           {t("dialplans.check")}
         </Button>
         {me.roles.includes("admin") && (
-          <Button leftSection={<IconRefresh size={16} />} onClick={reload} loading={busy} data-testid="dialplans-reload">
+          <Button
+            leftSection={<IconRefresh size={16} />}
+            onClick={reload}
+            loading={busy}
+            data-testid="dialplans-reload"
+          >
             {t("dialplans.reload")}
           </Button>
         )}
       </div>
       {verdict && (
-        <p className={classes.verdict} data-bad={verdict.ok ? undefined : true} role="status" data-testid="dialplans-verdict">
+        <p
+          className={classes.verdict}
+          data-bad={verdict.ok ? undefined : true}
+          role="status"
+          data-testid="dialplans-verdict"
+        >
           {verdict.ok ? t("dialplans.ok") : t("dialplans.bad", { count: problems.length })}
           {verdict.tests && ` ${t("dialplans.tests", { passed: verdict.tests.passed, failed: verdict.tests.failed })}`}
         </p>
@@ -126,7 +145,8 @@ function Code({ text, problems }: { text: string; problems: Diagnostic[] }) {
   );
 }
 
-const TOKEN = /("(?:[^"\\]|\\.)*")|((?:\/\/|#).*$)|\b(flow|entry|state|say|play|ask|set|when|queue|transfer|close|hangup|on|test|expect|goto|key|words|timeout|retries|voice|music|file|every|after|via|priority|answer|start)\b/g;
+const TOKEN =
+  /("(?:[^"\\]|\\.)*")|((?:\/\/|#).*$)|\b(flow|entry|state|say|play|ask|set|when|queue|transfer|close|hangup|on|test|expect|goto|key|words|timeout|retries|voice|music|file|every|after|via|priority|answer|start)\b/g;
 
 /** Enough colour to find one's way: words of the language, texts, comments. */
 function colour(line: string): ReactNode[] {

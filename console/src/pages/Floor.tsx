@@ -87,7 +87,11 @@ export function FloorPage() {
                 ))}
               </tbody>
             </table>
-            {sessions.length === 0 && <p className="dim" style={{ padding: "0 14px" }}>{t("floor.quiet")}</p>}
+            {sessions.length === 0 && (
+              <p className="dim" style={{ padding: "0 14px" }}>
+                {t("floor.quiet")}
+              </p>
+            )}
           </div>
         </section>
         <section className={classes.column}>
@@ -99,7 +103,12 @@ export function FloorPage() {
               const busy = sessions.filter((session) => session.owner === agent.agent).length;
               const out = agent.status.state === "signed_out";
               return (
-                <div key={agent.agent} className={classes.agent} data-testid="floor-agent" data-state={agent.status.state}>
+                <div
+                  key={agent.agent}
+                  className={classes.agent}
+                  data-testid="floor-agent"
+                  data-state={agent.status.state}
+                >
                   <Dot tone={out ? "neutral" : statusTone(agent.status)} />
                   <span className={classes.agentText}>
                     <span className="clip">{agent.name}</span>

@@ -56,7 +56,11 @@ export function RecordingsPage() {
             ))}
           </tbody>
         </table>
-        {!isPending && data?.length === 0 && <p className="dim" style={{ padding: "0 14px" }}>{t("recordings.none")}</p>}
+        {!isPending && data?.length === 0 && (
+          <p className="dim" style={{ padding: "0 14px" }}>
+            {t("recordings.none")}
+          </p>
+        )}
       </div>
       <SessionDrawer session={opened} onClose={() => setOpened(null)} />
     </div>

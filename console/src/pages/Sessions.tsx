@@ -127,7 +127,11 @@ export function SessionsPage() {
             ))}
           </tbody>
         </table>
-        {rows.length === 0 && !isFetching && <p className="dim" style={{ padding: "0 14px" }}>{t("sessions.none")}</p>}
+        {rows.length === 0 && !isFetching && (
+          <p className="dim" style={{ padding: "0 14px" }}>
+            {t("sessions.none")}
+          </p>
+        )}
         {hasNextPage && (
           <Button variant="subtle" m={10} onClick={() => fetchNextPage()} loading={isFetching}>
             {t("more")}

@@ -146,7 +146,11 @@ function Form({ user, onClose }: { user: User; onClose(): void }) {
             autoComplete="new-password"
             data-testid="user-password-input"
           />
-          <Checkbox.Group label={t("users.roles")} value={draft.roles} onChange={(roles) => change({ roles: roles as Role[] })}>
+          <Checkbox.Group
+            label={t("users.roles")}
+            value={draft.roles}
+            onChange={(roles) => change({ roles: roles as Role[] })}
+          >
             <Group mt={6}>
               {ROLES.map((role) => (
                 <Checkbox key={role} value={role} label={t(`role.${role}`)} />

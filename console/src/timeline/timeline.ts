@@ -23,7 +23,7 @@ export type Item =
     }
   | { kind: "steps"; key: string; at: Micros; steps: Step[] }
   | { kind: "recording"; key: string; at: Micros; recording: Uuid; millis: number | null }
-  | { kind: "event"; key: string; at: Micros; change: Change; leg?: LegFacts; count: number };
+  | { kind: "event"; key: string; at: Micros; change: Change; leg?: LegFacts };
 
 export type LegFacts = { medium: Medium; party: Party; address: string };
 
@@ -39,8 +39,11 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
   const legs = new Map<Uuid, LegFacts>();
   const calls = new Map<Uuid, Extract<Item, { kind: "call" }>>();
   const recordings = new Map<Uuid, Extract<Item, { kind: "recording" }>>();
+  const offers = new Map<Uuid, Extract<Item, { kind: "event" }>>();
   const items: Item[] = [];
   let day = "";
+  let accepted: Uuid | null = null;
+  let customerLeft = 0;
 
   const put = (item: Item) => {
     const today = dayOf(item.at, options.zone);
@@ -59,7 +62,15 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
           sameAuthor(before.message.author, change.message.author) &&
           at - before.at < 3 * 60e6
         );
-        put({ kind: "message", key, at, seq, message: change.message, tick: tickOf(change.message, seq, receipts), first });
+        put({
+          kind: "message",
+          key,
+          at,
+          seq,
+          message: change.message,
+          tick: tickOf(change.message, seq, receipts),
+          first,
+        });
         break;
       }
       case "leg_opened": {
@@ -72,13 +83,13 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
           };
           calls.set(change.leg, call);
           put(call);
-        } else if (change.medium === "chat") put({ kind: "event", key, at, change, leg: facts, count: 1 });
+        } else if (change.medium === "chat") put({ kind: "event", key, at, change, leg: facts });
         break;
       }
       case "leg_answered": {
         const call = calls.get(change.leg);
         if (call) call.answered = at;
-        else put({ kind: "event", key, at, change, leg: legs.get(change.leg), count: 1 });
+        else put({ kind: "event", key, at, change, leg: legs.get(change.leg) });
         break;
       }
       case "leg_ended": {
@@ -86,13 +97,17 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
         if (call) {
           call.ended = at;
           call.ending = change.ending;
+          customerLeft = at;
         }
-        put({ kind: "event", key, at, change, leg: legs.get(change.leg), count: 1 });
+        // An operator's leg that goes down with the call is no event of its own.
+        const facts = legs.get(change.leg);
+        const follows = facts?.medium === "voice" && facts.party.who === "agent" && at - customerLeft < 2e6;
+        if (!follows) put({ kind: "event", key, at, change, leg: facts });
         break;
       }
       case "leg_held":
       case "leg_muted":
-        put({ kind: "event", key, at, change, leg: legs.get(change.leg), count: 1 });
+        put({ kind: "event", key, at, change, leg: legs.get(change.leg) });
         break;
       case "recording_started": {
         const recording: Extract<Item, { kind: "recording" }> = {
@@ -119,6 +134,25 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       case "delivered":
       case "read":
         break;
+      case "offer_ended": {
+        // Its beginning becomes its outcome: one row for one offer.
+        const offered = offers.get(change.offer);
+        if (offered) offered.change = change;
+        else put({ kind: "event", key, at, change });
+        if (change.outcome === "accepted") accepted = change.agent;
+        break;
+      }
+      case "offered": {
+        const item: Extract<Item, { kind: "event" }> = { kind: "event", key, at, change };
+        offers.set(change.offer, item);
+        put(item);
+        break;
+      }
+      case "owner_changed":
+        // Who accepted owns it; only other changes of the owner are news.
+        if (change.agent === null || change.agent !== accepted) put({ kind: "event", key, at, change });
+        accepted = null;
+        break;
       case "session_opened":
       case "identity_linked":
       case "customer_changed":
@@ -126,15 +160,12 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       case "context_set":
       case "queued":
       case "dequeued":
-      case "offered":
-      case "offer_ended":
-      case "owner_changed":
       case "escalated":
       case "wrap_up_started":
       case "wrap_up_ended":
       case "merged_into":
       case "session_ended":
-        put({ kind: "event", key, at, change, count: 1 });
+        put({ kind: "event", key, at, change });
         break;
       default:
         // A newer server: what this page does not know is not shown.
@@ -179,7 +210,7 @@ function sameAuthor(a: Author, b: Author): boolean {
 const days = new Map<string | undefined, Intl.DateTimeFormat>();
 
 function dayOf(at: Micros, zone?: string): string {
-  let format = days.get(zone);
-  if (!format) days.set(zone, (format = new Intl.DateTimeFormat("en-CA", { timeZone: zone, dateStyle: "short" })));
+  const format = days.get(zone) ?? new Intl.DateTimeFormat("en-CA", { timeZone: zone, dateStyle: "short" });
+  days.set(zone, format);
   return format.format(at / 1000);
 }

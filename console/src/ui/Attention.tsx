@@ -41,10 +41,12 @@ export function Attention() {
   useEffect(() => {
     if (toldMessages.current >= 0 && messages > toldMessages.current) {
       playMessage();
-      const newest = [...journals.values()].flat().reduce<{ at: number; text: string } | null>((found, { at, change }) => {
-        const fits = change.type === "message" && change.message.author.who === "customer" && at > (found?.at ?? 0);
-        return fits ? { at, text: change.message.text } : found;
-      }, null);
+      const newest = [...journals.values()]
+        .flat()
+        .reduce<{ at: number; text: string } | null>((found, { at, change }) => {
+          const fits = change.type === "message" && change.message.author.who === "customer" && at > (found?.at ?? 0);
+          return fits ? { at, text: change.message.text } : found;
+        }, null);
       tell("message", t("notify.message"), newest?.text.slice(0, 140) ?? "");
     }
     toldMessages.current = messages;

@@ -9,8 +9,8 @@ import { stopLive, useDesk, useLive } from "../app/live";
 import { LOCALES, setLocale } from "../i18n";
 import { initials } from "../lib/format";
 import { playMessage } from "../lib/sounds";
-import { Logo } from "./Logo";
 import classes from "./Header.module.css";
+import { Logo } from "./Logo";
 import { PhoneStatus } from "./PhoneStatus";
 import { StateSwitch } from "./StateSwitch";
 
@@ -73,8 +73,10 @@ function NotificationsButton() {
         size="lg"
         aria-label={label}
         data-testid="notifications-allow"
-        disabled={permission !== "default"}
+        data-disabled={permission !== "default" || undefined}
+        className={classes.bell}
         onClick={async () => setPermission(await Notification.requestPermission())}
+        aria-disabled={permission !== "default"}
       >
         {permission === "default" ? <IconBell size={18} stroke={1.7} /> : <IconBellOff size={18} stroke={1.7} />}
       </ActionIcon>

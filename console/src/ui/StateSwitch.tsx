@@ -1,12 +1,19 @@
 import { Menu, UnstyledButton } from "@mantine/core";
-import { IconBook2, IconChevronDown, IconCoffee, IconDots, IconPlayerPlayFilled, IconToolsKitchen2 } from "@tabler/icons-react";
+import {
+  IconBook2,
+  IconChevronDown,
+  IconCoffee,
+  IconDots,
+  IconPlayerPlayFilled,
+  IconToolsKitchen2,
+} from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 import { command } from "../api/client";
 import type { AgentStatus } from "../api/types";
 import { useDesk } from "../app/live";
 import { Dot, Elapsed } from "./common";
-import classes from "./Header.module.css";
 import { complain } from "./complain";
+import classes from "./Header.module.css";
 
 export const NOT_READY_REASONS = ["break", "lunch", "training", "other"] as const;
 type Known = (typeof NOT_READY_REASONS)[number];

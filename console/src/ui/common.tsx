@@ -34,6 +34,7 @@ export function Remaining({ until }: { until: Micros }) {
 
 export function MediaIcons({ media, size = 15 }: { media: Media; size?: number }) {
   const { t } = useTranslation();
+  if (!media.voice && !media.chat) return null;
   return (
     <span className={classes.media}>
       {media.voice && <IconPhone size={size} stroke={1.8} aria-label={t("medium.voice")} />}

@@ -6,8 +6,8 @@ import { command } from "../../api/client";
 import type { SessionView } from "../../api/types";
 import { Remaining } from "../common";
 import { complain } from "../complain";
-import classes from "./SessionPane.module.css";
 import { openMedia } from "./SessionList";
+import classes from "./SessionPane.module.css";
 
 export type ChatCode = { code: string; until: number };
 
@@ -22,7 +22,8 @@ export function Actions({ session, onCode }: Props) {
   const offerChat = async () => {
     try {
       const reply = await command({ command: "offer_chat", session: id });
-      if (reply.reply === "chat_code") onCode({ code: reply.code, until: (Date.now() / 1000 + reply.expires_in_seconds) * 1e6 });
+      if (reply.reply === "chat_code")
+        onCode({ code: reply.code, until: (Date.now() / 1000 + reply.expires_in_seconds) * 1e6 });
     } catch (error) {
       complain(error);
     }
@@ -116,7 +117,15 @@ function CallCustomer({ session }: { session: SessionView }) {
             data-autofocus
             data-testid="call-number"
           />
-          <Button type="submit" color="live" fullWidth mt={10} loading={busy} disabled={!value.trim()} data-testid="call-number-submit">
+          <Button
+            type="submit"
+            color="live"
+            fullWidth
+            mt={10}
+            loading={busy}
+            disabled={!value.trim()}
+            data-testid="call-number-submit"
+          >
             {t("action.call_now")}
           </Button>
         </form>

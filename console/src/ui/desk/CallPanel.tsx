@@ -89,7 +89,12 @@ export function CallPanel({ session }: { session: SessionView }) {
       </div>
       <div className={classes.keys}>
         {call?.state === "ringing" && (
-          <Button color="live" leftSection={<IconPhone size={16} />} onClick={() => phone.answer(call.id)} data-testid="call-answer">
+          <Button
+            color="live"
+            leftSection={<IconPhone size={16} />}
+            onClick={() => phone.answer(call.id)}
+            data-testid="call-answer"
+          >
             {t("offer.answer")}
           </Button>
         )}
@@ -116,7 +121,12 @@ export function CallPanel({ session }: { session: SessionView }) {
         )}
         {!call && mine?.state === "up" && <span className={classes.elsewhere}>{t("call.elsewhere")}</span>}
         <Tooltip label={t("call.hang_up")}>
-          <UnstyledButton className={classes.hangUp} onClick={hangUp} aria-label={t("call.hang_up")} data-testid="call-hangup">
+          <UnstyledButton
+            className={classes.hangUp}
+            onClick={hangUp}
+            aria-label={t("call.hang_up")}
+            data-testid="call-hangup"
+          >
             <IconPhoneOff size={19} stroke={1.8} />
           </UnstyledButton>
         </Tooltip>
@@ -154,7 +164,12 @@ function Keypad({ onTone }: { onTone(tone: string): void }) {
   return (
     <Popover position="bottom" shadow="md" trapFocus onClose={() => setSent("")}>
       <Popover.Target>
-        <UnstyledButton className={classes.key} aria-label={t("call.keypad")} title={t("call.keypad")} data-testid="call-keypad">
+        <UnstyledButton
+          className={classes.key}
+          aria-label={t("call.keypad")}
+          title={t("call.keypad")}
+          data-testid="call-keypad"
+        >
           <IconDialpad size={19} stroke={1.7} />
         </UnstyledButton>
       </Popover.Target>
@@ -166,7 +181,12 @@ function Keypad({ onTone }: { onTone(tone: string): void }) {
         <output className={`${classes.sent} num`}>{sent || t("call.keypad_hint")}</output>
         <div className={classes.pad}>
           {KEYS.map((key) => (
-            <UnstyledButton key={key} className={`${classes.digit} num`} onClick={() => press(key)} data-testid={`keypad-${key}`}>
+            <UnstyledButton
+              key={key}
+              className={`${classes.digit} num`}
+              onClick={() => press(key)}
+              data-testid={`keypad-${key}`}
+            >
               {key}
             </UnstyledButton>
           ))}
@@ -176,7 +196,13 @@ function Keypad({ onTone }: { onTone(tone: string): void }) {
   );
 }
 
-type PartyProps = { name: string; note: string | null; call: PhoneCall | undefined; side: "local" | "remote"; live: boolean };
+type PartyProps = {
+  name: string;
+  note: string | null;
+  call: PhoneCall | undefined;
+  side: "local" | "remote";
+  live: boolean;
+};
 
 function Party({ name, note, call, side, live }: PartyProps) {
   return (

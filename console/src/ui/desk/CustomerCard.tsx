@@ -27,7 +27,8 @@ export function CustomerCard({ customer, context, session, editable }: Props) {
   const [opened, setOpened] = useState<string | null>(null);
   const earlier = (detail?.sessions ?? []).filter((row) => row.session !== session);
   const evidence = (identity: Identity) =>
-    detail?.identities.find((one) => one.identity.kind === identity.kind && one.identity.value === identity.value)?.evidence;
+    detail?.identities.find((one) => one.identity.kind === identity.kind && one.identity.value === identity.value)
+      ?.evidence;
   return (
     <aside className={`${classes.card} scroll`} data-testid="customer-card">
       <div className={classes.who}>
@@ -46,7 +47,9 @@ export function CustomerCard({ customer, context, session, editable }: Props) {
               <li key={`${identity.kind}${identity.value}`}>
                 <IdentityIcon kind={identity.kind} />
                 <span className="num clip">
-                  {identity.kind === "visitor" ? t("customer.browser", { id: identityText(identity) }) : identityText(identity)}
+                  {identity.kind === "visitor"
+                    ? t("customer.browser", { id: identityText(identity) })
+                    : identityText(identity)}
                 </span>
                 {why && <span className={classes.evidence}>{t(`evidence.${why}`)}</span>}
               </li>
@@ -180,10 +183,13 @@ export function SessionDrawer({ session, onClose }: { session: string | null; on
           </span>
         )
       }
-      styles={{ content: { display: "flex", flexDirection: "column" }, body: { flex: 1, minHeight: 0, padding: 0, display: "flex" } }}
+      styles={{
+        content: { display: "flex", flexDirection: "column" },
+        body: { flex: 1, minHeight: 0, padding: 0, display: "flex" },
+      }}
       data-testid="session-drawer"
     >
-      {detail && <TimelineView entries={detail.entries} names={names} />}
+      {detail && <TimelineView entries={detail.entries} names={names} customer={detail.customer.name} page />}
     </Drawer>
   );
 }

@@ -10,9 +10,9 @@ export function partyName(party: Party, names: Names, t: TFunction): string {
 }
 
 export function endingText(ending: Ending, t: TFunction): string {
+  if (ending.cause === "hung_up") return t(`ended_by.${ending.by}`);
   const cause = t(`cause.${ending.cause}`);
-  const by = t(`by.${ending.by}`);
-  return ending.sip_status ? `${cause} · ${by} · ${ending.sip_status}` : `${cause} · ${by}`;
+  return ending.sip_status ? `${cause} (SIP ${ending.sip_status})` : cause;
 }
 
 /** One line of the timeline in words. `null`: nothing worth a line. */
@@ -40,10 +40,10 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
     case "leg_muted":
       return t(change.muted ? "event.muted" : "event.unmuted", { who });
     case "leg_ended":
-      return t(leg?.medium === "chat" ? "event.chat_ended" : "event.left", {
-        who,
-        why: endingText(change.ending, t),
-      });
+      if (leg?.medium === "chat") return t("event.chat_ended", { why: endingText(change.ending, t) });
+      return leg?.party.who === "agent"
+        ? t("event.left", { who, why: endingText(change.ending, t) })
+        : t("event.call_ended", { why: endingText(change.ending, t) });
     case "step":
       return `${change.state} · ${change.verb}`;
     case "context_set":

@@ -1,5 +1,5 @@
 import { Button } from "@mantine/core";
-import { IconCheck, IconPhone, IconX } from "@tabler/icons-react";
+import { IconCheck, IconPhone } from "@tabler/icons-react";
 import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { command } from "../../api/client";
@@ -61,9 +61,7 @@ export function OfferCard({ offer, selected, onSelect }: Props) {
           <span>{t("offer.earlier", { count: offer.customer.earlier_sessions })}</span>
         </span>
       </button>
-      {byOtherPhone && (
-        <p className={classes.hint}>{t(otherPhone ? "offer.answer_on_phone" : "offer.no_phone")}</p>
-      )}
+      {byOtherPhone && <p className={classes.hint}>{t(otherPhone ? "offer.answer_on_phone" : "offer.no_phone")}</p>}
       <div className={classes.actions}>
         <Button
           color="live"
@@ -75,7 +73,7 @@ export function OfferCard({ offer, selected, onSelect }: Props) {
         >
           {t(offer.media.voice ? "offer.answer" : "offer.accept")}
         </Button>
-        <Button variant="default" leftSection={<IconX size={15} />} onClick={decline} data-testid="offer-decline">
+        <Button variant="default" px="xs" onClick={decline} data-testid="offer-decline">
           {t("offer.decline")}
         </Button>
       </div>
@@ -110,7 +108,7 @@ export function RingingCard({ call, name }: { call: PhoneCall; name: string | nu
         >
           {t("offer.answer")}
         </Button>
-        <Button variant="default" leftSection={<IconX size={15} />} onClick={() => phone.end(call.id)} data-testid="call-decline">
+        <Button variant="default" px="xs" onClick={() => phone.end(call.id)} data-testid="call-decline">
           {t("offer.decline")}
         </Button>
       </div>

@@ -2,16 +2,16 @@ import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { command } from "../../api/client";
 import type { OfferView, SessionView } from "../../api/types";
-import { useAgentNames, useEntries } from "../../app/queries";
 import { useDesk, useLive } from "../../app/live";
+import { useAgentNames, useEntries } from "../../app/queries";
 import { EMPTY, lastFromCustomer, readBy } from "../../desk/journal";
 import { customerName } from "../../lib/format";
 import { Elapsed, MediaIcons, Tag } from "../common";
 import { Actions, type ChatCode, CodeBanner } from "./Actions";
 import { CallPanel } from "./CallPanel";
 import { Composer } from "./Composer";
-import classes from "./SessionPane.module.css";
 import { openMedia } from "./SessionList";
+import classes from "./SessionPane.module.css";
 import { TimelineView } from "./TimelineView";
 import { WrapUp } from "./WrapUp";
 
@@ -57,6 +57,7 @@ export function SessionPane({ session }: { session: SessionView }) {
       <TimelineView
         entries={journal}
         names={names}
+        customer={session.customer.name}
         pending={pending}
         typing={typing}
         onRetry={(external_id) => desk.retry(external_id)}
@@ -84,12 +85,13 @@ export function OfferPane({ offer }: { offer: OfferView }) {
         <div className={classes.title}>
           <h1 className="clip">{customerName(offer.customer) ?? t("customer.unknown")}</h1>
           <span className={classes.facts}>
-            <MediaIcons media={offer.media} /> {offer.queue} · {t("offer.waits")} <Elapsed since={offer.waiting_since} />
+            <MediaIcons media={offer.media} /> {offer.queue} · {t("offer.waits")}{" "}
+            <Elapsed since={offer.waiting_since} />
           </span>
         </div>
         <Tag tone="live">{t("offer.not_yet")}</Tag>
       </header>
-      <TimelineView entries={entries} names={names} />
+      <TimelineView entries={entries} names={names} customer={offer.customer.name} page />
     </main>
   );
 }

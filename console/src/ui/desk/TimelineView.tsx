@@ -2,8 +2,8 @@ import { UnstyledButton } from "@mantine/core";
 import {
   IconAlertCircle,
   IconArrowsTransferUp,
-  IconChecks,
   IconCheck,
+  IconChecks,
   IconChevronRight,
   IconCircleDot,
   IconClock,
@@ -31,6 +31,10 @@ import classes from "./TimelineView.module.css";
 type Props = {
   entries: readonly Entry[];
   names: Names;
+  /** What the customer's messages are headed with. */
+  customer?: string | null;
+  /** Read-only timelines start at the top like a page; a conversation hangs at its composer. */
+  page?: boolean;
   pending?: readonly Pending[];
   typing?: boolean;
   onRetry?(external_id: string): void;
@@ -38,11 +42,11 @@ type Props = {
 };
 
 /** The one timeline of a session, across all its channels. Keeps to its end while the reader is there. */
-export function TimelineView({ entries, names, pending, typing, onRetry, onDiscard }: Props) {
+export function TimelineView({ entries, names, customer, page, pending, typing, onRetry, onDiscard }: Props) {
   const { t } = useTranslation();
   const items = useMemo(() => timeline(entries, { pending }), [entries, pending]);
   const box = useRef<HTMLDivElement>(null);
-  const atEnd = useRef(true);
+  const atEnd = useRef(!page);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: it is new rows that move the end
   useLayoutEffect(() => {
@@ -68,12 +72,12 @@ export function TimelineView({ entries, names, pending, typing, onRetry, onDisca
       role="log"
       aria-label={t("timeline.label")}
       onScroll={({ currentTarget: { scrollTop, clientHeight, scrollHeight } }) => {
-        atEnd.current = scrollHeight - scrollTop - clientHeight < 40;
+        atEnd.current = !page && scrollHeight - scrollTop - clientHeight < 40;
       }}
     >
-      <div className={classes.rows}>
+      <div className={classes.rows} data-page={page || undefined}>
         {items.map((item) => (
-          <Row key={item.key} item={item} names={names} onRetry={onRetry} onDiscard={onDiscard} />
+          <Row key={item.key} item={item} names={names} customer={customer} onRetry={onRetry} onDiscard={onDiscard} />
         ))}
         {typing && (
           <div className={classes.typing} data-testid="customer-typing">
@@ -90,9 +94,9 @@ export function TimelineView({ entries, names, pending, typing, onRetry, onDisca
   );
 }
 
-type RowProps = { item: Item; names: Names; onRetry?: Props["onRetry"]; onDiscard?: Props["onDiscard"] };
+type RowProps = { item: Item } & Pick<Props, "names" | "customer" | "onRetry" | "onDiscard">;
 
-function Row({ item, names, onRetry, onDiscard }: RowProps) {
+function Row({ item, names, customer, onRetry, onDiscard }: RowProps) {
   const { t, i18n } = useTranslation();
   const time = clock(item.at, i18n.language);
   switch (item.kind) {
@@ -101,7 +105,12 @@ function Row({ item, names, onRetry, onDiscard }: RowProps) {
     case "message": {
       const { author, text, buttons } = item.message;
       const mine = author.who === "agent";
-      const name = author.who === "agent" ? author.name : t(`author.${author.who}`);
+      const name =
+        author.who === "agent"
+          ? author.name
+          : author.who === "customer" && customer
+            ? customer
+            : t(`author.${author.who}`);
       return (
         <div
           className={classes.message}
@@ -164,7 +173,9 @@ function Row({ item, names, onRetry, onDiscard }: RowProps) {
             {item.ended && !item.answered ? <IconPhoneOff size={16} /> : <IconPhone size={16} />}
           </span>
           <span className={classes.callText}>
-            <b>{t("timeline.call")}</b> {partyName(item.party, names, t)} · {addressText(item.address)}
+            <b>{t("timeline.call")}</b>{" "}
+            {item.party.who === "customer" && customer ? customer : partyName(item.party, names, t)} ·{" "}
+            {addressText(item.address)}
             <span className={classes.callMeta}>
               {item.ended ? (
                 <>
@@ -267,10 +278,20 @@ function Ticks({ tick }: { tick: Tick }) {
   );
 }
 
-export const DISPOSITIONS = ["resolved", "follow_up", "sold", "complaint", "wrong_contact", "no_contact", "other"] as const;
+export const DISPOSITIONS = [
+  "resolved",
+  "follow_up",
+  "sold",
+  "complaint",
+  "wrong_contact",
+  "no_contact",
+  "other",
+] as const;
 
 export function dispositionText(code: string, t: ReturnType<typeof useTranslation>["t"]): string {
-  return (DISPOSITIONS as readonly string[]).includes(code) ? t(`disposition.${code as (typeof DISPOSITIONS)[number]}`) : code;
+  return (DISPOSITIONS as readonly string[]).includes(code)
+    ? t(`disposition.${code as (typeof DISPOSITIONS)[number]}`)
+    : code;
 }
 
 function iconOf({ type }: Change): ReactNode {

@@ -1,0 +1,166 @@
+import { describe, expect, it } from "vitest";
+import { ApiFailure } from "../api/client";
+import type { AgentCommand, DeskView, Entry, Reply, SessionView } from "../api/types";
+import { Desk } from "./desk";
+import { completeUpTo, merge, unread } from "./journal";
+
+const entry = (seq: number, change: Partial<Entry["change"]> = {}): Entry => ({
+  ...{ session: "s", seq, at: seq * 1e6 },
+  change: { type: "context_set", key: "k", value: String(seq), ...change } as Entry["change"],
+});
+const mine = (seq: number, external_id: string): Entry =>
+  entry(seq, {
+    type: "message",
+    message: { id: external_id, author: { who: "agent", agent: "a", name: "A" }, text: "t", external_id },
+  });
+const desk = (last_seq: number): DeskView => ({
+  ...{ agent: "a", name: "A", status: { state: "ready" }, since: 0, phone_registered: false, offers: [] },
+  sessions: [{ session: "s", last_seq, legs: [] } as unknown as SessionView],
+});
+const settle = () => new Promise((done) => setTimeout(done));
+
+class FakeServer {
+  sent: AgentCommand[] = [];
+  asked: number[] = [];
+  journal: Entry[] = [];
+  answer: () => Promise<Reply> = () => Promise.resolve({ reply: "accepted", session: "s", seq: 1, at: 1 });
+
+  command = (command: AgentCommand) => {
+    this.sent.push(command);
+    return this.answer();
+  };
+  entries = (_: string, after: number) => {
+    this.asked.push(after);
+    return Promise.resolve(this.journal.filter((one) => one.seq > after));
+  };
+}
+
+function shelf(text: string | null = null) {
+  const kept = { text };
+  const save = (text: string) => {
+    kept.text = text;
+  };
+  return { kept, load: () => kept.text, save };
+}
+
+describe("a journal", () => {
+  it("takes entries in any order and each once", () => {
+    let journal = merge([], [entry(2)]);
+    journal = merge(journal, [entry(1), entry(2), entry(3), entry(3)]);
+    expect(journal.map((one) => one.seq)).toEqual([1, 2, 3]);
+    expect(merge(journal, [entry(2)])).toBe(journal);
+  });
+
+  it("knows up to where it is complete", () => {
+    expect(completeUpTo([])).toBe(0);
+    expect(completeUpTo([entry(1), entry(2), entry(4)])).toBe(2);
+    expect(completeUpTo([entry(2)])).toBe(0);
+  });
+
+  it("counts what the customer wrote since an operator looked", () => {
+    const said = (seq: number) =>
+      entry(seq, { type: "message", message: { id: "m", author: { who: "customer" }, text: "t" } });
+    expect(unread([said(1), said(2), entry(3, { type: "read", by: "agent", up_to: 1 }), said(4)])).toBe(2);
+  });
+});
+
+describe("the desk", () => {
+  it("fetches what it missed when the desk says that there is more", async () => {
+    const server = new FakeServer();
+    server.journal = [entry(1), entry(2), entry(3)];
+    const store = new Desk(server, shelf());
+    store.handle({ type: "entry", entry: entry(1) });
+    store.handle({ type: "desk", desk: desk(3) });
+    await settle();
+    expect(server.asked).toEqual([1]);
+    expect(
+      store
+        .state()
+        .journals.get("s")
+        ?.map((one) => one.seq),
+    ).toEqual([1, 2, 3]);
+  });
+
+  it("fills a gap that an event shows", async () => {
+    const server = new FakeServer();
+    server.journal = [entry(1), entry(2), entry(3)];
+    const store = new Desk(server, shelf());
+    store.handle({ type: "entry", entry: entry(1) });
+    store.handle({ type: "entry", entry: entry(3) });
+    await settle();
+    expect(
+      store
+        .state()
+        .journals.get("s")
+        ?.map((one) => one.seq),
+    ).toEqual([1, 2, 3]);
+  });
+
+  it("sends a message again under the same id when the connection is back, and shows it once", async () => {
+    const server = new FakeServer();
+    server.answer = () => Promise.reject(new ApiFailure(0, { code: "unreachable", message: "" }));
+    const store = new Desk(server, shelf());
+    store.send("s", "hello", "x1", 5);
+    await settle();
+    expect(store.state().pending).toMatchObject([{ external_id: "x1" }]);
+
+    server.answer = () => Promise.resolve({ reply: "accepted", session: "s", seq: 1, at: 1 });
+    server.journal = [mine(1, "x1")];
+    store.setLink("down");
+    store.setLink("open");
+    await settle();
+    expect(server.sent).toEqual([
+      { command: "send", session: "s", external_id: "x1", text: "hello" },
+      { command: "send", session: "s", external_id: "x1", text: "hello" },
+    ]);
+    expect(store.state().pending).toEqual([]);
+    expect(store.state().journals.get("s")).toHaveLength(1);
+  });
+
+  it("keeps what is under way over a reload of the page", async () => {
+    const server = new FakeServer();
+    server.answer = () => new Promise(() => {});
+    const kept = shelf();
+    new Desk(server, kept).send("s", "hello", "x1", 5);
+    const reloaded = new FakeServer();
+    const store = new Desk(reloaded, shelf(kept.kept.text));
+    store.setLink("open");
+    await settle();
+    expect(reloaded.sent).toMatchObject([{ external_id: "x1", text: "hello" }]);
+  });
+
+  it("drops a message from the outbox when its entry arrives before the answer", async () => {
+    const server = new FakeServer();
+    server.answer = () => new Promise(() => {});
+    const store = new Desk(server, shelf());
+    store.send("s", "hello", "x1", 5);
+    store.handle({ type: "entry", entry: mine(1, "x1") });
+    expect(store.state().pending).toEqual([]);
+  });
+
+  it("keeps a refused message with its reason, and does not send it by itself", async () => {
+    const server = new FakeServer();
+    server.answer = () => Promise.reject(new ApiFailure(409, { code: "not_yours", message: "no" }));
+    const store = new Desk(server, shelf());
+    store.send("s", "hello", "x1", 5);
+    await settle();
+    store.setLink("open");
+    await settle();
+    expect(server.sent).toHaveLength(1);
+    expect(store.state().pending).toMatchObject([{ external_id: "x1", error: "no" }]);
+    store.retry("x1");
+    expect(server.sent).toHaveLength(2);
+  });
+
+  it("forgets journals of sessions that left it", () => {
+    const store = new Desk(new FakeServer(), shelf());
+    store.handle({ type: "entry", entry: entry(1) });
+    store.handle({ type: "desk", desk: { ...desk(1), sessions: [] } });
+    expect(store.state().journals.size).toBe(0);
+  });
+
+  it("survives a damaged outbox", () => {
+    expect(new Desk(new FakeServer(), shelf("{nonsense")).state().pending).toEqual([]);
+    expect(new Desk(new FakeServer(), shelf('[{"x":1},null]')).state().pending).toEqual([]);
+  });
+});
