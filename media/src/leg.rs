@@ -1,6 +1,7 @@
 //! One party's voice: what was agreed with it, what comes from it and what goes to it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Instant, LegId, Now, PlaybackId, SessionId};
@@ -30,6 +31,8 @@ pub struct Leg {
     pub transport: Transport,
     /// `None` until the first exchange is complete.
     pub agreed: Option<Agreed>,
+    /// The answer that led to it, which may come again with the final response.
+    pub answer: Option<Arc<[u8]>>,
     pub partner: Option<usize>,
     pub muted: bool,
     /// The session's recording.
@@ -178,6 +181,7 @@ impl Leg {
             channel,
             transport,
             agreed: None,
+            answer: None,
             partner: None,
             muted: false,
             recorder: None,
@@ -237,6 +241,14 @@ impl Leg {
         self.outgoing.set_clock(agreed.codec.clock());
         self.regroup = false;
         self.agreed = Some(agreed);
+        self.pause();
+    }
+
+    /// What the peer says next has nothing to do with what it said before, such as after it was muted.
+    pub fn pause(&mut self) {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.restart();
+        }
     }
 
     /// Counts a packet and notices a new stream.

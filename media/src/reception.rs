@@ -72,7 +72,7 @@ impl Reception {
         stream.expected_reported = expected;
         stream.received_reported = stream.received;
         let lost_since = expected_since.saturating_sub(received_since);
-        let fraction = if expected_since == 0 { 0 } else { (lost_since << 8) / expected_since };
+        let fraction = (lost_since << 8).checked_div(expected_since).unwrap_or(0);
         let delay =
             |(_, at): (u32, Instant)| (now.saturating_since(at).as_micros() * 65_536 / 1_000_000) as u32;
         Some(Report {

@@ -44,16 +44,19 @@ impl Recorder {
     /// Adds samples that one leg said; `timestamp` is in units of 8 kHz.
     pub fn write(&mut self, now: Instant, channel: Channel, tap: &mut Tap, timestamp: u32, samples: &[i16]) {
         let clock = units(now.saturating_since(self.start), RATE) as i64;
-        let begin = tap.place(clock, timestamp, samples.len());
+        let (begin, new) = tap.place(clock, timestamp, samples.len());
+        // What this leg said already is not said again, and what was read off or is too far ahead has no place.
+        let from = begin.max(new).max(self.read as i64);
+        let until = (begin + samples.len() as i64).min((self.read + RING as u64) as i64);
+        if from >= until {
+            return;
+        }
         let ring = &mut self.channels[channel as usize];
-        let room = self.read as i64..(self.read + RING as u64) as i64;
-        for (index, &sample) in samples.iter().enumerate() {
-            let at = begin.0 + index as i64;
-            // What this leg said already is not said again, see `Tap::place`.
-            if at >= begin.1 && room.contains(&at) {
-                let place = &mut ring[at as usize % RING];
-                *place = place.saturating_add(sample);
-            }
+        let first = from as usize % RING;
+        let samples = &samples[(from - begin) as usize..(until - begin) as usize];
+        let (before, after) = ring.split_at_mut(first);
+        for (place, sample) in after.iter_mut().chain(before).zip(samples) {
+            *place = place.saturating_add(*sample);
         }
     }
 
@@ -74,11 +77,10 @@ impl Recorder {
     }
 
     fn read_to(&mut self, end: u64, mut full: impl FnMut(Vec<i16>)) {
+        let [left, right] = &mut self.channels;
         while self.read < end {
             let place = self.read as usize % RING;
-            for ring in &mut self.channels {
-                self.chunk.push(std::mem::take(&mut ring[place]));
-            }
+            self.chunk.extend([std::mem::take(&mut left[place]), std::mem::take(&mut right[place])]);
             self.read += 1;
             if self.chunk.len() == 2 * CHUNK {
                 full(std::mem::replace(&mut self.chunk, Vec::with_capacity(2 * CHUNK)));

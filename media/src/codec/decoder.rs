@@ -222,3 +222,111 @@ fn expand(samples: &mut [i16], payload: &[u8], table: &[i16; 256]) -> usize {
     }
     payload.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Encoder;
+    use crate::tone::{decibels, level, loudness, sine};
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_micros(millis * 1000)
+    }
+
+    /// Packets of 20 ms of a tone of 500 Hz.
+    fn packets(codec: Codec, count: usize) -> Vec<(u16, u32, Vec<u8>)> {
+        let mut encoder = Encoder::new(codec, 8000, Duration::from_millis(20));
+        let mut packets = Vec::new();
+        encoder.push(0, &sine(500.0, 8000, 8000.0, 0, count * 160), |time, payload| {
+            packets.push((65_530u16.wrapping_add(packets.len() as u16), time, payload.to_vec()));
+        });
+        packets
+    }
+
+    /// Hands in the packets of these numbers at these milliseconds; what was heard with its time.
+    fn run(codec: Codec, order: &[(usize, u64)]) -> Vec<(u32, Vec<i16>)> {
+        let packets = packets(codec, 60);
+        let mut decoder = Decoder::new(codec);
+        let mut heard = Vec::new();
+        for &(number, millis) in order {
+            decoder.release(at(millis), |time, pcm| heard.push((time, pcm.to_vec())));
+            let (sequence, time, payload) = &packets[number];
+            decoder.push(at(millis), *sequence, *time, payload, |time, pcm| heard.push((time, pcm.to_vec())));
+        }
+        heard
+    }
+
+    fn times(heard: &[(u32, Vec<i16>)]) -> Vec<u32> {
+        heard.iter().map(|(time, _)| *time / 160).collect()
+    }
+
+    #[test]
+    fn disorder_is_put_right_and_doubles_and_latecomers_are_dropped() {
+        let order = [(0, 0), (2, 40), (1, 41), (1, 42), (3, 60), (3, 61), (0, 70), (4, 80)];
+        let heard = run(Codec::Pcma, &order);
+        assert_eq!(times(&heard), [0, 1, 2, 3, 4]);
+        let samples: Vec<i16> = heard.into_iter().flat_map(|piece| piece.1).collect();
+        for (index, (heard, meant)) in samples.iter().zip(sine(500.0, 8000, 8000.0, 0, 800)).enumerate() {
+            assert!((i32::from(*heard) - i32::from(meant)).abs() < 300, "{index}");
+        }
+    }
+
+    #[test]
+    fn a_lost_packet_is_waited_for_only_so_long_and_then_made_up() {
+        let heard = run(Codec::Pcmu, &[(0, 0), (2, 40), (3, 60), (4, 80), (5, 100)]);
+        assert_eq!(times(&heard), [0, 1, 2, 3, 4, 5]);
+        assert!(loudness(&heard[1].1) > 4000.0, "the gap is filled");
+        let heard = run(Codec::Pcmu, &[(0, 0), (2, 40), (3, 79), (4, 81)]);
+        assert_eq!(times(&heard), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_long_loss_fades_and_stays_a_gap() {
+        let heard = run(Codec::Pcmu, &[(0, 0), (4, 80), (5, 100), (6, 120)]);
+        assert_eq!(times(&heard)[..3], [0, 1, 4]);
+        let made = &heard[1].1;
+        assert_eq!(made.len(), 480);
+        assert!(loudness(&made[..80]) > 4500.0 && loudness(&made[400..]) < 1000.0);
+        let heard = run(Codec::Pcmu, &[(0, 0), (40, 800), (41, 820), (42, 840)]);
+        assert_eq!(times(&heard), [0, 40, 41, 42]);
+    }
+
+    #[test]
+    fn opus_makes_up_its_own_losses() {
+        let order: Vec<_> = (0..60).filter(|n| n % 9 != 8).map(|n| (n, n as u64 * 20)).collect();
+        let heard = run(Codec::Opus, &order);
+        let samples: Vec<i16> = heard.iter().flat_map(|piece| piece.1.clone()).collect();
+        assert!((59 * 160..=60 * 160).contains(&samples.len()), "{}", samples.len());
+        let found = decibels(level(&samples[1600..8000], 8000, 500.0), 8000.0);
+        assert!(found.abs() < 3.0, "{found}");
+    }
+
+    #[test]
+    fn a_pause_without_loss_is_handed_on_as_a_jump_in_time() {
+        let mut decoder = Decoder::new(Codec::Pcmu);
+        let mut heard = Vec::new();
+        decoder.push(at(0), 1, 0, &[0xff; 160], |time, pcm| heard.push((time, pcm.len())));
+        decoder.push(at(420), 2, 3360, &[0xff; 80], |time, pcm| heard.push((time, pcm.len())));
+        assert_eq!(heard, [(0, 160), (3360, 80)]);
+    }
+
+    #[test]
+    fn a_restarted_sender_is_heard_at_once() {
+        let mut decoder = Decoder::new(Codec::Pcmu);
+        let mut heard = Vec::new();
+        for (sequence, time) in [(1, 0), (2, 160), (40_000, 7), (40_001, 167)] {
+            decoder.push(at(0), sequence, time, &[0xff; 160], |time, _| heard.push(time));
+        }
+        assert_eq!(heard, [0, 160, 7, 167]);
+    }
+
+    #[test]
+    fn the_number_of_an_event_is_no_loss() {
+        let mut decoder = Decoder::new(Codec::Pcmu);
+        let mut heard = Vec::new();
+        decoder.push(at(0), 1, 0, &[0xff; 160], |time, _| heard.push(time));
+        decoder.skip(2, |time, _| heard.push(time));
+        decoder.push(at(40), 3, 320, &[0xff; 160], |time, _| heard.push(time));
+        assert_eq!(heard, [0, 320]);
+    }
+}

@@ -27,7 +27,7 @@ impl Core {
             Command::Open { leg, session, channel, kind, offer } => {
                 self.open(now, leg, session, channel, kind, offer, ports);
             }
-            Command::Answer { leg, sdp } => self.accept_answer(now, leg, &sdp),
+            Command::Answer { leg, sdp } => self.accept_answer(now, leg, sdp),
             Command::Offer { leg, sdp } => self.accept_offer(now, leg, &sdp),
             Command::Connect { a, b } => self.connect(a, b),
             Command::Disconnect { leg } => {
@@ -156,30 +156,35 @@ impl Core {
         let (answer, negotiated) =
             self.browsers.accept_offer(now.instant, id, offer).map_err(|error| error.to_string())?;
         match browser_agreed(&negotiated) {
-            Some(agreed) => Ok((transport, answer, Some(agreed))),
-            None => {
+            Ok(agreed) => Ok((transport, answer, Some(agreed))),
+            Err(why) => {
                 self.browsers.close(now.instant, id);
-                Err("no common codec".to_owned())
+                Err(why)
             }
         }
     }
 
-    fn accept_answer(&mut self, now: Now, id: LegId, sdp: &[u8]) {
+    fn accept_answer(&mut self, now: Now, id: LegId, sdp: Arc<[u8]>) {
         let Some(&index) = self.by_id.get(&id) else { return };
         let Some(leg) = self.legs[index].as_deref_mut() else { return };
+        if let (Some(agreed), true) = (&leg.agreed, leg.answer.as_ref() == Some(&sdp)) {
+            let direction = agreed.direction;
+            return self.event(Event::Accepted { leg: id, direction });
+        }
         let agreed = match &mut leg.transport {
             Transport::Rtp(rtp) => {
-                rtp.negotiation.accept(sdp).map_err(|incompatible| incompatible.to_string())
+                rtp.negotiation.accept(&sdp).map_err(|incompatible| incompatible.to_string())
             }
-            Transport::WebRtc { .. } => {
-                self.browsers.accept_answer(now.instant, id, sdp).map_err(|error| error.to_string()).and_then(
-                    |negotiated| browser_agreed(&negotiated).ok_or_else(|| "no common codec".to_owned()),
-                )
-            }
+            Transport::WebRtc { .. } => self
+                .browsers
+                .accept_answer(now.instant, id, &sdp)
+                .map_err(|error| error.to_string())
+                .and_then(|negotiated| browser_agreed(&negotiated)),
         };
         let event = match agreed {
             Ok(agreed) => {
                 let direction = agreed.direction;
+                leg.answer = Some(sdp);
                 leg.agree(now, agreed);
                 Event::Accepted { leg: id, direction }
             }
@@ -195,17 +200,16 @@ impl Core {
             Transport::Rtp(rtp) => {
                 rtp.negotiation.answer(sdp).map_err(|incompatible| incompatible.to_string())
             }
-            Transport::WebRtc { .. } => {
-                self.browsers.accept_offer(now.instant, id, sdp).map_err(|error| error.to_string()).and_then(
-                    |(answer, negotiated)| {
-                        Ok((answer, browser_agreed(&negotiated).ok_or_else(|| "no common codec".to_owned())?))
-                    },
-                )
-            }
+            Transport::WebRtc { .. } => self
+                .browsers
+                .accept_offer(now.instant, id, sdp)
+                .map_err(|error| error.to_string())
+                .and_then(|(answer, negotiated)| Ok((answer, browser_agreed(&negotiated)?))),
         };
         let event = match answered {
             Ok((answer, agreed)) => {
                 let direction = agreed.direction;
+                leg.answer = None;
                 leg.agree(now, agreed);
                 Event::LocalSdp { leg: id, sdp: answer.into(), direction }
             }
@@ -261,6 +265,7 @@ impl Core {
     fn mute(&mut self, leg: LegId, muted: bool) {
         let Some(leg) = self.find(leg) else { return };
         let changed = std::mem::replace(&mut leg.muted, muted) != muted;
+        leg.pause();
         if let Some(partner) = leg.partner.filter(|_| changed)
             && let Some(partner) = self.leg_mut(partner)
         {
@@ -332,7 +337,7 @@ impl Core {
 }
 
 /// What was agreed with a browser: the first voice codec that both prefer, and events on its own clock where there are such.
-fn browser_agreed(negotiated: &Negotiated) -> Option<Agreed> {
+fn browser_agreed(negotiated: &Negotiated) -> Result<Agreed, String> {
     let content = |encoding: Encoding| match encoding {
         Encoding::Opus => Content::Audio(Codec::Opus),
         Encoding::Pcmu => Content::Audio(Codec::Pcmu),
@@ -341,10 +346,11 @@ fn browser_agreed(negotiated: &Negotiated) -> Option<Agreed> {
     };
     let receive: Vec<_> =
         negotiated.formats.iter().map(|format| (format.payload_type, content(format.encoding))).collect();
-    let (payload_type, codec) = receive.iter().find_map(|(number, content)| match content {
+    let audio = receive.iter().find_map(|(number, content)| match content {
         Content::Audio(codec) => Some((*number, *codec)),
         Content::Digits { .. } => None,
-    })?;
+    });
+    let (payload_type, codec) = audio.ok_or("no common codec: Opus, PCMU or PCMA is needed")?;
     let mut digits: Vec<_> = receive
         .iter()
         .filter_map(|(number, content)| match content {
@@ -353,7 +359,7 @@ fn browser_agreed(negotiated: &Negotiated) -> Option<Agreed> {
         })
         .collect();
     digits.sort_by_key(|digits| digits.clock != codec.clock());
-    Some(Agreed {
+    Ok(Agreed {
         codec,
         payload_type,
         receive,

@@ -144,7 +144,8 @@ impl Core {
 pub(super) fn ntp(wall: Timestamp) -> u64 {
     const UNIX_EPOCH: u64 = 2_208_988_800;
     let micros = u64::try_from(wall.as_micros()).unwrap_or(0);
-    (micros / 1_000_000 + UNIX_EPOCH) << 32 | ((micros % 1_000_000) << 32) / 1_000_000
+    let fraction = ((micros % 1_000_000) << 32) / 1_000_000;
+    ((micros / 1_000_000 + UNIX_EPOCH) << 32) | fraction
 }
 
 /// Where decoded samples of one leg go.

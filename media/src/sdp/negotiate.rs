@@ -87,6 +87,7 @@ pub struct Negotiation {
     port: u16,
     /// What was last said but for the `o=` line.
     last: String,
+    /// The last exchange began with an offer of ours.
     offered: bool,
     codec: Option<Codec>,
 }
@@ -144,7 +145,8 @@ impl Negotiation {
         Ok((self.sign(body), agreed))
     }
 
-    /// The peer's answer to our offer.
+    /// The peer's answer to our offer. A further one replaces it: what came with a provisional response was only a preview
+    /// (RFC 3261 §13.2.1), and a fork may answer differently.
     pub fn accept(&mut self, answer: &[u8]) -> Result<Agreed, Incompatible> {
         if !self.offered {
             return Err(Incompatible::NoOffer);
@@ -172,7 +174,6 @@ impl Negotiation {
         if agreed.digits.is_some() && agreed.content(OWN_DIGITS).is_none() {
             agreed.receive.push((OWN_DIGITS, Content::Digits { clock: DIGITS_CLOCK }));
         }
-        self.offered = false;
         self.codec = Some(choice.1);
         Ok(agreed)
     }
@@ -429,6 +430,9 @@ mod tests {
         assert_eq!(agreed.content(8), Some(Content::Audio(Codec::Pcma)));
         assert_eq!(agreed.content(96), Some(Content::Digits { clock: 8000 }));
         assert_eq!(agreed.content(101), Some(Content::Digits { clock: 8000 }));
+        let again = negotiation.accept(&sdp("m=audio 4000 RTP/AVP 8\r\n")).unwrap();
+        assert_eq!(again.codec, Codec::Pcma, "the last answer counts");
+        negotiation.answer(&sdp("m=audio 4000 RTP/AVP 0\r\n")).unwrap();
         assert_eq!(negotiation.accept(&sdp("m=audio 4000 RTP/AVP 0\r\n")), Err(Incompatible::NoOffer));
     }
 

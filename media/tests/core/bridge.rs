@@ -262,7 +262,15 @@ fn a_call_of_ours_is_answered_and_heard() {
     assert!(world.phones[1].hears(1000.0).abs() < 1.0);
     assert!(world.phones[0].hears(600.0).abs() < 1.0);
     world.command(Command::Answer { leg: leg(1), sdp });
-    assert!(matches!(world.events.last(), Some(Event::Incompatible { .. })));
+    assert!(
+        matches!(world.events.last(), Some(Event::Accepted { .. })),
+        "the same again in the final response"
+    );
+    world.command(Command::Answer { leg: leg(0), sdp: world.description(0, "sendrecv") });
+    assert!(
+        matches!(world.events.last(), Some(Event::Incompatible { .. })),
+        "nothing was offered to this one"
+    );
 }
 
 #[test]
