@@ -10,7 +10,7 @@ use cel::common::ast::{EntryExpr, Expr as Node, LiteralValue};
 use cel::objects::{Key, Map};
 use cel::parser::{Expression, PrattParser};
 use cel::{ExecutionError, Value};
-use chrono::TimeDelta;
+use chrono::{Datelike, TimeDelta};
 use model::Timestamp;
 
 use crate::api::{ChannelKind, Env};
@@ -107,7 +107,7 @@ impl Expr {
         let mut sound = true;
         for (start, part) in alternatives_of(text) {
             let part_span = span.part(start, start + part.len());
-            match PrattParser::new().error_recovery_limit(1).parse(part) {
+            match PrattParser::new().parse(part) {
                 Ok(tree) => {
                     if let Err(what) = expr.uses.collect(&tree) {
                         problems.push(Problem::error(Code::BadExpression, part_span, what));
@@ -127,6 +127,10 @@ impl Expr {
                         );
                         if error.msg.contains("'='") {
                             problem = problem.hint("write `==` to compare");
+                        }
+                        if error.msg.contains("'or'") {
+                            problem = problem
+                                .hint("`or` cannot stand within brackets: write `int(session.n) + 1 or 1`");
                         }
                         problems.push(problem);
                     }
@@ -396,6 +400,7 @@ fn variable(root: &str, scope: &Scope<'_>) -> Option<Value> {
         )]),
         "call" => map([("from", optional(&env.caller)), ("to", optional(&env.called))]),
         "now" => chrono::DateTime::from_timestamp_micros(scope.now.as_micros())
+            .filter(|time| (0..=9999).contains(&time.year()))
             .map_or(Value::Null, |time| Value::Timestamp(time.fixed_offset())),
         _ => return None,
     };
@@ -479,6 +484,9 @@ fn outside_quotes(text: &str, mut each: impl FnMut(usize, char)) {
 /// The parser's messages without its vocabulary.
 fn in_plain_words(message: &str) -> String {
     let message = message.trim_start_matches("Syntax error: ");
+    if message.starts_with("mismatched input <EOF>") {
+        return "something is missing at the end".to_owned();
+    }
     let quoted = message.strip_prefix("mismatched input '").and_then(|rest| rest.split_once("' expecting "));
     match quoted {
         Some(("<EOF>", _)) => "something is missing at the end".to_owned(),

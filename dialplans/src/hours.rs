@@ -28,6 +28,10 @@ pub(crate) const MINUTES_PER_DAY: u32 = 24 * 60;
 impl Hours {
     pub fn is_open(&self, at: Timestamp) -> bool {
         let Some(utc) = DateTime::<Utc>::from_timestamp_micros(at.as_micros()) else { return false };
+        // Far from the ends of what chrono can turn into local time.
+        if !(0..=9999).contains(&utc.year()) {
+            return false;
+        }
         self.is_open_locally(utc.with_timezone(&self.zone).naive_local())
     }
 

@@ -16,6 +16,8 @@ mod diagnostic;
 mod expr;
 mod hours;
 mod plan;
+#[cfg(test)]
+mod properties;
 mod run;
 mod scenario;
 mod source;

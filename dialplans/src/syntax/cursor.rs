@@ -256,31 +256,39 @@ impl<'a> Cursor<'a> {
     /// An expression: as many tokens as can belong to one.
     pub fn expression(&mut self, what: &str) -> Parse<Expr> {
         let start = self.at;
-        let mut depth = 0_usize;
+        // What closes each open bracket.
+        let mut open: Vec<Kind> = Vec::new();
         let mut after_operand = false;
         loop {
-            let first = self.at == start;
-            match self.kind() {
+            let kind = self.kind();
+            match kind {
                 Kind::End | Kind::Arrow => break,
                 // Already reported.
                 Kind::Unterminated | Kind::Unknown => return Err(Failed),
-                Kind::CloseBrace | Kind::CloseParen | Kind::CloseBracket if depth == 0 => break,
-                Kind::Comma if depth == 0 => break,
-                Kind::OpenBrace if depth == 0 && after_operand => break,
+                Kind::CloseBrace | Kind::CloseParen | Kind::CloseBracket => {
+                    if open.last() != Some(&kind) {
+                        break;
+                    }
+                    open.pop();
+                    after_operand = true;
+                }
+                Kind::Comma if open.is_empty() => break,
+                Kind::OpenBrace if open.is_empty() && after_operand => break,
                 Kind::Word if matches!(self.slice(), "in" | "or") && after_operand => after_operand = false,
                 Kind::Word | Kind::Number | Kind::Text | Kind::Quoted => {
-                    if depth == 0 && after_operand || depth > 0 && self.starts_statement() && !first {
+                    let next_statement = open.is_empty() && after_operand;
+                    if next_statement || !open.is_empty() && self.starts_statement() {
                         break;
                     }
                     after_operand = true;
                 }
                 Kind::OpenParen | Kind::OpenBracket | Kind::OpenBrace => {
-                    depth += 1;
+                    open.push(match kind {
+                        Kind::OpenParen => Kind::CloseParen,
+                        Kind::OpenBracket => Kind::CloseBracket,
+                        _ => Kind::CloseBrace,
+                    });
                     after_operand = false;
-                }
-                Kind::CloseParen | Kind::CloseBracket | Kind::CloseBrace => {
-                    depth -= 1;
-                    after_operand = true;
                 }
                 _ => after_operand = false,
             }

@@ -125,7 +125,7 @@ impl Ask {
             return Ok(());
         }
         let name = cursor.word("a choice, such as: sales key 1 words \"sales\"")?;
-        if !matches!(cursor.slice(), "key" | "words" | "label") && !cursor.starts_line() {
+        if !matches!(cursor.slice(), "key" | "words" | "label" | "}") && !cursor.starts_line() {
             return Err(cursor.expected("`key`, `words` or `label`"));
         }
         let mut choice = Choice { name, key: None, words: Vec::new(), label: None };
