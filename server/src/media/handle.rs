@@ -13,6 +13,7 @@ use std::thread::{Builder, JoinHandle};
 use media::api::{Command, Event};
 use media::core::{Core, CoreConfig};
 use media::library::Library;
+use media::play::RingTone;
 use model::{LegId, RecordingId, SessionId};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
@@ -69,9 +70,11 @@ struct Link {
 #[derive(Debug, Default)]
 struct Routes(Mutex<HashMap<LegId, usize>>);
 
-/// Starts the threads of `config`. `events` is called on the media threads and must not block.
+/// Starts the threads of `config`. `events` is called on the media threads and must not block; `ringback` is the tone of the
+/// region.
 pub fn start(
     config: &config::Media,
+    ringback: RingTone,
     clock: Clock,
     seed: u64,
     library: Arc<Library>,
@@ -93,14 +96,23 @@ pub fn start(
             }
             tell(event);
         };
-        let (link, thread) = build(config, index, clock, seed, library.clone(), events, recorder.clone())?;
+        let (link, thread) = build(
+            config,
+            index,
+            Common { ringback, clock, seed },
+            library.clone(),
+            events,
+            recorder.clone(),
+        )?;
         handle.links.push(link);
         handle.threads.push(Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?);
     }
 
     let links = handle.links.clone();
     // The recorder does not know whose recording it is; to the other threads the id means nothing.
-    let failed = move |recording: RecordingId| links.iter().for_each(|link| link.order(Order::RecordingFailed(recording)));
+    let failed = move |recording: RecordingId| {
+        links.iter().for_each(|link| link.order(Order::RecordingFailed(recording)))
+    };
     let writer = Builder::new().name("recorder".into());
     handle.recorder = Some(writer.spawn(move || recorder::run(&waiting, &jobs, &events, &failed))?);
     Ok(handle)
@@ -116,7 +128,9 @@ impl MediaHandle {
                 self.routes.lock().insert(*leg, thread);
                 Some(thread)
             }
-            Command::StartRecording { session, .. } | Command::StopRecording { session } => Some(self.home(*session)),
+            Command::StartRecording { session, .. } | Command::StopRecording { session } => {
+                Some(self.home(*session))
+            }
             Command::Connect { a, b } => {
                 let routes = self.routes.lock();
                 let (a, b) = (routes.get(a).copied(), routes.get(b).copied());
@@ -197,11 +211,18 @@ impl Routes {
     }
 }
 
+/// What all threads are told alike.
+#[derive(Clone, Copy)]
+struct Common {
+    ringback: RingTone,
+    clock: Clock,
+    seed: u64,
+}
+
 fn build<E: Fn(Event)>(
     config: &config::Media,
     index: usize,
-    clock: Clock,
-    seed: u64,
+    Common { ringback, clock, seed }: Common,
     library: Arc<Library>,
     events: E,
     recorder: Recorder,
@@ -214,7 +235,8 @@ fn build<E: Fn(Event)>(
     epoll::add(&epoll, &*wake, EventData::new_u64(WAKE), EventFlags::IN).map_err(io::Error::from)?;
     epoll::add(&epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN).map_err(io::Error::from)?;
 
-    let webrtc_port = if config.webrtc_port == 0 { 0 } else { config.webrtc_port.saturating_add(index as u16) };
+    let webrtc_port =
+        if config.webrtc_port == 0 { 0 } else { config.webrtc_port.saturating_add(index as u16) };
     let mut hasher = DefaultHasher::new();
     seed.hash(&mut hasher);
     let ports = Ports::new(config.rtp_ports, index, config.threads, hasher.finish());
@@ -222,7 +244,7 @@ fn build<E: Fn(Event)>(
         .map_err(|source| StartError::Bind { address: (config.listen, webrtc_port).into(), source })?;
     let shared = SocketAddr::new(config.advertised, sockets.shared_address()?.port());
     let core = Core::new(
-        CoreConfig { address: config.advertised, webrtc: vec![shared], base: clock.base(), seed },
+        CoreConfig { address: config.advertised, webrtc: vec![shared], base: clock.base(), ringback, seed },
         library,
     );
 
@@ -253,5 +275,215 @@ fn raise_file_limit() {
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+    use std::sync::mpsc::Receiver;
+    use std::time::Duration;
+
+    use media::api::{Channel, LegKind, Prompt};
+    use media::library::Pcm;
+    use model::PlaybackId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// How long a test waits for what should come at once; only a failing test waits that long.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn leg(number: u8) -> LegId {
+        LegId(Uuid::from_bytes([number; 16]))
+    }
+
+    fn session() -> SessionId {
+        SessionId(Uuid::from_bytes([7; 16]))
+    }
+
+    struct World {
+        handle: MediaHandle,
+        events: Receiver<Event>,
+    }
+
+    impl World {
+        fn start(threads: usize) -> Self {
+            let config = config::Media {
+                listen: Ipv4Addr::LOCALHOST.into(),
+                advertised: Ipv4Addr::LOCALHOST.into(),
+                rtp_ports: (34_000, 34_999),
+                webrtc_port: 0,
+                threads,
+            };
+            let mut library = Library::default();
+            library.insert_file("tone", Pcm { narrow: vec![8000; 1600], wide: vec![8000; 3200] });
+            let (tell, events) = mpsc::channel();
+            let events_out = move |event| drop(tell.send(event));
+            let seed = u64::from(std::process::id());
+            let handle =
+                start(&config, RingTone::EUROPE, Clock::start(), seed, Arc::new(library), events_out)
+                    .unwrap();
+            Self { handle, events }
+        }
+
+        fn event<T>(&self, pick: impl Fn(Event) -> Option<T>) -> T {
+            loop {
+                let event = self.events.recv_timeout(PATIENCE).expect("the event never came");
+                if let Some(found) = pick(event) {
+                    return found;
+                }
+            }
+        }
+
+        /// Opens a leg for a phone and tells the port that we gave it.
+        fn open(&self, leg: LegId, phone: &Phone, channel: Channel) -> SocketAddr {
+            let offer = Some(phone.offer().into_bytes().into());
+            let kind = LegKind::Rtp { nat: false };
+            self.handle.send(Command::Open { leg, session: session(), channel, kind, offer });
+            let sdp = self.event(|event| match event {
+                Event::LocalSdp { leg: of, sdp, .. } if of == leg => Some(sdp),
+                _ => None,
+            });
+            let sdp = String::from_utf8(sdp.to_vec()).unwrap();
+            let port = sdp.lines().find_map(|line| line.strip_prefix("m=audio ")?.split(' ').next()).unwrap();
+            (Ipv4Addr::LOCALHOST, port.parse::<u16>().unwrap()).into()
+        }
+    }
+
+    struct Phone(UdpSocket);
+
+    impl Phone {
+        fn new() -> Self {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            Self(socket)
+        }
+
+        fn offer(&self) -> String {
+            let port = self.0.local_addr().unwrap().port();
+            format!(
+                "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
+                 a=rtpmap:101 telephone-event/8000\r\n"
+            )
+        }
+
+        fn say(&self, to: SocketAddr, sequence: u16, sample: u8) {
+            let mut packet = vec![0x80, 0];
+            packet.extend(sequence.to_be_bytes());
+            packet.extend((u32::from(sequence) * 160).to_be_bytes());
+            packet.extend([1, 2, 3, 4]);
+            packet.extend([sample; 160]);
+            self.0.send_to(&packet, to).unwrap();
+        }
+
+        /// The payload of the next RTP packet.
+        fn hear(&self) -> Vec<u8> {
+            let mut buffer = [0; 2048];
+            loop {
+                let length = self.0.recv(&mut buffer).expect("nothing was heard");
+                if buffer[1] & 0x7f == 0 {
+                    return buffer[12..length].to_vec();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn two_phones_hear_each_other_and_leave_nothing_behind() {
+        let world = World::start(2);
+        let (alice, bob) = (Phone::new(), Phone::new());
+        let to_alice = world.open(leg(1), &alice, Channel::Customer);
+        let to_bob = world.open(leg(2), &bob, Channel::Agent);
+        world.handle.send(Command::Connect { a: leg(1), b: leg(2) });
+        // The command is on its way: say it until it is heard.
+        bob.0.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let mut heard = [0; 2048];
+        let mut sequence = 0;
+        while bob.0.recv(&mut heard).is_err() {
+            sequence += 1;
+            assert!(sequence < 1000, "Bob never heard Alice");
+            alice.say(to_alice, sequence, 0x33);
+        }
+        assert_eq!(heard[12..172], [0x33; 160]);
+        bob.say(to_bob, 1, 0x44);
+        assert_eq!(alice.hear(), [0x44; 160]);
+
+        for leg in [leg(1), leg(2)] {
+            world.handle.send(Command::Close { leg });
+            let packets = world.event(|event| match event {
+                Event::Closed { leg: of, statistics } if of == leg => Some(statistics.packets_received),
+                _ => None,
+            });
+            assert!(packets > 0);
+        }
+        let figures = world.handle.figures();
+        assert_eq!(figures.legs, 0);
+        assert!(figures.packets_received > 1);
+        // Commands that cross with the end are no trouble.
+        world.handle.send(Command::Close { leg: leg(1) });
+        drop(world);
+        assert!(UdpSocket::bind(to_alice).is_ok(), "the port is free again when the threads have stopped");
+    }
+
+    #[test]
+    fn a_prompt_is_played_to_its_end_and_a_recording_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("call.wav");
+        let world = World::start(1);
+        let phone = Phone::new();
+        let to_phone = world.open(leg(1), &phone, Channel::Customer);
+        let recording = RecordingId(Uuid::from_bytes([9; 16]));
+        world.handle.send(Command::StartRecording { session: session(), recording, file: file.clone() });
+        let playback = PlaybackId(Uuid::from_bytes([8; 16]));
+        let what = vec![Prompt::File("tone".into())];
+        world.handle.send(Command::Play { leg: leg(1), playback, what, repeat: false });
+        for sequence in 0..10 {
+            assert_eq!(phone.hear().len(), 160);
+            phone.say(to_phone, sequence, 0x20);
+        }
+        world.event(|event| match event {
+            Event::PlayingEnded { playback: of, interrupted, .. } => {
+                Some(assert!(of == playback && !interrupted))
+            }
+            _ => None,
+        });
+        world.handle.send(Command::StopRecording { session: session() });
+        world.event(|event| match event {
+            Event::RecordingEnded { recording: of, .. } => Some(assert_eq!(of, recording)),
+            Event::RecordingFailed { why, .. } => panic!("{why}"),
+            _ => None,
+        });
+        let wav = hound::WavReader::open(&file).unwrap();
+        assert_eq!((wav.spec().channels, wav.spec().sample_rate), (2, 8000));
+        assert!(wav.duration() >= 1200, "{} frames", wav.duration());
+    }
+
+    #[test]
+    fn a_recording_that_cannot_be_written_does_not_stop_the_call() {
+        let folder = tempfile::tempdir().unwrap();
+        let blocked = folder.path().join("file");
+        std::fs::write(&blocked, b"").unwrap();
+        let world = World::start(1);
+        let phone = Phone::new();
+        world.open(leg(1), &phone, Channel::Customer);
+        let recording = RecordingId(Uuid::from_bytes([9; 16]));
+        world.handle.send(Command::StartRecording {
+            session: session(),
+            recording,
+            file: blocked.join("a.wav"),
+        });
+        world.event(|event| match event {
+            Event::RecordingFailed { recording: of, .. } => Some(assert_eq!(of, recording)),
+            _ => None,
+        });
+        let playback = PlaybackId(Uuid::from_bytes([8; 16]));
+        world.handle.send(Command::Play {
+            leg: leg(1),
+            playback,
+            what: vec![Prompt::Ringback],
+            repeat: true,
+        });
+        assert_eq!(phone.hear().len(), 160);
     }
 }

@@ -60,8 +60,11 @@ fn audio_files(folder: &Path, problems: &mut Vec<LibraryProblem>) -> Vec<PathBuf
             return Vec::new();
         }
     };
-    let mut paths: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file() && name_of(path).is_some()).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file() && name_of(path).is_some())
+        .collect();
     paths.sort();
     paths
 }
@@ -102,7 +105,11 @@ mod tests {
         // The first by name is `welcome.flac`, which takes the name but does not play.
         let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(told.len(), 3, "{told:?}");
-        assert!(told[0].contains("broken.mp3") && told[1].contains("welcome.flac") && told[2].contains("already another"));
+        assert!(
+            told[0].contains("broken.mp3")
+                && told[1].contains("welcome.flac")
+                && told[2].contains("already another")
+        );
         assert!(library.get(&Prompt::File("welcome".into())).is_none());
         fs::remove_file(prompts.join("welcome.flac")).unwrap();
         let (library, _) = load_library(&prompts, &music);

@@ -20,11 +20,22 @@ const MAX_WAITING: usize = 16 * 1024 * 1024;
 /// What the recorder is told. Media threads hand in their core's outputs as they are.
 #[derive(Debug)]
 pub(super) enum Job {
-    Open { recording: RecordingId, file: PathBuf },
-    Write { recording: RecordingId, samples: Vec<i16> },
-    Close { recording: RecordingId, duration: Duration },
+    Open {
+        recording: RecordingId,
+        file: PathBuf,
+    },
+    Write {
+        recording: RecordingId,
+        samples: Vec<i16>,
+    },
+    Close {
+        recording: RecordingId,
+        duration: Duration,
+    },
     /// The media thread has given it up and said so: close the file with what it has.
-    Abandon { recording: RecordingId },
+    Abandon {
+        recording: RecordingId,
+    },
 }
 
 /// A media thread's side.
@@ -116,8 +127,12 @@ impl Wav {
             fs::create_dir_all(folder)?;
         }
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        let spec =
-            WavSpec { channels: 2, sample_rate: RECORDING_RATE, bits_per_sample: 16, sample_format: SampleFormat::Int };
+        let spec = WavSpec {
+            channels: 2,
+            sample_rate: RECORDING_RATE,
+            bits_per_sample: 16,
+            sample_format: SampleFormat::Int,
+        };
         let mut writer = WavWriter::new(BufWriter::new(file), spec)?;
         writer.flush()?;
         Ok(Self(writer))
@@ -204,7 +219,9 @@ mod tests {
             Job::Close { recording: id(1), duration: Duration::ZERO },
             Job::Close { recording: id(2), duration: Duration::ZERO },
         ]);
-        assert!(matches!(&events[0], Event::RecordingFailed { recording, why } if *recording == id(1) && why.contains("taken.wav")));
+        assert!(
+            matches!(&events[0], Event::RecordingFailed { recording, why } if *recording == id(1) && why.contains("taken.wav"))
+        );
         assert_eq!(events[1..], [Event::RecordingEnded { recording: id(2), duration: Duration::ZERO }]);
         assert_eq!(failed, [id(1)]);
         assert_eq!(fs::read(&taken).unwrap(), b"somebody else's");

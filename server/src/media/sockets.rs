@@ -43,7 +43,8 @@ impl Sockets {
         let shared = UdpSocket::bind((listen, webrtc_port))?;
         // Refused sizes are capped by the kernel (net.core.rmem_max): less room for bursts, nothing else.
         let _ = sockopt::set_socket_recv_buffer_size(&shared, SHARED_BUFFER);
-        let mut sockets = Self { listen, epoll, table: Vec::new(), vacant: Vec::new(), ports, sent: 0, failed: 0 };
+        let mut sockets =
+            Self { listen, epoll, table: Vec::new(), vacant: Vec::new(), ports, sent: 0, failed: 0 };
         sockets.add(Entry { socket: shared, pair: None })?;
         Ok(sockets)
     }
@@ -108,8 +109,12 @@ impl Sockets {
         entry.socket.set_nonblocking(true)?;
         let number = self.vacant.pop().unwrap_or(self.table.len() as u32);
         // Level-triggered: one `recv_from` per wake-up and socket is enough, what is left is reported again.
-        let added =
-            epoll::add(&self.epoll, entry.socket.as_fd(), EventData::new_u64(u64::from(number)), EventFlags::IN);
+        let added = epoll::add(
+            &self.epoll,
+            entry.socket.as_fd(),
+            EventData::new_u64(u64::from(number)),
+            EventFlags::IN,
+        );
         if let Err(error) = added {
             if (number as usize) < self.table.len() {
                 self.vacant.push(number);
@@ -151,7 +156,9 @@ mod tests {
     fn free_pair() -> u16 {
         loop {
             let probe = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port() & !1;
-            if UdpSocket::bind(("127.0.0.1", probe)).is_ok() && UdpSocket::bind(("127.0.0.1", probe + 1)).is_ok() {
+            if UdpSocket::bind(("127.0.0.1", probe)).is_ok()
+                && UdpSocket::bind(("127.0.0.1", probe + 1)).is_ok()
+            {
                 return probe;
             }
         }

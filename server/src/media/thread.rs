@@ -138,7 +138,8 @@ impl<E: Fn(Event)> Thread<E> {
 
     fn command(&mut self, now: Now, command: Command) {
         let ports = match &command {
-            Command::Open { leg, kind: LegKind::Rtp { .. }, .. } => match self.sockets.open_pair(now.instant) {
+            Command::Open { leg, kind: LegKind::Rtp { .. }, .. } => match self.sockets.open_pair(now.instant)
+            {
                 Ok(ports) => Some(ports),
                 Err(error) => {
                     tracing::error!(%leg, %error, "no RTP ports for a call");
@@ -156,8 +157,13 @@ impl<E: Fn(Event)> Thread<E> {
         while let Some(output) = self.core.poll_output() {
             match output {
                 Output::Event(event) => (self.events)(event),
+                Output::MissingPrompt(prompt) => {
+                    tracing::warn!(?prompt, "a prompt is missing and is left out; missing music is silence");
+                }
                 Output::CloseSocket(key) => self.sockets.close(now.instant, key),
-                Output::OpenRecording { recording, file } => self.record(recording, Job::Open { recording, file }),
+                Output::OpenRecording { recording, file } => {
+                    self.record(recording, Job::Open { recording, file })
+                }
                 Output::WriteRecording { recording, samples } => {
                     self.record(recording, Job::Write { recording, samples });
                 }
@@ -184,7 +190,8 @@ impl<E: Fn(Event)> Thread<E> {
         if wanted == self.ticking {
             return;
         }
-        let period = if wanted { Timespec { tv_sec: 0, tv_nsec: TICK.as_nanos() as _ } } else { Timespec::default() };
+        let period =
+            if wanted { Timespec { tv_sec: 0, tv_nsec: TICK.as_nanos() as _ } } else { Timespec::default() };
         let setting = Itimerspec { it_interval: period, it_value: period };
         match timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &setting) {
             Ok(_) => self.ticking = wanted,

@@ -164,7 +164,8 @@ mod tests {
     #[test]
     fn one_address_cannot_take_all() {
         let connections = Connections::new(1000);
-        let mut held: Vec<_> = (0..250).filter_map(|port| connections.register(Transport::Tcp, peer(port))).collect();
+        let mut held: Vec<_> =
+            (0..250).filter_map(|port| connections.register(Transport::Tcp, peer(port))).collect();
         assert_eq!(held.len(), 250);
         assert!(connections.register(Transport::Tcp, peer(999)).is_none());
         let elsewhere = SocketAddr::from(([198, 51, 100, 1], 5060));
@@ -181,7 +182,11 @@ mod tests {
         assert_eq!(connections.to_peer(peer(1)), None);
         let (second, _b) = connections.register(Transport::Tcp, peer(1)).unwrap();
         drop(first);
-        assert_eq!(connections.to_peer(peer(1)), Some(second.id), "the end of the old one does not hide the new one");
+        assert_eq!(
+            connections.to_peer(peer(1)),
+            Some(second.id),
+            "the end of the old one does not hide the new one"
+        );
     }
 
     #[test]

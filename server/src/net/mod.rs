@@ -12,5 +12,8 @@ mod tcp;
 mod udp;
 mod websocket;
 
+#[cfg(test)]
+mod tests;
+
 pub use figures::Figures;
 pub use network::{BindError, Bound, Network};

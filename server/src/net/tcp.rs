@@ -35,7 +35,8 @@ pub(super) async fn accept(listener: TcpListener, local: SocketAddr, shared: Arc
             continue;
         };
         let hop = Hop { transport: Transport::Tcp, local, remote, connection: Some(registration.id) };
-        tokio::spawn(run(stream, hop, registration, outgoing, shared.clone()));
+        let shared = shared.clone();
+        tokio::spawn(async move { run(stream, hop, Opened::ByPeer, registration, outgoing, &shared).await });
     }
 }
 
@@ -44,7 +45,7 @@ pub(super) async fn open(hop: Hop, registration: Registration, outgoing: Outgoin
     match timeout(CONNECT_WITHIN, TcpStream::connect(hop.remote)).await {
         Ok(Ok(stream)) => {
             let hop = Hop { connection: Some(registration.id), ..hop };
-            run(stream, hop, registration, outgoing, shared).await;
+            run(stream, hop, Opened::ByUs, registration, outgoing, &shared).await;
         }
         Ok(Err(_)) | Err(_) => {
             tracing::debug!(remote = %hop.remote, "cannot connect");
@@ -54,13 +55,26 @@ pub(super) async fn open(hop: Hop, registration: Registration, outgoing: Outgoin
     }
 }
 
-async fn run(stream: TcpStream, hop: Hop, registration: Registration, outgoing: Outgoing, shared: Arc<Shared>) {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opened {
+    ByPeer,
+    ByUs,
+}
+
+async fn run(
+    stream: TcpStream,
+    hop: Hop,
+    opened: Opened,
+    registration: Registration,
+    outgoing: Outgoing,
+    shared: &Shared,
+) {
     // SIP messages are small and each is written whole; waiting for more would only delay them.
     let _ = stream.set_nodelay(true);
     let (reader, writer) = stream.into_split();
     let mut writing = std::pin::pin!(write(writer, outgoing));
     let end = tokio::select! {
-        end = read(reader, hop, &shared) => {
+        end = read(reader, hop, opened, shared) => {
             if end == End::Malformed {
                 let _ = timeout(LINGER, &mut writing).await;
             }
@@ -74,11 +88,12 @@ async fn run(stream: TcpStream, hop: Hop, registration: Registration, outgoing: 
     report(&shared.inbox, registration.id, hop, end);
 }
 
-async fn read(mut reader: OwnedReadHalf, hop: Hop, shared: &Shared) -> End {
+async fn read(mut reader: OwnedReadHalf, hop: Hop, opened: Opened, shared: &Shared) -> End {
     let mut framer = Framer::new();
     let mut buffer = vec![0; 16 * 1024];
-    // Until the first message, and from the first byte of each later one.
-    let mut deadline = Some(Instant::now() + MESSAGE_WITHIN);
+    // A peer that connects to us has something to say. Pings prove nothing until it has said it.
+    let mut spoken = opened == Opened::ByUs;
+    let mut deadline = (!spoken).then(|| Instant::now() + MESSAGE_WITHIN);
     loop {
         let until = deadline.unwrap_or_else(|| Instant::now() + shared.idle_timeout);
         let length = match timeout_at(until, reader.read(&mut buffer)).await {
@@ -109,8 +124,9 @@ async fn read(mut reader: OwnedReadHalf, hop: Hop, shared: &Shared) -> End {
                 }
             }
         }
+        spoken |= whole;
         if framer.is_idle() {
-            deadline = deadline.filter(|_| !whole && !shared.has_spoken(hop)).filter(|_| true);
+            deadline = deadline.filter(|_| !spoken);
         } else if whole || deadline.is_none() {
             deadline = Some(Instant::now() + MESSAGE_WITHIN);
         }

@@ -47,7 +47,13 @@ impl UdpListener {
 }
 
 /// Hands on every datagram, for ever.
-pub(super) async fn receive(socket: UdpSocket, local: SocketAddr, max: usize, inbox: Inbox, counters: Arc<Counters>) {
+pub(super) async fn receive(
+    socket: UdpSocket,
+    local: SocketAddr,
+    max: usize,
+    inbox: Inbox,
+    counters: Arc<Counters>,
+) {
     let mut buffer = vec![0; 65_536];
     loop {
         // Errors here are ICMP reports about earlier sends.
