@@ -10,7 +10,6 @@ import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiFailure, onSignedOut } from "./api/client";
-import { stopLive } from "./app/live";
 import { router } from "./app/router";
 import { resolver, theme } from "./app/theme";
 
@@ -23,10 +22,7 @@ const queries = new QueryClient({
   },
 });
 
-onSignedOut(() => {
-  stopLive();
-  queries.setQueryData(["me"], null);
-});
+onSignedOut(() => queries.setQueryData(["me"], null));
 
 const root = document.getElementById("root");
 if (root) {

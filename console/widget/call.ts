@@ -73,9 +73,14 @@ export class Call {
     }
   }
 
-  /** The server would not give a token. */
+  /** The server would not give a token; the chat says why. */
   refused(): void {
-    if (this.#state.phase === "asking") this.#over("failed");
+    if (this.#state.phase === "asking") this.#over();
+  }
+
+  /** The complaint about the last call was read. */
+  forget(): void {
+    if (this.#state.phase === "none" && this.#state.problem) this.#set({ phase: "none" });
   }
 
   toggleMute(): void {

@@ -209,7 +209,7 @@ describe("the widget's conversation", () => {
     chat.send("x");
     await pass(200);
     socket().say({ type: "error", for: "send", id: "id-1", code: "too_long", message: "Too long." });
-    expect(chat.state().pending).toMatchObject([{ id: "id-1", error: "Too long." }]);
+    expect(chat.state().pending).toMatchObject([{ id: "id-1", error: "too_long" }]);
     chat.retry("id-1");
     await pass(200);
     expect(
@@ -221,15 +221,15 @@ describe("the widget's conversation", () => {
     expect(chat.state().pending).toEqual([]);
   });
 
-  it("sends again by itself what was only too fast", async () => {
+  it("sends again by itself what was refused for the moment", async () => {
     const chat = make();
     chat.connect();
     socket().open();
     socket().welcome("s");
     chat.send("x");
     await pass(200);
-    socket().say({ type: "error", for: "send", id: "id-1", code: "too_fast", message: "" });
-    await pass(3000);
+    socket().say({ type: "error", for: "send", id: "id-1", code: "try_again", message: "" });
+    await pass(4000);
     expect(
       socket()
         .of("send")

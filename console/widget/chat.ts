@@ -8,9 +8,11 @@ import type { Arrived, CallToken, FromServer, ToServer, VisitorState } from "./p
  * message of the server is shown once, in the order of its `seq`.
  */
 
+/** `error`: the code of a refusal for good. */
 export type Pending = { id: string; text: string; at: number; error?: string };
 
-export type Notice = { about: string; text?: string; error?: boolean; field?: string };
+/** What came of something that was asked for; `code` when it was refused. */
+export type Notice = { about: string; error?: boolean; code?: string };
 
 export type State = {
   link: "idle" | "connecting" | "open" | "down";
@@ -46,8 +48,9 @@ export type Deps = {
 const PING_MS = 20_000;
 const PONG_WITHIN_MS = 8_000;
 const TYPING_SHOWN_MS = 6_000;
+const RETRY_MS = 3_000;
 /** Refusals that pass: the message stays and is sent again. */
-const PASSING = new Set(["too_fast", "rate_limited", "too_many_requests", "busy", "unavailable", "overload"]);
+const PASSING = new Set(["try_again", "overload", "unavailable"]);
 
 export class Chat {
   readonly #deps: Deps;
@@ -317,20 +320,20 @@ export class Chat {
   }
 
   #refused(event: Extract<FromServer, { type: "error" }>): void {
-    const { for: about = "", id, code, message, field } = event;
+    const { for: about = "", id, code } = event;
     if (about === "send" && id) {
       if (PASSING.has(code)) {
         setTimeout(() => {
           const again = this.#state.pending.find((one) => one.id === id);
           if (again && this.#welcomed) this.#tell({ type: "send", id, text: again.text });
-        }, 1500);
+        }, RETRY_MS);
       } else {
-        this.#setPending(this.#state.pending.map((one) => (one.id === id ? { ...one, error: message } : one)));
+        this.#setPending(this.#state.pending.map((one) => (one.id === id ? { ...one, error: code } : one)));
       }
       return;
     }
     if (about === "typing" || about === "read" || about === "delivered" || about === "ping") return;
-    this.#set({ notice: { about, text: message, error: true, field } });
+    this.#set({ notice: { about, error: true, code } });
   }
 
   #otherTypes(on: boolean): void {

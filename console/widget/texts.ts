@@ -27,7 +27,7 @@ const ru = {
   position: "Вы {n}-й в очереди",
   next: "Вы следующий в очереди",
   with: "С вами {name}",
-  in_call: "Разговор с {name}",
+  talking_with: "Разговор с {name}",
   bot: "Отвечает помощник",
   idle: "Обычно отвечаем за пару минут",
   closed: "Разговор завершён",
@@ -59,6 +59,16 @@ const ru = {
   call_microphone: "Браузер не дал микрофон. Разрешите его и попробуйте ещё раз.",
   call_unsupported: "Этот браузер не умеет звонить со страницы.",
   failed: "Не получилось. Попробуйте ещё раз.",
+  no_session: "Сначала напишите в чат, о чём ваш вопрос.",
+  bad_phone: "Это не похоже на номер телефона.",
+  abroad: "За границу мы, к сожалению, не звоним.",
+  no_trunk: "Сейчас мы не можем звонить. Напишите, пожалуйста, в чат.",
+  too_many_calls: "Мы уже звонили на этот номер несколько раз.",
+  in_call: "Вы уже разговариваете с нами.",
+  wrong_code: "Такого кода нет или он устарел.",
+  too_many_codes: "Слишком много неверных кодов. Попробуйте позже.",
+  too_long: "Сообщение слишком длинное.",
+  overload: "Сейчас мы не можем принять новый чат. Попробуйте позже.",
   unread: "Новых сообщений: {n}",
   end: "Завершить разговор",
   close: "Закрыть",
@@ -95,7 +105,7 @@ const en: Texts = {
   position: "You are number {n} in the queue",
   next: "You are next in the queue",
   with: "You talk to {name}",
-  in_call: "In a call with {name}",
+  talking_with: "In a call with {name}",
   bot: "The assistant answers",
   idle: "We usually answer within minutes",
   closed: "The conversation is over",
@@ -127,6 +137,16 @@ const en: Texts = {
   call_microphone: "The browser gave no microphone. Allow it and try again.",
   call_unsupported: "This browser cannot call from a page.",
   failed: "That did not work. Please try again.",
+  no_session: "Please write in the chat first what it is about.",
+  bad_phone: "This is not a phone number.",
+  abroad: "We are sorry, we do not call abroad.",
+  no_trunk: "We cannot call just now. Please write in the chat.",
+  too_many_calls: "We have called this number several times already.",
+  in_call: "You are talking to us already.",
+  wrong_code: "This code is not known or no longer valid.",
+  too_many_codes: "Too many wrong codes. Please try later.",
+  too_long: "The message is too long.",
+  overload: "We cannot take a new chat just now. Please try later.",
   unread: "New messages: {n}",
   end: "End the conversation",
   close: "Close",
@@ -136,6 +156,11 @@ export const widgetTexts = { ru, en };
 
 export type Key = keyof typeof ru;
 export type Translate = (key: Key, values?: Record<string, string | number>) => string;
+
+/** What a refusal means to a customer. */
+export function refusal(t: Translate, code: string | undefined): string {
+  return t(code !== undefined && code in ru ? (code as Key) : "failed");
+}
 
 export function translator(locale: string): Translate {
   const texts: Texts = locale.toLowerCase().startsWith("ru") ? ru : en;

@@ -7,7 +7,7 @@ import type { Call, CallState } from "./call";
 import { Chat, type Profile, type State } from "./chat";
 import * as icons from "./icons";
 import type { Arrived } from "./protocol";
-import type { Translate } from "./texts";
+import { refusal, type Translate } from "./texts";
 
 export type AppProps = {
   chat: Chat;
@@ -45,6 +45,16 @@ export function App({ chat, call, t, title, locale, theme }: AppProps) {
     if (state.notice && !state.notice.error) setView("chat");
     if (state.notice?.error && state.notice.about === "talk") call.refused();
   }, [state.notice, call]);
+
+  // A complaint does not stand there for ever.
+  useEffect(() => {
+    if (!state.notice?.error && !(callState.phase === "none" && callState.problem)) return;
+    const timer = setTimeout(() => {
+      chat.dismissNotice();
+      call.forget();
+    }, 8000);
+    return () => clearTimeout(timer);
+  }, [state.notice, callState, chat, call]);
 
   const show = () => {
     setOpen(true);
@@ -85,14 +95,13 @@ export function App({ chat, call, t, title, locale, theme }: AppProps) {
           />
           {callState.phase !== "none" && <CallBar call={call} state={callState} t={t} />}
           {callState.phase === "none" && callState.problem && (
+            <p class="banner bad" role="alert" data-testid="voice-problem">
+              {t(`call_${callState.problem}`)}
+            </p>
+          )}
+          {state.notice?.error && (state.notice.about === "talk" || state.notice.about === "close") && (
             <p class="banner bad" role="alert">
-              {t(
-                callState.problem === "failed"
-                  ? "call_failed"
-                  : callState.problem === "microphone"
-                    ? "call_microphone"
-                    : "call_unsupported",
-              )}
+              {refusal(t, state.notice.code)}
             </p>
           )}
           {state.link === "down" && (
@@ -224,7 +233,7 @@ function stateLine({ visitor, link }: State, t: Translate): string {
       if (visitor.position <= 0) return t("waiting");
       return visitor.position === 1 ? t("next") : t("position", { n: visitor.position });
     case "with":
-      return t(visitor.in_call ? "in_call" : "with", { name: visitor.name });
+      return t(visitor.in_call ? "talking_with" : "with", { name: visitor.name });
     case "closed":
       return t("closed");
   }
@@ -308,15 +317,16 @@ function Ways({ t, talking, state, chat, setView, onTalk }: WaysProps) {
       <Way
         icon={icons.mic}
         title={t("talk")}
-        note={t("talk_note")}
-        disabled={talking}
+        note={t(running ? "talk_note" : "no_session")}
+        disabled={talking || !running}
         onClick={onTalk}
         testid="way-talk"
       />
       <Way
         icon={icons.phone}
         title={t("call_me")}
-        note={t("call_me_note")}
+        note={t(running ? "call_me_note" : "no_session")}
+        disabled={talking || !running}
         onClick={() => setView("call_me")}
         testid="way-call-me"
       />
@@ -441,7 +451,7 @@ function Problem({ state, about, t }: { state: State; about: string; t: Translat
   if (!notice?.error || notice.about !== about) return null;
   return (
     <span class="wrong" role="alert" data-testid="form-error">
-      {notice.text || t("failed")}
+      {refusal(t, notice.code)}
     </span>
   );
 }
@@ -526,7 +536,7 @@ function Conversation({ chat, state, t, locale }: { chat: Chat; state: State; t:
             <div class="bubble waiting">{one.text}</div>
             {one.error ? (
               <span class="wrong">
-                {t("not_sent")} {one.error}{" "}
+                {t("not_sent")} {refusal(t, one.error)}{" "}
                 <button type="button" class="link" onClick={() => chat.retry(one.id)}>
                   {t("retry")}
                 </button>{" "}

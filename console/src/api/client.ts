@@ -6,9 +6,12 @@ export class ApiFailure extends Error {
   readonly status: number;
   readonly code: string;
   readonly field: string | undefined;
+  /** The whole answer: a 409 may carry more than the error, such as the report on a dialplan. */
+  readonly body: unknown;
 
-  constructor(status: number, error: ApiError) {
+  constructor(status: number, error: ApiError, body?: unknown) {
     super(error.message);
+    this.body = body;
     this.status = status;
     this.code = error.code;
     this.field = error.field ?? undefined;
@@ -50,9 +53,7 @@ export async function request<T>(method: Method, path: string, body?: unknown): 
   if (!response.ok) {
     if (response.status === 401 && path !== "/login") signedOut();
     const error = (json as { error?: ApiError } | undefined)?.error;
-    // A 409 may carry more than the error, such as the diagnostics of a dialplan.
-    const failure = new ApiFailure(response.status, error ?? { code: "http", message: `HTTP ${response.status}` });
-    throw Object.assign(failure, { body: json });
+    throw new ApiFailure(response.status, error ?? { code: "http", message: `HTTP ${response.status}` }, json);
   }
   return json as T;
 }

@@ -171,7 +171,7 @@ export type VisitorState =
 // REST
 
 export type ApiError = { code: string; message: string; field?: string | null };
-export type Me = { agent: Uuid; login: string; name: string; roles: Role[]; locale?: string | null };
+export type Me = { agent: Uuid; login: string; name: string; roles: Role[]; locale: string };
 export type Softphone = {
   uri: string;
   authorization_user: string;
@@ -196,8 +196,7 @@ export type RecordingRow = { recording: Uuid; file: string; millis: number | nul
 export type SessionDetail = Omit<SessionRow, "recordings"> & { entries: Entry[]; recordings: RecordingRow[] };
 export type RecordingListRow = RecordingRow & {
   session: Uuid;
-  customer?: { customer: Uuid; name: string | null } | null;
-  owner?: { agent: Uuid; name: string } | null;
+  customer: { customer: Uuid; name: string | null };
 };
 export type CustomerDetail = {
   customer: Uuid;
@@ -210,7 +209,8 @@ export type AgentRow = {
   name: string;
   login: string;
   status: AgentStatus;
-  since: Micros;
+  /** Absent for one who never signed in. */
+  since: Micros | null;
   queues: string[];
 };
 export type DialplanFile = { name: string; text: string };
@@ -226,14 +226,15 @@ export type Diagnostic = {
   message: string;
   hint?: string | null;
 };
+export type TestFailure = { flow: string; test: string; diagnostic: Diagnostic; trace: string[] };
 export type CheckResult = {
   ok: boolean;
   diagnostics: Diagnostic[];
-  tests?: { passed: number; failed: number; failures: unknown[] } | null;
+  tests: { passed: number; failed: number; failures: TestFailure[] };
 };
 export type User = {
+  /** Absent for one who is not saved yet. */
   id?: Uuid;
-  agent?: Uuid;
   login: string;
   name: string;
   roles: Role[];

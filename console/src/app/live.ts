@@ -42,7 +42,7 @@ export function goLive(me: Me): Live {
   );
   const hurry = () => phone.hurry();
   addEventListener("online", hurry);
-  tab.start();
+  if (me.roles.includes("operator")) tab.start();
   live = {
     me,
     desk,

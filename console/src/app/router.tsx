@@ -1,13 +1,22 @@
 import { Center, Loader } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet } from "@tanstack/react-router";
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Navigate,
+  Outlet,
+} from "@tanstack/react-router";
+import { useEffect } from "react";
 import { ApiFailure, get } from "../api/client";
 import type { Me } from "../api/types";
+import { followLocale } from "../i18n";
 import { DeskPage } from "../pages/Desk";
 import { SignIn } from "../pages/SignIn";
 import { Attention } from "../ui/Attention";
 import { Header } from "../ui/Header";
-import { goLive } from "./live";
+import { goLive, stopLive, useLive } from "./live";
 import classes from "./Shell.module.css";
 
 function Shell() {
@@ -22,6 +31,14 @@ function Shell() {
     retryDelay: 1500,
     staleTime: Number.POSITIVE_INFINITY,
   });
+  const wish = me?.locale;
+  useEffect(() => {
+    if (wish) followLocale(wish);
+  }, [wish]);
+  // Only when the signed-in page is gone: its parts count on their live things until then.
+  useEffect(() => {
+    if (me === null) stopLive();
+  }, [me]);
   if (isPending) {
     return (
       <Center h="100%">
@@ -42,12 +59,19 @@ function Shell() {
   );
 }
 
+/** The desk is for operators; others begin with what they came for. */
+function Start() {
+  const { me } = useLive();
+  if (me.roles.includes("operator")) return <DeskPage />;
+  return <Navigate to={me.roles.includes("supervisor") ? "/floor" : "/users"} replace />;
+}
+
 const root = createRootRoute({ component: Shell });
 const page = (path: string, component: ReturnType<typeof lazyRouteComponent>) =>
   createRoute({ getParentRoute: () => root, path, component });
 
 const routes = root.addChildren([
-  createRoute({ getParentRoute: () => root, path: "/", component: DeskPage }),
+  createRoute({ getParentRoute: () => root, path: "/", component: Start }),
   page(
     "/sessions",
     lazyRouteComponent(() => import("../pages/Sessions"), "SessionsPage"),

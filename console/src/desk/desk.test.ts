@@ -147,7 +147,7 @@ describe("the desk", () => {
     store.setLink("open");
     await settle();
     expect(server.sent).toHaveLength(1);
-    expect(store.state().pending).toMatchObject([{ external_id: "x1", error: "no" }]);
+    expect(store.state().pending).toMatchObject([{ external_id: "x1", error: "not_yours" }]);
     store.retry("x1");
     expect(server.sent).toHaveLength(2);
   });

@@ -113,7 +113,7 @@ export class Desk {
       else this.#fetch(session);
     } catch (error) {
       const failure = error instanceof ApiFailure ? error : null;
-      if (failure && !failure.transient) this.#outbox.fail(external_id, failure.message);
+      if (failure && !failure.transient) this.#outbox.fail(external_id, failure.code);
       this.#set({ pending: this.#outbox.all });
     } finally {
       this.#sending.delete(external_id);

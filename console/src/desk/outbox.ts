@@ -6,7 +6,7 @@ export type Pending = {
   external_id: string;
   text: string;
   at: Micros;
-  /** Refused for good; he may try again or throw it away. */
+  /** The code of a refusal for good; he may try again or throw it away. */
   error?: string;
 };
 

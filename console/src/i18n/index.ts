@@ -26,6 +26,11 @@ export function setLocale(code: string): void {
   void i18n.changeLanguage(code);
 }
 
+/** The language of the account, for somebody who chose none in this browser. */
+export function followLocale(code: string): void {
+  if (localStorage.getItem(KEY) === null && code !== i18n.language) void i18n.changeLanguage(code);
+}
+
 i18n.on("languageChanged", (language) => {
   document.documentElement.lang = language;
 });

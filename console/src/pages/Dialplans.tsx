@@ -21,7 +21,8 @@ export function DialplansPage() {
   const [reloaded, setReloaded] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const file = data?.files.find((one) => one.name === chosen) ?? data?.files[0];
-  const problems = verdict?.diagnostics ?? [];
+  const failures = verdict?.tests.failures ?? [];
+  const problems = [...(verdict?.diagnostics ?? []), ...failures.map((failure) => failure.diagnostic)];
 
   const run = async (work: () => Promise<void>) => {
     setBusy(true);
@@ -30,8 +31,8 @@ export function DialplansPage() {
     try {
       await work();
     } catch (error) {
-      const body = (error as { body?: { diagnostics?: Diagnostic[] } }).body;
-      if (error instanceof ApiFailure && body?.diagnostics) setVerdict({ ok: false, diagnostics: body.diagnostics });
+      const report = error instanceof ApiFailure ? (error.body as CheckResult | undefined) : undefined;
+      if (report?.diagnostics) setVerdict(report);
       else complain(error);
     } finally {
       setBusy(false);
@@ -58,24 +59,26 @@ export function DialplansPage() {
             })}
           </span>
         )}
-        <Button
-          variant="default"
-          leftSection={<IconChecks size={16} />}
-          onClick={check}
-          loading={busy}
-          data-testid="dialplans-check"
-        >
-          {t("dialplans.check")}
-        </Button>
         {me.roles.includes("admin") && (
-          <Button
-            leftSection={<IconRefresh size={16} />}
-            onClick={reload}
-            loading={busy}
-            data-testid="dialplans-reload"
-          >
-            {t("dialplans.reload")}
-          </Button>
+          <>
+            <Button
+              variant="default"
+              leftSection={<IconChecks size={16} />}
+              onClick={check}
+              loading={busy}
+              data-testid="dialplans-check"
+            >
+              {t("dialplans.check")}
+            </Button>
+            <Button
+              leftSection={<IconRefresh size={16} />}
+              onClick={reload}
+              loading={busy}
+              data-testid="dialplans-reload"
+            >
+              {t("dialplans.reload")}
+            </Button>
+          </>
         )}
       </div>
       {verdict && (
@@ -85,8 +88,8 @@ export function DialplansPage() {
           role="status"
           data-testid="dialplans-verdict"
         >
-          {verdict.ok ? t("dialplans.ok") : t("dialplans.bad", { count: problems.length })}
-          {verdict.tests && ` ${t("dialplans.tests", { passed: verdict.tests.passed, failed: verdict.tests.failed })}`}
+          {verdict.ok ? t("dialplans.ok") : t("dialplans.bad", { count: problems.length })}{" "}
+          {t("dialplans.tests", { passed: verdict.tests.passed, failed: verdict.tests.failed })}
         </p>
       )}
       {reloaded && (

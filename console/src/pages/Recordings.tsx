@@ -29,7 +29,6 @@ export function RecordingsPage() {
             <tr>
               <th>{t("recordings.started")}</th>
               <th>{t("sessions.customer")}</th>
-              <th>{t("sessions.operator")}</th>
               <th style={{ width: 480 }}>{t("recordings.audio")}</th>
               <th />
             </tr>
@@ -38,8 +37,7 @@ export function RecordingsPage() {
             {(data ?? []).map((row) => (
               <tr key={row.recording} data-testid="recording-row">
                 <td className="num">{moment(row.started, i18n.language)}</td>
-                <td>{row.customer?.name ?? <span className="dim">{t("customer.unknown")}</span>}</td>
-                <td>{row.owner?.name ?? <span className="dim">—</span>}</td>
+                <td>{row.customer.name ?? <span className="dim">{t("customer.unknown")}</span>}</td>
                 <td>
                   {row.millis === null ? (
                     <Tag tone="danger">{t("timeline.recording")}</Tag>

@@ -11,7 +11,6 @@ import classes from "./pages.module.css";
 
 const ROLES: Role[] = ["operator", "supervisor", "admin"];
 const NEW: User = { login: "", name: "", roles: ["operator"], queues: [], capacity: { voice: 1, chat: 3 } };
-const idOf = (user: User) => user.id ?? user.agent;
 
 export function UsersPage() {
   const { t } = useTranslation();
@@ -80,7 +79,7 @@ function Form({ user, onClose }: { user: User; onClose(): void }) {
   const [sipPassword, setSipPassword] = useState("");
   const [wrong, setWrong] = useState<{ field: string; message: string } | null>(null);
   const [sure, setSure] = useState(false);
-  const id = idOf(user);
+  const { id } = user;
   const change = (part: Partial<User>) => setDraft({ ...draft, ...part });
   const errorOf = (field: string) => (wrong?.field === field ? wrong.message : undefined);
 
@@ -98,11 +97,11 @@ function Form({ user, onClose }: { user: User; onClose(): void }) {
   const save = () => {
     const { login, name, roles, queues, capacity } = draft;
     const body = {
-      ...{ login: login.trim(), name: name.trim(), roles, queues, capacity },
+      ...{ name: name.trim(), roles, queues, capacity },
       ...(password ? { password } : {}),
       ...(sipPassword ? { sip_password: sipPassword } : {}),
     };
-    return run(() => (id ? request("PATCH", `/users/${id}`, body) : post("/users", body)));
+    return run(() => (id ? request("PATCH", `/users/${id}`, body) : post("/users", { login: login.trim(), ...body })));
   };
 
   return (
@@ -147,6 +146,7 @@ function Form({ user, onClose }: { user: User; onClose(): void }) {
             data-testid="user-password-input"
           />
           <Checkbox.Group
+            error={errorOf("roles")}
             label={t("users.roles")}
             value={draft.roles}
             onChange={(roles) => change({ roles: roles as Role[] })}
@@ -168,14 +168,14 @@ function Form({ user, onClose }: { user: User; onClose(): void }) {
             <NumberInput
               label={t("users.calls")}
               min={0}
-              max={10}
+              max={1}
               value={draft.capacity.voice}
               onChange={(value) => change({ capacity: { ...draft.capacity, voice: Number(value) } })}
             />
             <NumberInput
               label={t("users.chats")}
               min={0}
-              max={50}
+              max={20}
               value={draft.capacity.chat}
               onChange={(value) => change({ capacity: { ...draft.capacity, chat: Number(value) } })}
             />

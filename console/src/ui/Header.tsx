@@ -5,7 +5,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { post } from "../api/client";
-import { stopLive, useDesk, useLive } from "../app/live";
+import { useDesk, useLive } from "../app/live";
 import { LOCALES, setLocale } from "../i18n";
 import { initials } from "../lib/format";
 import { playMessage } from "../lib/sounds";
@@ -18,9 +18,10 @@ export function Header() {
   const { t } = useTranslation();
   const { me } = useLive();
   const link = useDesk((state) => state.link);
+  const operator = me.roles.includes("operator");
   const supervisor = me.roles.includes("supervisor") || me.roles.includes("admin");
   const pages = [
-    { to: "/", label: t("nav.desk"), shown: true },
+    { to: "/", label: t("nav.desk"), shown: operator },
     { to: "/sessions", label: t("nav.sessions"), shown: true },
     { to: "/recordings", label: t("nav.recordings"), shown: true },
     { to: "/floor", label: t("nav.floor"), shown: supervisor },
@@ -52,9 +53,13 @@ export function Header() {
             {t("link.down")}
           </span>
         )}
-        <PhoneStatus />
-        <StateSwitch />
-        <NotificationsButton />
+        {operator && (
+          <>
+            <PhoneStatus />
+            <StateSwitch />
+            <NotificationsButton />
+          </>
+        )}
         <UserMenu />
       </div>
     </header>
@@ -86,13 +91,15 @@ function NotificationsButton() {
 
 function UserMenu() {
   const { t, i18n } = useTranslation();
-  const { me } = useLive();
+  const { me, phone } = useLive();
   const queries = useQueryClient();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const signOut = async () => {
+    // The phone says goodbye while its password is still good.
+    phone.stop();
+    await new Promise((done) => setTimeout(done, 300));
     await post("/logout").catch(() => {});
-    stopLive();
-    queries.clear();
+    queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "me" });
     queries.setQueryData(["me"], null);
   };
   const tick = <IconCheck size={14} />;

@@ -20,7 +20,7 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
   const who = leg ? partyName(leg.party, names, t) : "";
   switch (change.type) {
     case "session_opened":
-      return t(`event.session_opened.${change.medium}`, { entry: change.entry });
+      return t(`event.session_opened.${change.medium}`, { entry: entryText(change.entry) });
     case "identity_linked": {
       const evidence = t(`evidence.${change.evidence}`);
       return change.identity.kind === "visitor"
@@ -78,4 +78,7 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
   }
 }
 
-export const addressText = (address: string) => phone(/^sip:([^@;]+)/.exec(address)?.[1] ?? address);
+export const addressText = (address: string) => phone(/^sips?:([^@;]+)/.exec(address)?.[1] ?? address);
+
+/** `sip:+74950000000` and `chat:main` as one says them. */
+export const entryText = (entry: string) => phone(entry.replace(/^(sips?|chat):/, ""));

@@ -24,6 +24,7 @@ import type { Pending } from "../../desk/outbox";
 import { clock, day, duration } from "../../lib/format";
 import { type Item, type Tick, timeline } from "../../timeline/timeline";
 import { Elapsed, RichText, Tag } from "../common";
+import { refusalText } from "../complain";
 import { Player } from "../Player";
 import { addressText, endingText, eventText, type Names, partyName } from "./EventText";
 import classes from "./TimelineView.module.css";
@@ -158,7 +159,7 @@ function Row({ item, names, customer, onRetry, onDiscard }: RowProps) {
           </div>
           {error && (
             <div className={classes.failed}>
-              {t("message.failed", { error })}
+              {t("message.failed", { error: refusalText(error) })}
               <UnstyledButton onClick={() => onRetry?.(external_id)}>{t("message.retry")}</UnstyledButton>
               <UnstyledButton onClick={() => onDiscard?.(external_id)}>{t("message.discard")}</UnstyledButton>
             </div>
