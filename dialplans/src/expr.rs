@@ -3,35 +3,18 @@
 //! Invariants: evaluating costs at most as much as the text is long (no loops, bounded nesting), has no effect, and a
 //! value that is not there is an error, never a panic.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, LazyLock};
-
 use cel::common::ast::{EntryExpr, Expr as Node, LiteralValue};
-use cel::objects::{Key, Map};
 use cel::parser::{Expression, PrattParser};
 use cel::{ExecutionError, Value};
-use chrono::{Datelike, TimeDelta};
-use model::Timestamp;
 
-use crate::api::{ChannelKind, Env};
 use crate::diagnostic::{Code, Problem};
-use crate::hours::Hours;
 use crate::source::Span;
+use crate::values::{self, Scope};
 
 /// Longest expression in bytes, deepest nesting and most operators: what a 2 MiB stack bears with ease.
 const MAX_LENGTH: usize = 500;
 const MAX_DEPTH: usize = 10;
 const MAX_OPERATORS: usize = 40;
-
-/// What each variable has; `None`: any name.
-pub(crate) const VARIABLES: &[(&str, Option<&[&str]>)] = &[
-    ("customer", Some(&["name", "phone", "email", "attributes"])),
-    ("session", None),
-    ("queue", Some(&["position", "waited", "wait"])),
-    ("channel", Some(&["kind"])),
-    ("call", Some(&["from", "to"])),
-    ("now", Some(&[])),
-];
 
 /// Functions of CEL's standard library that make sense here, and our own.
 pub(crate) const FUNCTIONS: &[&str] = &[
@@ -78,19 +61,6 @@ pub(crate) struct Uses {
     pub paths: Vec<Vec<String>>,
     pub functions: Vec<String>,
     pub hours: Vec<String>,
-}
-
-/// What expressions see while they are evaluated.
-#[derive(Clone, Copy)]
-pub(crate) struct Scope<'a> {
-    pub env: &'a Env,
-    /// Context values that the run has set, over those of `env`.
-    pub own: &'a BTreeMap<String, String>,
-    /// Context keys that count as empty when nobody has set them.
-    pub keys: &'a BTreeSet<String>,
-    pub hours: &'a Arc<BTreeMap<String, Hours>>,
-    pub channel: ChannelKind,
-    pub now: Timestamp,
 }
 
 impl Expr {
@@ -149,10 +119,11 @@ impl Expr {
         if self.alternatives.is_empty() {
             return last;
         }
-        let context = self.context(scope);
+        let roots = self.uses.paths.iter().filter_map(|path| path.first()).map(String::as_str).collect();
+        let context = values::context(&roots, scope);
         for tree in &self.alternatives {
             last = Value::resolve(tree, &context).map_err(EvalError::from);
-            if last.as_ref().is_ok_and(|value| !is_empty(value)) {
+            if last.as_ref().is_ok_and(|value| !values::is_empty(value)) {
                 break;
             }
         }
@@ -161,7 +132,7 @@ impl Expr {
 
     /// The value as people read it: nothing for what is missing.
     pub fn text(&self, scope: &Scope<'_>) -> Result<String, EvalError> {
-        self.eval(scope).map(|value| display(&value))
+        self.eval(scope).map(|value| values::display(&value))
     }
 
     /// Whether it says more than what channel it is on.
@@ -185,34 +156,6 @@ impl Expr {
                 !self.text[..*at].ends_with(is_part) && !self.text[at + name.len()..].starts_with(is_part)
             })
             .map_or(self.span, |(at, found)| self.span.part(at, at + found.len()))
-    }
-
-    fn context(&self, scope: &Scope<'_>) -> cel::Context<'static, 'static> {
-        static STANDARD: LazyLock<Arc<cel::Env>> = LazyLock::new(|| Arc::new(cel::Env::stdlib()));
-        let mut context = cel::Context::with_env(Arc::clone(&STANDARD));
-        let roots: BTreeSet<&str> =
-            self.uses.paths.iter().filter_map(|p| p.first()).map(String::as_str).collect();
-        for root in roots {
-            if let Some(value) = variable(root, scope) {
-                context.add_variable_from_value(root, value);
-            }
-        }
-        let (hours, now) = (Arc::clone(scope.hours), scope.now);
-        // The standard library has neither name, so adding them cannot fail.
-        let _ = context.add_function("hours", move |name: Arc<String>| {
-            let found = hours.get(name.as_str()).ok_or_else(|| {
-                ExecutionError::function_error("hours", format!("there are no hours named {name}"))
-            })?;
-            Ok::<_, ExecutionError>(Value::from(if found.is_open(now) { "open" } else { "closed" }))
-        });
-        let _ = context.add_function("minutes", |value: Value| match value {
-            Value::Duration(duration) => {
-                Ok(Value::Int(duration.num_seconds().saturating_add(59).div_euclid(60).max(1)))
-            }
-            Value::Null => Ok(Value::Null),
-            other => Err(ExecutionError::no_such_overload("minutes", vec![format!("{:?}", other.type_of())])),
-        });
-        context
     }
 }
 
@@ -280,29 +223,6 @@ impl std::fmt::Display for EvalError {
     }
 }
 
-/// A value as people read it. Durations look like a clock (`2:05`), because that needs no language.
-pub(crate) fn display(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.to_string(),
-        Value::Int(n) => n.to_string(),
-        Value::UInt(n) => n.to_string(),
-        Value::Float(n) => n.to_string(),
-        Value::Bool(b) => b.to_string(),
-        Value::Duration(duration) => {
-            let seconds = duration.num_seconds().max(0);
-            format!("{}:{:02}", seconds / 60, seconds % 60)
-        }
-        Value::Timestamp(time) => time.to_rfc3339(),
-        Value::List(items) => items.iter().map(display).collect::<Vec<_>>().join(", "),
-        Value::Map(_)
-        | Value::Function(..)
-        | Value::Bytes(_)
-        | Value::Opaque(_)
-        | Value::Struct(_)
-        | Value::Null => String::new(),
-    }
-}
-
 impl Uses {
     fn collect(&mut self, tree: &Expression) -> Result<(), &'static str> {
         if let Some(path) = path_of(tree) {
@@ -362,65 +282,6 @@ fn path_of(tree: &Expression) -> Option<Vec<String>> {
             _ => None,
         },
         _ => None,
-    }
-}
-
-fn variable(root: &str, scope: &Scope<'_>) -> Option<Value> {
-    let optional = |value: &Option<String>| Value::from(value.as_deref().unwrap_or_default());
-    let env = scope.env;
-    let value = match root {
-        "customer" => map([
-            ("name", optional(&env.customer.name)),
-            ("phone", optional(&env.customer.phone)),
-            ("email", optional(&env.customer.email)),
-            (
-                "attributes",
-                map(env.customer.attributes.iter().map(|(k, v)| (k.as_str(), Value::from(v.as_str())))),
-            ),
-        ]),
-        "session" => {
-            let unset = scope.keys.iter().map(|key| (key.as_str(), ""));
-            let set = env.session.iter().chain(scope.own).map(|(k, v)| (k.as_str(), v.as_str()));
-            map(unset.chain(set).map(|(key, value)| (key, Value::from(value))))
-        }
-        "queue" => {
-            let place = env.queue;
-            map([
-                ("position", Value::Int(place.map_or(0, |p| i64::from(p.position)))),
-                ("waited", duration(place.map(|p| p.waited).unwrap_or_default())),
-                ("wait", place.and_then(|p| p.estimated_wait).map_or(Value::Null, duration)),
-            ])
-        }
-        "channel" => map([(
-            "kind",
-            Value::from(match scope.channel {
-                ChannelKind::Voice => "voice",
-                ChannelKind::Text => "text",
-            }),
-        )]),
-        "call" => map([("from", optional(&env.caller)), ("to", optional(&env.called))]),
-        "now" => chrono::DateTime::from_timestamp_micros(scope.now.as_micros())
-            .filter(|time| (0..=9999).contains(&time.year()))
-            .map_or(Value::Null, |time| Value::Timestamp(time.fixed_offset())),
-        _ => return None,
-    };
-    Some(value)
-}
-
-fn map<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
-    let map: HashMap<Key, Value> = entries.into_iter().map(|(key, value)| (Key::from(key), value)).collect();
-    Value::Map(Map { map: Arc::new(map) })
-}
-
-fn duration(duration: std::time::Duration) -> Value {
-    Value::Duration(TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX))
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        _ => false,
     }
 }
 

@@ -23,6 +23,7 @@ mod scenario;
 mod source;
 mod syntax;
 mod template;
+mod values;
 mod verb;
 mod words;
 

@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 use crate::api::{Entry, FlowRef, Source, World};
 use crate::check;
 use crate::diagnostic::{Diagnostic, Problem};
-use crate::hours::Hours;
 use crate::syntax::file;
 use crate::syntax::tree::Flow;
+use crate::values::Library;
 
 /// One version of all dialplans. Never changes; runs share it.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Plan {
     warnings: Vec<Diagnostic>,
     entries: BTreeMap<Entry, FlowRef>,
     pub(crate) flows: Vec<Flow>,
-    pub(crate) hours: Arc<BTreeMap<String, Hours>>,
+    pub(crate) library: Arc<Library>,
     /// The context keys that flows can rely on: empty until set.
     pub(crate) keys: BTreeSet<String>,
 }
@@ -60,7 +60,7 @@ pub(crate) fn assemble(sources: &[Source], world: &World) -> (Plan, Vec<Problem>
         warnings: Vec::new(),
         entries,
         flows,
-        hours: Arc::new(hours.into_iter().map(|(name, hours)| (name.value, hours)).collect()),
+        library: Library::new(hours.into_iter().map(|(name, hours)| (name.value, hours)).collect()),
         keys,
     };
     (plan, problems)

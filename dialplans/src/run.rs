@@ -10,9 +10,9 @@ use std::sync::Arc;
 use model::{Instant, Now};
 
 use crate::api::{ChannelKind, Effect, Env, FlowRef, Input};
-use crate::expr::Scope;
 use crate::plan::Plan;
 use crate::syntax::tree::{Flow, Step};
+use crate::values::Scope;
 use crate::verb::{Event, Next, Waiting};
 
 /// Steps without any time passing after which a run is given up.
@@ -290,7 +290,7 @@ impl Turn<'_> {
             env: self.env,
             own: &self.core.own,
             keys: &self.plan.keys,
-            hours: &self.plan.hours,
+            library: &self.plan.library,
             channel: self.core.channel,
             now: self.now.wall,
         }

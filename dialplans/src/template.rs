@@ -1,8 +1,9 @@
 //! Texts with values in them: `"Hello, {customer.name or 'friend'}!"`.
 
 use crate::diagnostic::{Code, Problem};
-use crate::expr::{Expr, Scope};
+use crate::expr::Expr;
 use crate::source::Span;
+use crate::values::Scope;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Template {

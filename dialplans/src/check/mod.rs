@@ -11,10 +11,11 @@ use model::Timestamp;
 pub(crate) use self::names::Checker;
 use crate::api::{ChannelKind, Entry, Env, FlowRef, World};
 use crate::diagnostic::{Code, Problem};
-use crate::expr::{Expr, Scope};
+use crate::expr::Expr;
 use crate::hours::Hours;
 use crate::source::{At, Span};
 use crate::syntax::tree::{Flow, Step, kind_of};
+use crate::values::{Library, Scope};
 
 type Entries = BTreeMap<Entry, FlowRef>;
 
@@ -152,7 +153,7 @@ pub(crate) fn known_on(condition: &Expr, channel: ChannelKind) -> Option<bool> {
         env: &Env::default(),
         own: &BTreeMap::new(),
         keys: &BTreeSet::new(),
-        hours: &std::sync::Arc::default(),
+        library: &Library::new(BTreeMap::new()),
         channel,
         now: Timestamp::default(),
     };

@@ -9,10 +9,11 @@ use model::Timestamp;
 
 use crate::api::{ChannelKind, Customer, Env, QueuePlace, World};
 use crate::diagnostic::{Code, Problem};
-use crate::expr::{EvalError, Expr, FUNCTIONS, Scope, VARIABLES};
+use crate::expr::{EvalError, Expr, FUNCTIONS};
 use crate::hours::Hours;
 use crate::source::{At, Span};
 use crate::template::Template;
+use crate::values::{Library, Scope, VARIABLES};
 
 pub(crate) struct Checker<'a> {
     world: &'a World,
@@ -20,6 +21,8 @@ pub(crate) struct Checker<'a> {
     keys: &'a BTreeSet<String>,
     /// Nothing was left out of `keys` because it could not be read.
     complete: bool,
+    /// For trying expressions: hours that are always closed.
+    library: Arc<Library>,
     /// The channels on which a flow comes to what is being checked.
     channels: BTreeSet<ChannelKind>,
     pub problems: Vec<Problem>,
@@ -32,7 +35,9 @@ impl<'a> Checker<'a> {
         keys: &'a BTreeSet<String>,
         complete: bool,
     ) -> Self {
-        Self { world, hours, keys, complete, channels: BTreeSet::new(), problems: Vec::new() }
+        let closed = || Hours { zone: chrono_tz::UTC, week: Default::default(), closed: Vec::new() };
+        let library = Library::new(hours.iter().map(|name| ((*name).to_owned(), closed())).collect());
+        Self { world, hours, keys, complete, library, channels: BTreeSet::new(), problems: Vec::new() }
     }
 
     /// What is checked next is reached on these channels.
@@ -214,14 +219,11 @@ impl<'a> Checker<'a> {
             caller: text(),
             called: text(),
         };
-        let always = Hours { zone: chrono_tz::UTC, week: Default::default(), closed: Vec::new() };
-        let hours: BTreeMap<String, Hours> =
-            self.hours.iter().map(|name| ((*name).to_owned(), always.clone())).collect();
         let scope = Scope {
             env: &env,
             own: &BTreeMap::new(),
             keys: self.keys,
-            hours: &Arc::new(hours),
+            library: &self.library,
             channel: ChannelKind::Text,
             now: Timestamp::default(),
         };
