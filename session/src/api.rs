@@ -11,6 +11,7 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 use sip_core::api::{ConnectionId, Credential, Hop, Rejection, Trunk};
+use sip_core::digest::Algorithm;
 use utoipa::ToSchema;
 
 use crate::view::{DeskView, QueueStatus, SessionSummary};
@@ -69,6 +70,8 @@ pub enum AdminCommand {
     SetCredential(Credential),
     RemoveCredential { username: String },
     SetTrunks(Vec<Trunk>),
+    /// What phones are challenged for, the preferred first; none changes nothing.
+    SetDigest(Vec<Algorithm>),
     SetQueues(Vec<acd::api::QueueConfig>),
     SetPlan(Arc<Plan>),
     /// A text session from before a restart, or a call that the restart broke (ended at once).

@@ -196,6 +196,7 @@ impl Engine {
                 self.trunks = trunks.iter().map(|trunk| trunk.name.clone()).collect();
                 self.sip.set_trunks(trunks);
             }
+            AdminCommand::SetDigest(algorithms) => self.sip.set_digest_algorithms(algorithms),
             AdminCommand::SetQueues(queues) => self.acd.set_queues(now, queues),
             AdminCommand::SetPlan(plan) => self.plan = Some(plan),
             AdminCommand::Restore(restored) => self.restore(now, *restored),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use acd::api::QueueConfig;
 use model::QueueName;
 use sip_core::api::{Transport, Trunk};
+use sip_core::digest::Algorithm;
+use toml::Spanned;
 
 use super::check::Check;
 use super::problem::{Problem, Problems, nearest};
@@ -87,6 +89,7 @@ fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
         listeners,
         min_expires: check.duration(raw.min_expires, 30 * SECOND, SECOND..=HOUR),
         max_expires: check.duration(raw.max_expires, HOUR, MINUTE..=DAY),
+        digest: digest(check, raw.digest),
         max_bindings: check.number(raw.max_bindings, 10, 1..=1_000),
         max_calls: check.number(raw.max_calls, 4_000, 1..=1_000_000),
         max_connections: check.number(raw.max_connections, 10_000, 1..=1_000_000),
@@ -100,6 +103,18 @@ fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
         check.problem(region.span(), message, Some("two capital letters of ISO 3166, such as \"RU\"".into()));
     }
     sip
+}
+
+fn digest(check: &mut Check<'_>, written: Option<Spanned<Vec<Spanned<String>>>>) -> Vec<Algorithm> {
+    let known = [("sha-256", Algorithm::Sha256), ("md5", Algorithm::Md5)];
+    let span = written.as_ref().map_or(0..0, Spanned::span);
+    let names = check.list(written, &known.map(|(name, _)| name));
+    let digest: Vec<Algorithm> =
+        names.iter().map(|name| check.choice(Some(name), Algorithm::Md5, &known)).collect();
+    if !digest.contains(&Algorithm::Md5) {
+        check.problem(span, "the console's own phone knows only \"md5\"", Some("add \"md5\"".into()));
+    }
+    digest
 }
 
 fn sip_listener(check: &mut Check<'_>, raw: raw::SipListener) -> Option<SipListener> {
@@ -194,7 +209,7 @@ fn chat(check: &mut Check<'_>, raw: raw::Chat) -> Chat {
 
 fn media(check: &mut Check<'_>, raw: raw::Media) -> Media {
     let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let mut address = |value: Option<toml::Spanned<String>>, default: IpAddr| match value {
+    let mut address = |value: Option<Spanned<String>>, default: IpAddr| match value {
         None => default,
         Some(written) => check.parsed(&written, "an IP address", "192.0.2.7").unwrap_or(default),
     };
@@ -257,7 +272,7 @@ fn database(check: &mut Check<'_>, raw: raw::Database, data: &Path) -> std::path
                 None,
             );
         }
-        let written = toml::Spanned::new(span, file.trim_start_matches("//").to_owned());
+        let written = Spanned::new(span, file.trim_start_matches("//").to_owned());
         return check.path(Some(written), "");
     }
     if url.get_ref().starts_with("postgres") {
@@ -270,7 +285,7 @@ fn database(check: &mut Check<'_>, raw: raw::Database, data: &Path) -> std::path
     data.join("tandem.db")
 }
 
-fn unique(check: &mut Check<'_>, names: &mut BTreeSet<String>, name: &toml::Spanned<String>, what: &str) {
+fn unique(check: &mut Check<'_>, names: &mut BTreeSet<String>, name: &Spanned<String>, what: &str) {
     let text = name.get_ref();
     let well_formed =
         !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use acd::api::QueueConfig;
 use sip_core::api::{Transport, Trunk};
+use sip_core::digest::Algorithm;
 
 pub use load::{load, parse};
 pub use problem::{Problem, Problems};
@@ -51,6 +52,8 @@ pub struct Sip {
     pub listeners: Vec<SipListener>,
     pub min_expires: Duration,
     pub max_expires: Duration,
+    /// What phones are challenged for, the preferred first.
+    pub digest: Vec<Algorithm>,
     pub max_bindings: usize,
     pub max_calls: usize,
     /// Open TCP and WebSocket connections, all together.

@@ -40,6 +40,7 @@ pub struct Sip {
     pub region: Text,
     pub min_expires: Text,
     pub max_expires: Text,
+    pub digest: List,
     pub max_bindings: Number,
     pub max_calls: Number,
     pub max_connections: Number,
