@@ -1,9 +1,11 @@
 //! The demo dialplan passes its checks and its own tests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use dialplans::api::{Entry, Source, World};
-use dialplans::{Plan, compile, render, run_tests};
+use dialplans::api::{ChannelKind, Effect, Entry, Env, Input, QueuePlace, Source, World};
+use dialplans::{Plan, Run, compile, render, run_tests};
+use model::{Instant, Now, Timestamp};
 
 fn demo() -> Arc<Plan> {
     let text = include_str!("../../config/dialplans/demo.plan");
@@ -61,4 +63,28 @@ fn version_depends_on_texts_and_not_on_their_order() {
     assert_eq!(version(&[a.clone(), b.clone()]), version(&[b.clone(), a.clone()]));
     assert_ne!(version(&[a.clone(), b]), version(&[a.clone(), Source::new("b", "// c")]));
     assert_eq!(version(&[a]).len(), 64);
+}
+
+#[test]
+fn demo_names_no_waiting_time_that_nobody_knows() {
+    let plan = demo();
+    let flow = plan.entry(&Entry::Chat("main".into())).expect("an entry");
+    let mut now = Now::new(Instant::ZERO, Timestamp::from_micros(0));
+    let mut env = Env::default();
+    let mut run = Run::start(Arc::clone(&plan), flow, ChannelKind::Text, now, &env);
+    run.handle(now, Input::Text("поддержка".into()), &env);
+    for (estimated_wait, expected) in [
+        (None, "Вы 4-й в очереди."),
+        (Some(Duration::from_secs(150)), "Вы 4-й в очереди, ждать около 3 мин."),
+    ] {
+        now = now.after(Duration::from_secs(30));
+        env.queue = Some(QueuePlace { position: 4, waited: Duration::from_secs(30), estimated_wait });
+        run.handle_timeout(now, &env);
+        let effects: Vec<Effect> = std::iter::from_fn(|| run.poll_effect()).collect();
+        let announced = effects.into_iter().find_map(|effect| match effect {
+            Effect::Announce { text, .. } => Some(text),
+            _ => None,
+        });
+        assert_eq!(announced.as_deref(), Some(expected));
+    }
 }
