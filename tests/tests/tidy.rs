@@ -74,7 +74,9 @@ fn pure_crates_know_only_the_crates_below_them() {
     let ours = ours(&metadata);
     for (name, allowed) in PURE {
         for dependency in ours[name].intersection(&ours.keys().cloned().collect()) {
-            assert!(allowed.contains(&dependency.as_str()), "{name} must not know {dependency}");
+            // A crate names itself where its own tests need one of its features.
+            let known = dependency == name || allowed.contains(&dependency.as_str());
+            assert!(known, "{name} must not know {dependency}");
         }
     }
 }
