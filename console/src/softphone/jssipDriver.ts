@@ -68,6 +68,7 @@ class JssipCall implements DriverCall {
   readonly header: (name: string) => string | undefined;
   readonly #session: RTCSession;
   #listener: Listener | null = null;
+  #handlers: CallHandlers | null = null;
   #holding = false;
 
   constructor(session: RTCSession, header: (name: string) => string | undefined, peer: string) {
@@ -79,6 +80,7 @@ class JssipCall implements DriverCall {
 
   attach(handlers: CallHandlers): void {
     const session = this.#session;
+    this.#handlers = handlers;
     let noMicrophone = false;
     session.on("getusermediafailed", () => {
       noMicrophone = true;
@@ -89,12 +91,6 @@ class JssipCall implements DriverCall {
     // The server is ICE-lite and told its address: it needs none of our candidates, so the first one is as good as all.
     session.on("icecandidate", ({ ready }) => ready());
     session.on("confirmed", () => handlers.talking());
-    session.on("hold", ({ originator }) => {
-      if (originator === "local") handlers.held(true);
-    });
-    session.on("unhold", ({ originator }) => {
-      if (originator === "local") handlers.held(false);
-    });
     session.on("ended", () => this.#over(() => handlers.ended("ended")));
     session.on("failed", ({ originator, cause }) =>
       this.#over(() => {
@@ -128,8 +124,10 @@ class JssipCall implements DriverCall {
 
   hold(on: boolean): boolean {
     if (this.#holding) return false;
+    // JsSIP's events of hold come before the far end has agreed; this callback comes after.
     const done = () => {
       this.#holding = false;
+      this.#handlers?.held(on);
     };
     this.#holding = on ? this.#session.hold({}, done) : this.#session.unhold({}, done);
     return this.#holding;
