@@ -75,6 +75,10 @@ impl Hub {
         self.inner().desks.values().any(|desk| desk.agent == agent)
     }
 
+    pub fn has_sign_in(&self, sign_in: &str) -> bool {
+        self.inner().desks.values().any(|desk| desk.sign_in == sign_in)
+    }
+
     /// Ends every stream of the sign-in.
     pub fn cut_sign_in(&self, sign_in: &str) {
         self.inner().desks.retain(|_, desk| desk.sign_in != sign_in);

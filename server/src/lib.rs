@@ -1,10 +1,16 @@
 //! The shell around the pure cores: configuration, clocks, sockets, disk and HTTP. Invariant: everything that happens to a
 //! session is decided in `session::Engine`; in here bytes are framed, stored and shown, nothing more.
 
+pub mod app;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod http;
 pub mod hub;
 pub mod inbox;
+pub mod media;
+mod metrics;
+pub mod net;
+pub mod plans;
 pub mod secret;
 pub mod store;

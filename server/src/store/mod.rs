@@ -18,7 +18,7 @@ use sqlx::sqlite::{
 
 pub use accounts::{Device, Role, SignIn, User, UserChange};
 pub use customers::{CustomerRow, LinkedIdentity};
-pub use read::{Page, RecordingRow, SessionFilter, SessionRow};
+pub use read::{Page, RecordingRow, SessionFilter, SessionHead, SessionRow};
 pub use writer::{Backlog, Work, Writer, Written};
 
 /// The database. Cheap to clone.

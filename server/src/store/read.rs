@@ -10,6 +10,14 @@ use super::{Store, StoreError, from_json, from_word, parse};
 /// One session as lists show it.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
 pub struct SessionRow {
+    #[serde(flatten)]
+    pub head: SessionHead,
+    /// How many recordings there are.
+    pub recordings: i64,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct SessionHead {
     pub session: SessionId,
     pub customer: CustomerName,
     pub opened: Timestamp,
@@ -24,8 +32,6 @@ pub struct SessionRow {
     pub disposition: Option<String>,
     pub note: Option<String>,
     pub merged_into: Option<SessionId>,
-    /// How many recordings there are.
-    pub recordings: i64,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
@@ -191,7 +197,7 @@ fn session_row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
         })
         .transpose()?;
     let merged: Option<String> = row.get("merged_into");
-    Ok(SessionRow {
+    let head = SessionHead {
         session: parse("session id", row.get("session_id"))?,
         customer: customer_name(row)?,
         opened: Timestamp::from_micros(row.get("opened_us")),
@@ -204,8 +210,8 @@ fn session_row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
         disposition: row.get("disposition"),
         note: row.get("note"),
         merged_into: merged.map(|session| parse("session id", &session)).transpose()?,
-        recordings: row.get("recordings"),
-    })
+    };
+    Ok(SessionRow { head, recordings: row.get("recordings") })
 }
 
 fn recording_row(row: &SqliteRow) -> Result<RecordingRow, StoreError> {

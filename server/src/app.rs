@@ -1,0 +1,181 @@
+//! What the parts of the shell share.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::AgentId;
+use session::api::{AdminCommand, AgentSetup, Counts};
+use sip_core::api::{Credential, Rejection};
+
+use crate::clock::{self, Clock};
+use crate::commands::Commands;
+use crate::config::Config;
+use crate::hub::Hub;
+use crate::inbox::Inbox;
+use crate::plans::Plans;
+use crate::secret::{Ha1, ServerKey, Softphone};
+use crate::store::{Backlog, Device, Role, SignIn, Store, StoreError, User};
+
+/// One running server. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Parts>);
+
+#[derive(Debug)]
+pub struct Parts {
+    pub config: Config,
+    pub clock: Clock,
+    pub store: Store,
+    pub hub: Hub,
+    pub inbox: Inbox,
+    pub commands: Commands,
+    pub backlog: Backlog,
+    pub plans: Plans,
+    pub key: ServerKey,
+    pub vitals: Vitals,
+    /// How browsers reach us.
+    pub public_url: String,
+}
+
+/// What the engine thread tells of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Vitals(Arc<VitalParts>);
+
+#[derive(Debug, Default)]
+struct VitalParts {
+    draining: AtomicBool,
+    counts: Mutex<Counts>,
+    rejections: Mutex<BTreeMap<Rejection, u64>>,
+}
+
+impl App {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Tells the engine of an operator: new, changed, or no operator any more.
+    pub fn set_agent(&self, user: &User) {
+        let command = if user.is(Role::Operator) {
+            AdminCommand::SetAgent(AgentSetup {
+                agent: user.id,
+                login: user.login.clone(),
+                name: user.name.clone(),
+                queues: user.queues.clone(),
+                capacity: user.capacity,
+            })
+        } else {
+            AdminCommand::RemoveAgent(user.id)
+        };
+        self.commands.admin(command);
+    }
+
+    /// The softphone account of a sign-in, made known to the engine.
+    pub fn open_softphone(&self, user: &User, sign_in: &str) -> Softphone {
+        let softphone = self.key.softphone(&user.login, sign_in);
+        let ha1 = Ha1::new(&softphone.username, &self.config.sip.domain, &softphone.password);
+        self.commands.admin(AdminCommand::SetCredential(Credential {
+            username: softphone.username.clone(),
+            aor: user.login.clone(),
+            ha1_md5: ha1.md5,
+            ha1_sha256: ha1.sha256,
+            one_time: false,
+        }));
+        softphone
+    }
+
+    /// Makes a desk phone's account known to the engine.
+    pub fn open_device(&self, user: &User, device: &Device) {
+        self.commands.admin(AdminCommand::SetCredential(Credential {
+            username: device.username.clone(),
+            aor: user.login.clone(),
+            ha1_md5: device.ha1_md5.clone(),
+            ha1_sha256: device.ha1_sha256.clone(),
+            one_time: false,
+        }));
+    }
+
+    /// Ends a sign-in: its softphone, its streams and its cookie.
+    pub async fn end_sign_in(&self, login: &str, sign_in: &str) -> Result<(), StoreError> {
+        self.store.remove_sign_in(sign_in).await?;
+        let username = self.key.softphone(login, sign_in).username;
+        self.commands.admin(AdminCommand::RemoveCredential { username });
+        self.hub.cut_sign_in(sign_in);
+        Ok(())
+    }
+
+    /// Takes everything away that a removed user could still use.
+    pub fn remove_agent(&self, user: &User, sign_ins: &[SignIn], devices: &[Device]) {
+        let mine = sign_ins.iter().filter(|sign_in| sign_in.user == user.id);
+        for sign_in in mine {
+            let username = self.key.softphone(&user.login, &sign_in.token_hash).username;
+            self.commands.admin(AdminCommand::RemoveCredential { username });
+        }
+        for device in devices.iter().filter(|device| device.user == user.id) {
+            self.commands.admin(AdminCommand::RemoveCredential { username: device.username.clone() });
+        }
+        self.commands.admin(AdminCommand::RemoveAgent(user.id));
+        self.hub.cut_agent(user.id);
+        self.hub.forget(user.id);
+    }
+
+    pub fn is_expired(&self, sign_in: &SignIn) -> bool {
+        clock::wall().saturating_since(sign_in.used) > self.config.http.sign_in_lifetime
+    }
+
+    /// Ends the sign-ins that were not used for too long.
+    pub async fn expire_sign_ins(&self) -> Result<(), StoreError> {
+        for sign_in in self.store.sign_ins().await? {
+            if self.is_expired(&sign_in) && !self.hub.has_sign_in(&sign_in.token_hash) {
+                match self.store.user(sign_in.user).await? {
+                    Some(user) => self.end_sign_in(&user.login, &sign_in.token_hash).await?,
+                    None => self.store.remove_sign_in(&sign_in.token_hash).await?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Names of operators by id.
+    pub async fn users_by_id(&self) -> Result<BTreeMap<AgentId, User>, StoreError> {
+        Ok(self.store.users().await?.into_iter().map(|user| (user.id, user)).collect())
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Vitals {
+    pub fn set_draining(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
+    }
+
+    pub fn set_counts(&self, counts: Counts) {
+        *self.0.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+    }
+
+    pub fn counts(&self) -> Counts {
+        *self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a rejection and says how many of its kind there have been.
+    pub fn rejected(&self, why: Rejection) -> u64 {
+        let mut rejections = self.0.rejections.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = rejections.entry(why).or_default();
+        *count += 1;
+        *count
+    }
+
+    pub fn rejections(&self) -> BTreeMap<Rejection, u64> {
+        self.0.rejections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,54 @@
+//! Queues and operators.
+
+use axum::Json;
+use axum::extract::State;
+use model::{AgentId, AgentStatus, QueueName, Timestamp};
+use serde::Serialize;
+use session::view::QueueStatus;
+use utoipa::ToSchema;
+
+use super::auth::SignedIn;
+use super::error::ApiResult;
+use crate::app::App;
+use crate::store::Role;
+
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct AgentRow {
+    pub agent: AgentId,
+    pub name: String,
+    pub login: String,
+    pub status: AgentStatus,
+    /// Since when; absent for one who never signed in.
+    pub since: Option<Timestamp>,
+    pub queues: Vec<QueueName>,
+}
+
+/// Every queue as it was shown last.
+#[utoipa::path(get, path = "/api/v1/queues", tag = "floor", responses((status = 200, body = Vec<QueueStatus>)))]
+pub async fn queues(State(app): State<App>, _signed_in: SignedIn) -> Json<Vec<QueueStatus>> {
+    let shown = app.hub.queues();
+    Json(shown.unwrap_or_else(|| {
+        let quiet = |queue: &acd::api::QueueConfig| QueueStatus {
+            name: queue.name.clone(),
+            waiting: 0,
+            longest_wait_seconds: 0,
+            agents_ready: 0,
+        };
+        app.config.queues.iter().map(quiet).collect()
+    }))
+}
+
+/// Every operator with his status.
+#[utoipa::path(get, path = "/api/v1/agents", tag = "floor", responses((status = 200, body = Vec<AgentRow>)))]
+pub async fn agents(State(app): State<App>, _signed_in: SignedIn) -> ApiResult<Json<Vec<AgentRow>>> {
+    let statuses = app.hub.statuses();
+    let users = app.store.users().await?;
+    let rows = users.into_iter().filter(|user| user.is(Role::Operator)).map(|user| {
+        let (status, since) = match statuses.get(&user.id) {
+            Some((status, since)) => (status.clone(), Some(*since)),
+            None => (AgentStatus::SignedOut, None),
+        };
+        AgentRow { agent: user.id, name: user.name, login: user.login, status, since, queues: user.queues }
+    });
+    Ok(Json(rows.collect()))
+}

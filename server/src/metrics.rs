@@ -1,0 +1,68 @@
+//! What `/metrics` says. Everything is counted where it happens; here it is only written down.
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+use sip_core::api::Rejection;
+
+use crate::app::App;
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct Why {
+    reason: &'static str,
+}
+
+/// OpenMetrics text of this moment.
+pub fn render(app: &App) -> String {
+    let mut registry = Registry::with_prefix("tandem");
+    let counts = app.vitals.counts();
+    let (desks, visitors) = app.hub.counts();
+    let gauges: [(&str, &str, usize); 14] = [
+        ("sessions_open", "Open sessions", counts.sessions),
+        ("legs", "Live legs of all media", counts.legs),
+        ("offers", "Offers to operators that are out", counts.offers),
+        ("waiting", "Sessions waiting in queues", counts.waiting),
+        ("pending_resolves", "Contacts whose customer is being looked up", counts.pending_resolves),
+        ("sip_calls", "Live SIP calls", counts.sip.calls),
+        ("sip_transactions", "Live SIP transactions", counts.sip.transactions),
+        ("sip_bindings", "Registered SIP contacts", counts.sip.bindings),
+        ("consoles", "Open event streams of consoles", desks),
+        ("visitors", "Visitors whose widget is connected", visitors),
+        ("inbox_waiting", "Inputs waiting for the engine", app.inbox.waiting()),
+        ("journal_waiting", "Outputs waiting for the journal's writer", app.backlog.waiting()),
+        ("journal_failures", "Failed writes of the journal since the last good one", app.backlog.failures_in_a_row()),
+        ("draining", "1 while the server takes no new contacts", usize::from(app.vitals.is_draining())),
+    ];
+    for (name, help, value) in gauges {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register(name, help, gauge);
+    }
+    let refused: Counter = Counter::default();
+    refused.inc_by(app.inbox.refused());
+    registry.register("inputs_refused", "Inputs that the engine's inbox had no room for", refused);
+    let rejections: Family<Why, Counter> = Family::default();
+    for (why, count) in app.vitals.rejections() {
+        rejections.get_or_create(&Why { reason: reason(why) }).inc_by(count);
+    }
+    registry.register("sip_rejected", "SIP messages refused or thrown away", rejections);
+    let mut out = String::new();
+    // Writing to a text cannot fail.
+    let _ = text::encode(&mut out, &registry);
+    out
+}
+
+pub fn reason(why: Rejection) -> &'static str {
+    match why {
+        Rejection::Unparsable => "unparsable",
+        Rejection::BadRequest => "bad_request",
+        Rejection::Unauthenticated => "unauthenticated",
+        Rejection::Forbidden => "forbidden",
+        Rejection::NotFound => "not_found",
+        Rejection::StrayResponse => "stray_response",
+        Rejection::StrayAck => "stray_ack",
+        Rejection::Overload => "overload",
+    }
+}
