@@ -49,6 +49,7 @@ fn a_thousand_calls_and_chats_in_a_storm_leave_nothing_behind() {
         weather: Weather { loss: 0.05, duplication: 0.05, ..Weather::STORM },
         span: Duration::from_secs(3600),
         deaths: 10,
+        scripted: false,
     };
     let world = play(&scenario);
     let outcomes = &world.audit.outcomes;
@@ -71,6 +72,7 @@ fn small_centres_of_many_seeds_leave_nothing_behind() {
             weather: Weather::STORM,
             span: Duration::from_secs(120),
             deaths: 25,
+            scripted: false,
         });
     }
 }

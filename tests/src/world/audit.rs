@@ -104,6 +104,30 @@ impl Audit {
         }
     }
 
+    /// The journal of a session from before a restart.
+    pub(super) fn continue_with(&mut self, entries: &[Entry]) {
+        let Some(first) = entries.first() else { return };
+        let story = self.sessions.entry(first.session).or_default();
+        story.seq = entries.len() as u64;
+        story.entries = entries.to_vec();
+        for entry in entries {
+            match &entry.change {
+                Change::LegOpened { leg, .. } => {
+                    story.legs.insert(*leg);
+                }
+                Change::LegEnded { leg, .. } => {
+                    story.legs.remove(leg);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The journals of all sessions, in the order in which they were opened.
+    pub fn journals(&self) -> Vec<&[Entry]> {
+        self.sessions.values().map(|story| story.entries.as_slice()).collect()
+    }
+
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }

@@ -5,6 +5,7 @@
 mod audit;
 mod media;
 mod people;
+pub mod script;
 mod store;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use session::Engine;
 use session::api::{
-    AdminCommand, AgentCommand, AgentSetup, Config, CustomerCard, Input, Output, RequestId, VisitorCommand,
+    AdminCommand, AgentCommand, AgentSetup, Config, CustomerCard, Input, Output, Refusal, Reply, RequestId, VisitorCommand,
 };
 use sip_core::api::{Credential, Listener, Transport, Trunk};
 use sip_core::digest::{Algorithm, ha1};
@@ -84,6 +85,24 @@ pub struct Scenario {
     pub span: Duration,
     /// How likely an operator's device dies when it rings or talks, in percent.
     pub deaths: u32,
+    /// Nobody does anything of his own accord: the test acts through the methods of [`World`].
+    pub scripted: bool,
+}
+
+impl Scenario {
+    /// A centre without contacts or bad luck, in which the test does everything.
+    pub fn scripted(operators: usize) -> Self {
+        Self {
+            seed: 7,
+            calls: 0,
+            chats: 0,
+            operators,
+            weather: Weather::FINE,
+            span: Duration::ZERO,
+            deaths: 0,
+            scripted: true,
+        }
+    }
 }
 
 pub struct World {
@@ -101,6 +120,10 @@ pub struct World {
     events: u64,
     pub(crate) requests: u64,
     pub(crate) deaths: u32,
+    pub(crate) scripted: bool,
+    /// What visitors and operators were last told.
+    pub(crate) replies: BTreeMap<RequestId, Result<Reply, Refusal>>,
+    config: Config,
 }
 
 pub(crate) fn server_address(transport: Transport) -> SocketAddr {
@@ -145,7 +168,7 @@ impl World {
         };
         let mut world = Self {
             now,
-            engine: Engine::new(now, config),
+            engine: Engine::new(now, config.clone()),
             audit: Audit::default(),
             network: Network::new(random.random(), scenario.weather),
             carrier: Carrier::new(now, random.random()),
@@ -158,6 +181,9 @@ impl World {
             events: 0,
             requests: 0,
             deaths: scenario.deaths,
+            scripted: scenario.scripted,
+            replies: BTreeMap::new(),
+            config,
         };
         world.set_up(scenario.operators);
         for n in 0..scenario.calls {
@@ -172,14 +198,23 @@ impl World {
     }
 
     fn set_up(&mut self, operators: usize) {
-        let plan_world = dialplans::api::World {
-            queues: ["support".to_owned()].into(),
-            prompts: ["hello", "menu", "wait", "bye"].map(str::to_owned).into(),
-            music: ["hold".to_owned()].into(),
-            ..Default::default()
-        };
+        let mut team = Vec::new();
+        for n in 0..operators {
+            let agent = AgentId::new(self.now.wall, self.random.random());
+            let login = format!("op{n}");
+            let seed = self.random.random();
+            self.operators.insert(agent, Operator::new(self.now, login.clone(), n, seed));
+            team.push((agent, login));
+        }
+        self.load_configuration(&team);
+        for (agent, _) in team {
+            self.schedule(self.now.instant, Event::Operator(agent, people::OperatorAct::SignIn));
+        }
+    }
+
+    fn load_configuration(&mut self, operators: &[(AgentId, String)]) {
         let source = dialplans::api::Source { name: "world.plan".to_owned(), text: PLAN.to_owned() };
-        let plan = match dialplans::compile(std::slice::from_ref(&source), &plan_world) {
+        let plan = match dialplans::compile(std::slice::from_ref(&source), &Self::names()) {
             Ok(plan) => plan,
             Err(diagnostics) => panic!("{}", dialplans::render(&diagnostics, &[source], false)),
         };
@@ -197,27 +232,21 @@ impl World {
             destination: people::CARRIER,
             transport: Transport::Udp,
         }]));
-        for n in 0..operators {
-            let agent = AgentId::new(self.now.wall, self.random.random());
-            let login = format!("op{n}");
+        for (agent, login) in operators {
             self.admin(AdminCommand::SetAgent(AgentSetup {
-                agent,
+                agent: *agent,
                 login: login.clone(),
-                name: format!("Operator {n}"),
+                name: format!("Operator {login}"),
                 queues: vec![QueueName::new("support")],
                 capacity: acd::Capacity { voice: 1, chat: 3 },
             }));
             self.admin(AdminCommand::SetCredential(Credential {
                 username: login.clone(),
                 aor: login.clone(),
-                ha1_md5: ha1(Algorithm::Md5, &login, DOMAIN, PASSWORD),
-                ha1_sha256: ha1(Algorithm::Sha256, &login, DOMAIN, PASSWORD),
+                ha1_md5: ha1(Algorithm::Md5, login, DOMAIN, PASSWORD),
+                ha1_sha256: ha1(Algorithm::Sha256, login, DOMAIN, PASSWORD),
                 one_time: false,
             }));
-            let seed = self.random.random();
-            self.operators.insert(agent, Operator::new(self.now, login, n, seed));
-            let at = self.now.instant;
-            self.schedule(at, Event::Operator(agent, people::OperatorAct::SignIn));
         }
     }
 
@@ -337,19 +366,21 @@ impl World {
         }
     }
 
-    pub(crate) fn visitor_says(&mut self, visitor: VisitorId, command: VisitorCommand) {
+    pub(crate) fn visitor_says(&mut self, visitor: VisitorId, command: VisitorCommand) -> RequestId {
         let request = self.request();
         if let VisitorCommand::Send { external_id, .. } = &command {
             self.audit.message_sent(request, external_id.clone());
         }
         self.engine.handle(self.now, Input::Visitor { request, visitor, command });
         self.drain();
+        request
     }
 
-    pub(crate) fn agent_says(&mut self, agent: AgentId, command: AgentCommand) {
+    pub(crate) fn agent_says(&mut self, agent: AgentId, command: AgentCommand) -> RequestId {
         let request = self.request();
         self.engine.handle(self.now, Input::Agent { request, agent, command });
         self.drain();
+        request
     }
 
     /// Lets out what the engine wants done.
@@ -372,7 +403,12 @@ impl World {
                     self.schedule(self.now.instant + delay, event);
                 }
                 Output::Journal(record) => self.audit.journal(self.now, record),
-                Output::Reply { request, result } => self.audit.reply(request, result),
+                Output::Reply { request, result } => {
+                    if self.scripted {
+                        self.replies.insert(request, result.clone());
+                    }
+                    self.audit.reply(request, result);
+                }
                 Output::ToVisitor { visitor, event } => self.visitor_is_told(visitor, event),
                 Output::ToAgent { agent, event } => self.operator_is_told(agent, event),
             }

@@ -55,22 +55,28 @@ pub(crate) enum VisitorAct {
 
 pub(crate) struct Carrier {
     pub stack: Stack,
+    /// Calls of ours that it was asked to deliver, for scripts.
+    pub rung: Vec<CallId>,
+    /// Calls that ended at the caller, for scripts.
+    pub ended: Vec<CallId>,
 }
 
 pub(crate) struct Operator {
     pub stack: Stack,
-    login: String,
+    pub login: String,
     address: SocketAddr,
     connection: Option<ConnectionId>,
     cseq: u32,
-    desk: Option<DeskView>,
+    pub desk: Option<DeskView>,
+    /// Calls that ring or ran on the device, for scripts; the last is the newest.
+    pub rung: Vec<CallId>,
     planned: BTreeMap<SessionId, ()>,
     planned_offers: BTreeMap<model::OfferId, ()>,
 }
 
 pub(crate) struct Visitor {
-    phone: Option<String>,
-    messages: u32,
+    pub phone: Option<String>,
+    pub messages: u32,
 }
 
 fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32]) -> Stack {
@@ -98,7 +104,7 @@ fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32])
 
 impl Carrier {
     pub fn new(now: Now, seed: [u8; 32]) -> Self {
-        Self { stack: peer_stack(now, Transport::Udp, CARRIER, seed) }
+        Self { stack: peer_stack(now, Transport::Udp, CARRIER, seed), rung: Vec::new(), ended: Vec::new() }
     }
 }
 
@@ -112,6 +118,7 @@ impl Operator {
             connection: None,
             cseq: 0,
             desk: None,
+            rung: Vec::new(),
             planned: BTreeMap::new(),
             planned_offers: BTreeMap::new(),
         }
@@ -172,6 +179,9 @@ impl World {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 SipOutput::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
                 SipOutput::Rejected { .. } => {}
+                SipOutput::Event(SipEvent::Incoming(incoming)) if self.scripted => {
+                    self.carrier.rung.push(incoming.call);
+                }
                 SipOutput::Event(SipEvent::Incoming(incoming)) => {
                     let call = incoming.call;
                     let delay = Duration::from_millis(self.random.random_range(100..8_000));
@@ -180,6 +190,7 @@ impl World {
                     let talk = Duration::from_millis(self.random.random_range(5_000..90_000));
                     self.schedule(self.now.instant + delay + talk, Event::Caller(CallerAct::HangUp { call }));
                 }
+                SipOutput::Event(SipEvent::Ended { call, .. }) => self.carrier.ended.push(call),
                 SipOutput::Event(_) => {}
             }
         }
@@ -195,6 +206,7 @@ impl World {
                 if operator.connection.is_some() {
                     return;
                 }
+                operator.rung.clear();
                 let (here, _) = self.network.connect(operator.address, server_address(Transport::Tcp));
                 operator.connection = Some(here);
                 let bytes = operator.register(None);
@@ -228,7 +240,9 @@ impl World {
             OperatorAct::Ready => {
                 self.agent_says(agent, AgentCommand::SetStatus { status: AgentStatus::Ready });
             }
-            OperatorAct::Accept { offer } => self.agent_says(agent, AgentCommand::Accept { offer }),
+            OperatorAct::Accept { offer } => {
+                self.agent_says(agent, AgentCommand::Accept { offer });
+            }
             OperatorAct::Write { session, n } => {
                 let external_id = format!("agent-{session}-{n}");
                 let text = format!("answer {n}");
@@ -238,7 +252,9 @@ impl World {
                     self.agent_says(agent, AgentCommand::Send { session, external_id, text });
                 }
             }
-            OperatorAct::CloseChat { session } => self.agent_says(agent, AgentCommand::CloseChat { session }),
+            OperatorAct::CloseChat { session } => {
+                self.agent_says(agent, AgentCommand::CloseChat { session });
+            }
             OperatorAct::FinishWrapUp { session } => {
                 let disposition = Some("done".to_owned());
                 self.agent_says(agent, AgentCommand::FinishWrapUp { session, disposition, note: None });
@@ -271,6 +287,12 @@ impl World {
     }
 
     fn operator_is_rung(&mut self, agent: AgentId, call: CallId) {
+        if self.scripted {
+            if let Some(operator) = self.operators.get_mut(&agent) {
+                operator.rung.push(call);
+            }
+            return;
+        }
         let delay = Duration::from_millis(self.random.random_range(0..12_000));
         let at = self.now.instant + delay;
         let deaths = self.deaths;
@@ -339,6 +361,12 @@ impl World {
     pub(crate) fn operator_is_told(&mut self, agent: Option<AgentId>, event: AgentEvent) {
         let (Some(agent), AgentEvent::Desk { desk }) = (agent, event) else { return };
         assert!(desk.offers.len() <= 1, "{agent} has {} offers", desk.offers.len());
+        if self.scripted {
+            if let Some(operator) = self.operators.get_mut(&agent) {
+                operator.desk = Some(desk);
+            }
+            return;
+        }
         let now = self.now.instant;
         let pause = Duration::from_millis(self.random.random_range(500..10_000));
         match &desk.status {
@@ -429,8 +457,12 @@ impl World {
                     self.visitor_says(id, send);
                 }
             }
-            VisitorAct::Close => self.visitor_says(id, VisitorCommand::Close),
-            VisitorAct::CallMe { phone } => self.visitor_says(id, VisitorCommand::CallMe { phone }),
+            VisitorAct::Close => {
+                self.visitor_says(id, VisitorCommand::Close);
+            }
+            VisitorAct::CallMe { phone } => {
+                self.visitor_says(id, VisitorCommand::CallMe { phone });
+            }
         }
     }
 

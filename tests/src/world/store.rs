@@ -14,6 +14,10 @@ pub(super) struct SimulatedStore {
 }
 
 impl SimulatedStore {
+    pub fn card(&self, customer: CustomerId) -> CustomerCard {
+        self.customers[&customer].clone()
+    }
+
     pub fn resolve(
         &mut self,
         now: Now,

@@ -1,0 +1,180 @@
+//! What a test does and sees in a scripted world.
+
+use std::time::Duration;
+
+use dialplans::api::World as Names;
+use model::{AgentId, Cause, Change, Entry, Identity, SessionId, Side, VisitorId};
+use rand::RngExt;
+use session::Engine;
+use session::api::{AdminCommand, AgentCommand, Refusal, Reply, RestoredSession, VisitorCommand};
+use session::view::DeskView;
+use sip_core::api::{CallId, OutgoingCall, Target};
+
+use super::people::{OperatorAct, Visitor};
+use super::{Audit, NUMBER, World};
+
+impl World {
+    pub fn pass(&mut self, span: Duration) {
+        self.run(span);
+    }
+
+    pub fn agents(&self) -> Vec<AgentId> {
+        self.operators.keys().copied().collect()
+    }
+
+    pub fn caller_calls(&mut self, caller: &str) -> CallId {
+        let call = OutgoingCall {
+            target: Target::Trunk { name: "tandem".to_owned(), number: NUMBER.to_owned() },
+            caller: caller.to_owned(),
+            caller_name: None,
+            sdp: b"v=0 caller".to_vec(),
+            headers: Vec::new(),
+            ring_timeout: Duration::from_secs(180),
+        };
+        let call = self.carrier.stack.invite(self.now, call).expect("the carrier can call");
+        self.drain_carrier();
+        call
+    }
+
+    pub fn caller_hangs_up(&mut self, call: CallId) {
+        self.carrier.stack.hangup(self.now, call, Cause::HungUp, Side::Customer);
+        self.drain_carrier();
+    }
+
+    /// The newest of our calls to a customer's phone is answered.
+    pub fn customer_answers(&mut self) {
+        let call = *self.carrier.rung.last().expect("the customer's phone rings");
+        self.carrier.stack.answer(self.now, call, b"v=0 customer".to_vec());
+        self.drain_carrier();
+    }
+
+    pub fn calls_to_customers(&self) -> usize {
+        self.carrier.rung.len()
+    }
+
+    pub fn call_is_up(&self, call: CallId) -> bool {
+        !self.carrier.ended.contains(&call)
+    }
+
+    /// How many calls have rung at the operator since he signed in.
+    pub fn rings(&self, agent: AgentId) -> usize {
+        self.operators[&agent].rung.len()
+    }
+
+    pub fn operator_answers(&mut self, agent: AgentId) {
+        let call = *self.operators[&agent].rung.last().expect("his phone rings");
+        self.operator_acts(agent, OperatorAct::Answer { call });
+    }
+
+    pub fn operator_hangs_up(&mut self, agent: AgentId) {
+        let call = *self.operators[&agent].rung.last().expect("he has a call");
+        self.operator_acts(agent, OperatorAct::HangUp { call });
+    }
+
+    /// His device dies. It comes back by itself up to 40 s later; `operator_is_back` brings it back now.
+    pub fn operator_dies(&mut self, agent: AgentId) {
+        self.operator_acts(agent, OperatorAct::Die);
+    }
+
+    pub fn operator_is_back(&mut self, agent: AgentId) {
+        self.operator_acts(agent, OperatorAct::SignIn);
+    }
+
+    pub fn desk(&self, agent: AgentId) -> &DeskView {
+        self.operators[&agent].desk.as_ref().expect("a desk was shown")
+    }
+
+    pub fn agent_does(&mut self, agent: AgentId, command: AgentCommand) -> Result<Reply, Refusal> {
+        let request = self.agent_says(agent, command);
+        self.replies.remove(&request).expect("a desk command is answered at once")
+    }
+
+    pub fn visitor_comes(&mut self, phone: Option<&str>) -> VisitorId {
+        let id = VisitorId::new(self.now.wall, self.random.random());
+        self.visitors.insert(id, Visitor { phone: phone.map(str::to_owned), messages: 0 });
+        self.visitor_says_hello(id);
+        id
+    }
+
+    pub fn visitor_says_hello(&mut self, id: VisitorId) {
+        let phone = self.visitors[&id].phone.clone();
+        let hello = VisitorCommand::Hello {
+            account: "main".to_owned(),
+            name: None,
+            identities: phone.into_iter().map(Identity::Phone).collect(),
+            page: None,
+            locale: None,
+        };
+        self.visitor_says(id, hello);
+    }
+
+    /// Writes, lets the store think, and returns what the widget is answered.
+    pub fn visitor_writes(&mut self, id: VisitorId, external_id: &str, text: &str) -> Result<Reply, Refusal> {
+        let send = VisitorCommand::Send {
+            external_id: external_id.to_owned(),
+            text: text.to_owned(),
+            account: "main".to_owned(),
+        };
+        self.visitor_does(id, send)
+    }
+
+    pub fn visitor_does(&mut self, id: VisitorId, command: VisitorCommand) -> Result<Reply, Refusal> {
+        let request = self.visitor_says(id, command);
+        self.run(Duration::from_millis(100));
+        self.replies.remove(&request).expect("a widget is answered")
+    }
+
+    /// All sessions, each as its journal.
+    pub fn journals(&self) -> Vec<Vec<Entry>> {
+        self.audit.journals().into_iter().map(<[Entry]>::to_vec).collect()
+    }
+
+    /// The server stops without a word and starts again on what was journalled. Peers keep what they have.
+    pub fn crash_and_restart(&mut self) {
+        let journals = self.journals();
+        self.media = Default::default();
+        self.agenda.clear();
+        let mut config = self.config.clone();
+        config.seed = self.random.random();
+        config.sip.seed = self.random.random();
+        self.engine = Engine::new(self.now, config);
+        self.audit = Audit::default();
+        let operators: Vec<(AgentId, String)> =
+            self.operators.iter().map(|(agent, operator)| (*agent, operator.login.clone())).collect();
+        self.load_configuration(&operators);
+        for entries in journals {
+            let open = !entries.iter().any(|entry| matches!(entry.change, Change::SessionEnded { .. }));
+            let Some(Entry { change: Change::SessionOpened { customer, .. }, .. }) = entries.first() else { continue };
+            if !open {
+                continue;
+            }
+            let customer = self.store.card(*customer);
+            self.audit.continue_with(&entries);
+            self.admin(AdminCommand::Restore(Box::new(RestoredSession { customer, entries })));
+        }
+    }
+
+    pub(super) fn names() -> Names {
+        Names {
+            queues: ["support".to_owned()].into(),
+            prompts: ["hello", "menu", "wait", "bye"].map(str::to_owned).into(),
+            music: ["hold".to_owned()].into(),
+            ..Default::default()
+        }
+    }
+}
+
+/// The one session that there is.
+pub fn only(journals: &[Vec<Entry>]) -> &[Entry] {
+    assert_eq!(journals.len(), 1, "{} sessions", journals.len());
+    &journals[0]
+}
+
+/// The session of a journal.
+pub fn session_of(entries: &[Entry]) -> SessionId {
+    entries[0].session
+}
+
+pub fn count(entries: &[Entry], which: impl Fn(&Change) -> bool) -> usize {
+    entries.iter().filter(|entry| which(&entry.change)).count()
+}
