@@ -9,26 +9,64 @@ use model::{LegId, PlaybackId, RecordingId, SessionId};
 #[derive(Clone, PartialEq, Debug)]
 pub enum Command {
     /// Opens a leg. With an `offer`, `LocalSdp` carries our answer to it; without, our offer (and both directions).
-    Open { leg: LegId, session: SessionId, channel: Channel, kind: LegKind, offer: Option<Arc<[u8]>> },
+    Open {
+        leg: LegId,
+        session: SessionId,
+        channel: Channel,
+        kind: LegKind,
+        offer: Option<Arc<[u8]>>,
+    },
     /// The peer's answer to an offer of ours: `Accepted` or `Incompatible` follows.
-    Answer { leg: LegId, sdp: Arc<[u8]> },
+    Answer {
+        leg: LegId,
+        sdp: Arc<[u8]>,
+    },
     /// A new offer of the peer within the session (hold, resume, ICE restart): `LocalSdp` or `Incompatible` follows.
-    Offer { leg: LegId, sdp: Arc<[u8]> },
+    Offer {
+        leg: LegId,
+        sdp: Arc<[u8]>,
+    },
     /// Lets two legs of one session hear each other. Each leg has at most one partner; a former partner hears nothing more.
-    Connect { a: LegId, b: LegId },
-    Disconnect { leg: LegId },
+    Connect {
+        a: LegId,
+        b: LegId,
+    },
+    Disconnect {
+        leg: LegId,
+    },
     /// Plays to the leg in place of its partner; a running playback of the leg ends first (as `interrupted`).
-    Play { leg: LegId, playback: PlaybackId, what: Vec<Prompt>, repeat: bool },
-    StopPlaying { leg: LegId },
+    Play {
+        leg: LegId,
+        playback: PlaybackId,
+        what: Vec<Prompt>,
+        repeat: bool,
+    },
+    StopPlaying {
+        leg: LegId,
+    },
     /// Sends digits (0–9, *, #, A–D; others are left out) to the peer: as RFC 4733 events where they were agreed on, else as tones.
-    SendDigits { leg: LegId, digits: String },
+    SendDigits {
+        leg: LegId,
+        digits: String,
+    },
     /// Nothing that the leg says reaches its partner or the recording while muted.
-    Mute { leg: LegId, muted: bool },
+    Mute {
+        leg: LegId,
+        muted: bool,
+    },
     /// One continuous stereo WAV for the session: left hears from `Channel::Customer` legs, right from `Channel::Agent` legs,
     /// whichever legs those are at the time. Legs that come later are included.
-    StartRecording { session: SessionId, recording: RecordingId, file: PathBuf },
-    StopRecording { session: SessionId },
-    Close { leg: LegId },
+    StartRecording {
+        session: SessionId,
+        recording: RecordingId,
+        file: PathBuf,
+    },
+    StopRecording {
+        session: SessionId,
+    },
+    Close {
+        leg: LegId,
+    },
 }
 
 /// Whose voice it is: the channel of the recording.
@@ -61,22 +99,56 @@ pub enum Prompt {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
     /// `sends`/`receives`: what the peer is willing to do after this exchange; a peer on hold does not receive.
-    LocalSdp { leg: LegId, sdp: Arc<[u8]>, direction: Direction },
-    Accepted { leg: LegId, direction: Direction },
-    Incompatible { leg: LegId, why: String },
+    LocalSdp {
+        leg: LegId,
+        sdp: Arc<[u8]>,
+        direction: Direction,
+    },
+    Accepted {
+        leg: LegId,
+        direction: Direction,
+    },
+    Incompatible {
+        leg: LegId,
+        why: String,
+    },
     /// The first valid media packet arrived (after ICE and DTLS, where there are any).
-    Flowing { leg: LegId },
-    Digit { leg: LegId, digit: char, duration: Duration },
-    PlayingEnded { leg: LegId, playback: PlaybackId, interrupted: bool },
+    Flowing {
+        leg: LegId,
+    },
+    Digit {
+        leg: LegId,
+        digit: char,
+        duration: Duration,
+    },
+    PlayingEnded {
+        leg: LegId,
+        playback: PlaybackId,
+        interrupted: bool,
+    },
     /// No packet for this long though the peer should be sending; said once per silence.
-    Silent { leg: LegId, since: Duration },
+    Silent {
+        leg: LegId,
+        since: Duration,
+    },
     /// The WebRTC transport died (ICE consent lost, DTLS closed).
-    TransportLost { leg: LegId },
-    RecordingEnded { recording: RecordingId, duration: Duration },
-    RecordingFailed { recording: RecordingId, why: String },
+    TransportLost {
+        leg: LegId,
+    },
+    RecordingEnded {
+        recording: RecordingId,
+        duration: Duration,
+    },
+    RecordingFailed {
+        recording: RecordingId,
+        why: String,
+    },
     /// Answer to `Close`, or the leg could not be opened (then `Incompatible` came before). Once per `Open`; a `Close` of a leg
     /// that is not there has no answer.
-    Closed { leg: LegId, statistics: Statistics },
+    Closed {
+        leg: LegId,
+        statistics: Statistics,
+    },
 }
 
 /// The peer's view: does it send to us, does it want to receive from us.

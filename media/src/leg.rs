@@ -108,8 +108,6 @@ pub struct RtpTransport {
     /// Where RTCP goes, `None` when there is no way to send it.
     pub rtcp: Option<(SocketKey, SocketAddr)>,
     pub next_report: Instant,
-    /// Packets that came from elsewhere.
-    pub strays: u64,
 }
 
 impl RtpTransport {
@@ -123,7 +121,6 @@ impl RtpTransport {
             learning: 0,
             rtcp: None,
             next_report: now,
-            strays: 0,
         }
     }
 
@@ -150,9 +147,7 @@ impl RtpTransport {
             }
             return true;
         }
-        let admitted = self.remote == Some(from);
-        self.strays += u64::from(!admitted);
-        admitted
+        self.remote == Some(from)
     }
 
     /// Sends RTCP where the media went, if that is not where the description says.

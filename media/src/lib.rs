@@ -1,3 +1,8 @@
+//! Voice without a socket: RTP legs of phones and browsers, their codecs, bridges, prompts, digits and recordings.
+//!
+//! [`api`] is what the session engine says and hears, [`core`] what the shell drives. Invariants: no file, socket, clock,
+//! thread or lock in here; what is random comes from the shell's seed, except for the keys of browsers, which str0m makes.
+
 pub mod api;
 pub mod codec;
 pub mod core;

@@ -54,10 +54,9 @@ impl Recorder {
         let ring = &mut self.channels[channel as usize];
         let first = from as usize % RING;
         let samples = &samples[(from - begin) as usize..(until - begin) as usize];
-        let (before, after) = ring.split_at_mut(first);
-        for (place, sample) in after.iter_mut().chain(before).zip(samples) {
-            *place = place.saturating_add(*sample);
-        }
+        let (now, then) = samples.split_at(samples.len().min(RING - first));
+        add(&mut ring[first..first + now.len()], now);
+        add(&mut ring[..then.len()], then);
     }
 
     /// Reads off what is due. `full` gets about a second of interleaved samples at a time.
@@ -79,13 +78,24 @@ impl Recorder {
     fn read_to(&mut self, end: u64, mut full: impl FnMut(Vec<i16>)) {
         let [left, right] = &mut self.channels;
         while self.read < end {
-            let place = self.read as usize % RING;
-            self.chunk.extend([std::mem::take(&mut left[place]), std::mem::take(&mut right[place])]);
-            self.read += 1;
+            let first = self.read as usize % RING;
+            let room = (RING - first).min(CHUNK - self.chunk.len() / 2);
+            let run = first..first + room.min((end - self.read) as usize);
+            let (left, right) = (&mut left[run.clone()], &mut right[run]);
+            self.chunk.extend(left.iter().zip(&*right).flat_map(|(left, right)| [*left, *right]));
+            self.read += left.len() as u64;
+            left.fill(0);
+            right.fill(0);
             if self.chunk.len() == 2 * CHUNK {
                 full(std::mem::replace(&mut self.chunk, Vec::with_capacity(2 * CHUNK)));
             }
         }
+    }
+}
+
+fn add(places: &mut [i16], samples: &[i16]) {
+    for (place, sample) in places.iter_mut().zip(samples) {
+        *place = place.saturating_add(*sample);
     }
 }
 

@@ -42,14 +42,14 @@ pub struct Browser {
 }
 
 impl Browser {
-    pub fn new(base: std::time::Instant, now: Instant, hertz: f64) -> Self {
+    pub fn new(base: std::time::Instant, now: Instant, port: u16, hertz: f64) -> Self {
         let start = base + Duration::from_micros(now.as_micros());
         let mut config = RtcConfig::new().set_rtp_mode(true).clear_codecs().enable_opus(true, false);
         let events = FormatParams::parse_line("0-16");
         let digits = Frequency::FORTY_EIGHT_KHZ;
         config.codec_config().add_config(EVENTS.into(), None, Format::Tele, digits, None, events);
         let mut rtc = config.build(start);
-        let address = SocketAddr::from(([203, 0, 113, 5], 50_000));
+        let address = SocketAddr::from(([203, 0, 113, 5], port));
         rtc.add_local_candidate(Candidate::host(address, Protocol::Udp).unwrap());
         Self {
             rtc,

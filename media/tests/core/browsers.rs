@@ -15,25 +15,31 @@ const BROWSER: usize = 20;
 fn world(codec: Codec, packet: u64) -> World {
     let mut world = World::new();
     world.phone(codec, packet, Channel::Customer, 1000.0);
-    let mut browser = Browser::new(world.base, world.now().instant, 600.0);
-    let offer = Some(browser.offer(Direction::SendRecv).into());
-    world.browsers.push(browser);
-    let (session, channel, kind) = (SESSION, Channel::Agent, LegKind::WebRtc);
-    world.command(Command::Open { leg: leg(BROWSER), session, channel, kind, offer });
-    answer(&mut world);
+    call(&mut world, Channel::Agent, 600.0);
     world.connect(0, BROWSER);
     world
 }
 
-fn answer(world: &mut World) {
+/// A browser calls.
+fn call(world: &mut World, channel: Channel, hertz: f64) {
+    let number = world.browsers.len();
+    let mut browser = Browser::new(world.base, world.now().instant, 50_000 + number as u16, hertz);
+    let offer = Some(browser.offer(Direction::SendRecv).into());
+    world.browsers.push(browser);
+    let (session, kind) = (SESSION, LegKind::WebRtc);
+    world.command(Command::Open { leg: leg(BROWSER + number), session, channel, kind, offer });
+    answer(world, number);
+}
+
+fn answer(world: &mut World, number: usize) {
     let Some(Event::LocalSdp { sdp, .. }) = world.events.last() else { panic!("{:?}", world.events.last()) };
     let sdp = sdp.clone();
-    world.browsers[0].take_answer(&sdp);
+    world.browsers[number].take_answer(&sdp);
 }
 
 fn until_connected(world: &mut World) {
     for _ in 0..3000 {
-        if world.browsers[0].connected {
+        if world.browsers.iter().all(|browser| browser.connected) {
             return;
         }
         world.run(1);
@@ -61,6 +67,38 @@ fn browser_and_phone_hear_each_other_and_are_recorded() {
         };
         assert!(level(&left, 1000.0) > -1.5 && level(&right, 600.0) > -1.5);
         assert!(level(&left, 600.0) < -30.0 && level(&right, 1000.0) < -30.0);
+    }
+}
+
+#[test]
+fn two_browsers_hear_each_other_in_opus_as_it_was_said() {
+    let mut world = World::new();
+    call(&mut world, Channel::Customer, 1000.0);
+    call(&mut world, Channel::Agent, 600.0);
+    world.connect(BROWSER, BROWSER + 1);
+    until_connected(&mut world);
+    let file = PathBuf::from("a.wav");
+    world.command(Command::StartRecording { session: SESSION, recording: RECORDING, file });
+    world.run(2500);
+    world.command(Command::StopRecording { session: SESSION });
+    assert!(world.browsers[0].hears(600.0).abs() < 1.0 && world.browsers[1].hears(1000.0).abs() < 1.0);
+    assert!(world.browsers[0].hears(1000.0) < -30.0 && world.browsers[1].hears(600.0) < -30.0);
+    for (channel, hertz) in world.channels().iter().zip([1000.0, 600.0]) {
+        let level = media::tone::level(&channel[8000..16_000], 8000, hertz);
+        assert!(media::tone::decibels(level, PEAK).abs() < 1.0);
+    }
+    // Music for one of them, then the partner again: still one stream.
+    world.play(BROWSER, 1, &[Prompt::Music("hold".into())]);
+    world.run(1500);
+    assert!(world.browsers[0].hears(700.0).abs() < 1.5);
+    world.command(Command::StopPlaying { leg: leg(BROWSER) });
+    world.run(1500);
+    assert!(world.browsers[0].hears(600.0).abs() < 1.0);
+    for pair in world.browsers[0].heard.windows(2) {
+        assert_eq!(pair[1].sequence.wrapping_sub(pair[0].sequence), 1);
+        let step = pair[1].timestamp.wrapping_sub(pair[0].timestamp);
+        let time = (pair[1].at - pair[0].at) as u32 * 48;
+        assert!(step >= 960 && step.abs_diff(time) <= 48 * 25, "{step} after {time}");
     }
 }
 
@@ -93,7 +131,7 @@ fn a_held_browser_hears_nothing_until_it_resumes() {
         let sdp = world.browsers[0].offer(way).into();
         world.command(Command::Offer { leg: leg(BROWSER), sdp });
         assert_eq!(world.directions().last().unwrap().receives, hears, "{way:?}");
-        answer(&mut world);
+        answer(&mut world, 0);
         world.browsers[0].heard.clear();
         world.run(1500);
         assert_eq!(world.browsers[0].heard.len() > 70, hears, "{way:?}");
