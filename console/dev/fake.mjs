@@ -458,7 +458,7 @@ export function startFake({ port = 4600, scenario = "empty", roles = ["operator"
           say({
             type: "error",
             for: "code",
-            code: "unknown_code",
+            code: "wrong_code",
             message: "Такого кода нет или он устарел.",
             field: "code",
           });

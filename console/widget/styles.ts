@@ -51,7 +51,7 @@ button:disabled { cursor: default; opacity: .45; }
 .receipt { margin: 3px 4px 0; color: var(--dim); font-size: 12px; }
 .greeting { margin: auto auto 8px; padding: 0 20px; color: var(--dim); text-align: center; }
 .done { align-self: center; margin: 12px 0 2px; color: var(--dim); font-size: 13px; text-align: center; }
-.wrong { display: block; margin-top: 5px; color: var(--bad); font-size: 13px; }
+.wrong { display: block; margin-top: 5px; color: var(--bad); font-size: 13px; font-weight: 400; }
 .typing { display: flex; gap: 4px; align-self: flex-start; margin-top: 10px; padding: 12px 14px; border: 1px solid var(--line); border-radius: 16px; border-bottom-left-radius: 5px; background: var(--bg); }
 .typing i { width: 6px; height: 6px; border-radius: 50%; background: var(--dim); animation: hop 1.2s infinite; }
 .typing i:nth-child(2) { animation-delay: .15s; } .typing i:nth-child(3) { animation-delay: .3s; }

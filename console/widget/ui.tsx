@@ -503,6 +503,16 @@ function Conversation({ chat, state, t, locale }: { chat: Chat; state: State; t:
   useLayoutEffect(() => {
     if (atEnd.current && log.current) log.current.scrollTop = log.current.scrollHeight;
   }, [messages, pending, typing, visitor]);
+  // The log also grows and shrinks as banners and the input do.
+  useEffect(() => {
+    const element = log.current;
+    if (!element) return;
+    const observer = new ResizeObserver(() => {
+      if (atEnd.current) element.scrollTop = element.scrollHeight;
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
   const closed = visitor.state === "closed";
   const last = messages.at(-1);
   const choices = !closed && pending.length === 0 ? (last?.message.buttons ?? []) : [];

@@ -104,7 +104,7 @@ export const en = {
     held: "On hold",
     lost: "Phone lost, reconnecting",
     you: "You",
-    note: { held: "on hold", muted: "muted" },
+    note: { held: "has put you on hold", music: "hears music", muted: "muted" },
     mute: "Mute the microphone",
     unmute: "Unmute the microphone",
     hold: "Put on hold",

@@ -12,6 +12,9 @@ export function Attention() {
   const journals = useDesk((state) => state.journals);
   const sessions = useDesk((state) => state.desk?.sessions);
   const ringingCall = usePhone((phone) => phone.calls.some((call) => call.state === "ringing"));
+  const ringing = usePhone((phone) => phone.calls).filter((call) => call.state === "ringing" && call.offer === null);
+  // One tab calls out, the one that is the phone.
+  const quiet = usePhone((phone) => phone.registration === "elsewhere");
   const talking = usePhone((phone) => phone.calls.some((call) => call.state === "talking"));
   const toldOffers = useRef(new Set<string>());
   const toldMessages = useRef(-1);
@@ -25,21 +28,28 @@ export function Attention() {
   useEffect(() => {
     const call = ringingCall || offers?.some((offer) => offer.media.voice);
     // Nobody wants a bell in his ear while he talks.
-    setRing(talking ? null : call ? "call" : offers?.length ? "chat" : null);
+    setRing(talking || quiet ? null : call ? "call" : offers?.length ? "chat" : null);
     return () => setRing(null);
-  }, [offers, ringingCall, talking]);
+  }, [offers, ringingCall, talking, quiet]);
 
   useEffect(() => {
     const fresh = (offers ?? []).filter((offer) => !toldOffers.current.has(offer.offer));
     toldOffers.current = new Set((offers ?? []).map((offer) => offer.offer));
+    if (quiet) return;
     for (const offer of fresh) {
       const who = customerName(offer.customer) ?? t("customer.unknown");
       tell(`offer-${offer.offer}`, offer.media.voice ? t("notify.call") : t("notify.chat"), `${who} · ${offer.queue}`);
     }
-  }, [offers, t]);
+  }, [offers, quiet, t]);
+
+  const calling = ringing[0]?.id;
+  const caller = ringing[0]?.peer ?? "";
+  useEffect(() => {
+    if (calling) tell(`call-${calling}`, t("notify.call"), caller);
+  }, [calling, caller, t]);
 
   useEffect(() => {
-    if (toldMessages.current >= 0 && messages > toldMessages.current) {
+    if (toldMessages.current >= 0 && messages > toldMessages.current && !quiet) {
       playMessage();
       const newest = [...journals.values()]
         .flat()
@@ -50,7 +60,7 @@ export function Attention() {
       tell("message", t("notify.message"), newest?.text.slice(0, 140) ?? "");
     }
     toldMessages.current = messages;
-  }, [messages, journals, t]);
+  }, [messages, journals, quiet, t]);
 
   useEffect(() => {
     document.title = count > 0 ? `(${count}) Tandem` : "Tandem";

@@ -74,14 +74,14 @@ export function CallPanel({ session }: { session: SessionView }) {
       <div className={classes.parties}>
         <Party
           name={customerName(session.customer) ?? t("customer.unknown")}
-          note={customer?.held ? t("call.note.held") : customer?.muted ? t("call.note.muted") : null}
+          note={customer?.held ? t("call.note.held") : held ? t("call.note.music") : null}
           call={call}
           side="remote"
           live={talking && !held}
         />
         <Party
           name={t("call.you")}
-          note={muted ? t("call.note.muted") : held ? t("call.note.held") : null}
+          note={muted ? t("call.note.muted") : null}
           call={call}
           side="local"
           live={talking && !held && !muted}
