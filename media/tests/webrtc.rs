@@ -2,6 +2,8 @@
 //!
 //! It stands outside `src` because str0m's clock needs some `std::time::Instant` to count from, which only a real clock makes.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
