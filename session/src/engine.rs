@@ -185,7 +185,11 @@ impl Engine {
                 self.agents.insert(setup.agent, Agent { setup, desk_open });
             }
             AdminCommand::RemoveAgent(agent) => {
+                let sessions = self.sessions_of(agent);
                 self.acd.remove_agent(now, agent);
+                for id in sessions {
+                    self.owner_is_no_more(now, id);
+                }
                 if let Some(agent) = self.agents.remove(&agent) {
                     self.logins.remove(&agent.setup.login);
                 }

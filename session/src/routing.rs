@@ -165,18 +165,25 @@ impl Engine {
         if session.owner_lost_until.is_none_or(|until| until > now.instant) {
             return;
         }
+        self.owner_is_no_more(now, id);
+    }
+
+    /// The session goes to the head of its queue, and the customer on the phone hears music.
+    pub(crate) fn owner_is_no_more(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id).filter(|session| session.ended.is_none()) else { return };
         session.owner_lost_until = None;
         let queue = session.queue_name.clone();
         let opened = session.opened;
         let age = now.wall.saturating_since(opened);
         let legs: Vec<_> = session.agent_voice_legs().map(|leg| leg.id).collect();
-        for leg in legs {
-            self.hang_up(now, leg, model::Cause::NoAnswer, model::Side::Agent);
-        }
-        self.acd.release(now, id);
-        if let Some(agent) = self.sessions.get_mut(&id).and_then(|session| session.owner.take()) {
+        // Without an owner first, so that nobody waits for him when his legs end.
+        if let Some(agent) = session.owner.take() {
             self.show_desk(agent);
         }
+        for leg in legs {
+            self.hang_up(now, leg, model::Cause::Replaced, model::Side::System);
+        }
+        self.acd.release(now, id);
         self.journal(now, id, Change::OwnerChanged { agent: None });
         let Some(queue) = queue else {
             self.end_session(now, id, model::Ending::new(model::Cause::Lost, model::Side::Agent));

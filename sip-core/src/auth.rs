@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::Now;
 use sha2::{Digest as _, Sha256};
 
-use crate::api::Credential;
+use crate::api::{Credential, Transport};
 use crate::digest::{self, Algorithm, Nonces};
 use crate::message::{Builder, Message, Name};
 use crate::random::Random;
@@ -92,9 +92,24 @@ impl Auth {
     }
 
     /// One challenge per algorithm. RFC 8760 §2.4
-    pub(crate) fn challenge(&mut self, now: Now, stale: bool, mut answer: Builder) -> Builder {
+    ///
+    /// Phones in the field know MD5 alone and most take the first challenge, whatever it asks for, so MD5 stands first for them;
+    /// browsers' stacks take the last, so it stands last for those. Whoever knows both looks at both.
+    pub(crate) fn challenge(
+        &mut self,
+        now: Now,
+        stale: bool,
+        transport: Transport,
+        request: &Message,
+        mut answer: Builder,
+    ) -> Builder {
         let nonce = self.nonces.issue(now);
-        for &algorithm in &self.algorithms {
+        let mut algorithms = self.algorithms.clone();
+        algorithms.sort_by_key(|algorithm| (*algorithm == Algorithm::Md5) == (transport == Transport::Ws));
+        if algorithms.contains(&Algorithm::Md5) && chokes_on_sha_256(request) {
+            algorithms = vec![Algorithm::Md5];
+        }
+        for algorithm in algorithms {
             answer = answer
                 .header(Name::WwwAuthenticate, digest::challenge(algorithm, &self.realm, &nonce, stale));
         }
@@ -138,4 +153,10 @@ impl Auth {
             (digest::Verdict::Malformed, _) => Verdict::Malformed,
         }
     }
+}
+
+/// Phones that give the whole response up when any of its challenges names an algorithm that they do not know.
+fn chokes_on_sha_256(request: &Message) -> bool {
+    let agent = request.header(Name::UserAgent).unwrap_or_default();
+    [b"baresip v0.", b"baresip v1."].iter().any(|old| agent.starts_with(*old))
 }

@@ -158,7 +158,8 @@ impl Nonces {
 
     /// Judges an Authorization (or Proxy-Authorization) value against stored hashes, in time that does not depend on them.
     ///
-    /// `request_uri`: the credentials must be for the same user and host; port and parameters may differ, as they do in the field.
+    /// `request_uri`: the credentials must be for the same user and host; port and parameters may differ, as they do in the field,
+    /// and some phones leave the user out.
     /// The nonce count must grow with every use of a nonce (RFC 7616 §3.4); it is written down only when the password was right.
     #[expect(clippy::too_many_arguments, reason = "what a digest is made of; each has its own type or name")]
     pub fn verify(
@@ -296,7 +297,7 @@ fn same_resource(claimed: &[u8], request_uri: &Uri<'_>) -> bool {
     }
     let Ok(claimed) = Uri::parse(claimed) else { return false };
     match (claimed.host(), request_uri.host()) {
-        (Some(a), Some(b)) => a.same_as(&b) && claimed.user() == request_uri.user(),
+        (Some(a), Some(b)) => a.same_as(&b) && (claimed.user().is_none() || claimed.user() == request_uri.user()),
         (None, _) | (_, None) => claimed.same_as(request_uri),
     }
 }

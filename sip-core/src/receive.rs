@@ -103,7 +103,7 @@ impl Stack {
             Verdict::Challenge { stale } => {
                 let tag = self.auth.stateless_tag(request);
                 let answer = self.answer_to(request, hop.remote, 401, &tag);
-                let answer = self.auth.challenge(now, stale, answer);
+                let answer = self.auth.challenge(now, stale, hop.transport, request, answer);
                 self.send_stateless(hop, request, answer);
                 self.rejected(hop, Rejection::Unauthenticated);
                 return None;

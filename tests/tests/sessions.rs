@@ -363,3 +363,16 @@ fn after_a_crash_waiting_chats_stand_in_their_old_order_and_calls_are_marked_bro
     });
     assert!(broken, "the call that the crash broke is marked");
 }
+
+#[test]
+fn a_call_of_an_operator_who_is_removed_goes_to_the_head_of_its_queue() {
+    let (mut world, agent, call) = talking();
+    world.remove_operator(agent);
+    world.pass(seconds(5));
+    assert!(world.call_is_up(call), "the customer is not dropped");
+    let journals = world.journals();
+    let entries = only(&journals);
+    assert_eq!(count(entries, |c| matches!(c, Change::OwnerChanged { agent: None })), 1);
+    assert_eq!(count(entries, |c| matches!(c, Change::Queued { .. })), 2, "back in the queue");
+    assert_eq!(world.engine.counts().waiting, 1);
+}

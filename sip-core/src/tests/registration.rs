@@ -18,7 +18,7 @@ fn a_register_without_credentials_is_challenged_for_both_algorithms_and_leaves_n
     assert_eq!(answer.status(), Some(401));
     let challenges: Vec<_> = answer.credentials(Name::WwwAuthenticate).collect();
     let algorithms: Vec<_> = challenges.iter().map(|c| Algorithm::of(c).unwrap()).collect();
-    assert_eq!(algorithms, [Algorithm::Sha256, Algorithm::Md5]);
+    assert_eq!(algorithms, [Algorithm::Md5, Algorithm::Sha256], "phones take the first");
     assert!(challenges.iter().all(|c| *c.get("realm").unwrap() == *b"tandem.example"));
     assert_eq!(solo.stack.counts(), Default::default());
     assert_eq!(solo.stack.poll_timeout(), None);
@@ -40,6 +40,15 @@ fn a_phone_registers_with_md5_or_sha_256() {
         assert_eq!((binding.hop, binding.user_agent.as_deref()), (udp(PHONE), Some("Desk 1")));
         assert_eq!(solo.stack.bindings("anna").collect::<Vec<_>>(), [&binding]);
     }
+}
+
+#[test]
+fn a_phone_that_chokes_on_two_challenges_gets_one() {
+    let mut solo = Solo::new();
+    let request = Request::register("anna", CONTACT).with("User-Agent: baresip v1.0.0 (x86_64/linux)");
+    let answer = solo.ask(udp(PHONE), &request);
+    let algorithms: Vec<_> = answer.credentials(Name::WwwAuthenticate).map(|c| Algorithm::of(&c)).collect();
+    assert_eq!(algorithms, [Some(Algorithm::Md5)]);
 }
 
 #[test]

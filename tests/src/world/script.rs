@@ -80,6 +80,10 @@ impl World {
         self.operator_acts(agent, OperatorAct::SignIn);
     }
 
+    pub fn remove_operator(&mut self, agent: AgentId) {
+        self.admin(AdminCommand::RemoveAgent(agent));
+    }
+
     pub fn desk(&self, agent: AgentId) -> &DeskView {
         self.operators[&agent].desk.as_ref().expect("a desk was shown")
     }
