@@ -49,6 +49,7 @@ const PING_MS = 20_000;
 const PONG_WITHIN_MS = 8_000;
 const TYPING_SHOWN_MS = 6_000;
 const RETRY_MS = 3_000;
+const TURNED_AWAY_MS = 60_000;
 /** Refusals that pass: the message stays and is sent again. */
 const PASSING = new Set(["try_again", "overload", "unavailable"]);
 
@@ -62,6 +63,7 @@ export class Chat {
   #state: State;
   #socket: WebSocket | null = null;
   #welcomed = false;
+  #turnedAway = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ping: ReturnType<typeof setInterval> | undefined;
   #pong: ReturnType<typeof setTimeout> | undefined;
@@ -222,7 +224,9 @@ export class Chat {
     clearInterval(this.#ping);
     clearTimeout(this.#pong);
     this.#set({ link: "down", typing: false });
-    this.#timer = setTimeout(() => this.#open(), this.#backoff.next());
+    const wait = this.#turnedAway ? TURNED_AWAY_MS : this.#backoff.next();
+    this.#turnedAway = false;
+    this.#timer = setTimeout(() => this.#open(), wait);
   }
 
   #beat(): void {
@@ -332,6 +336,8 @@ export class Chat {
       }
       return;
     }
+    // The page is set up wrongly, or the server is: asking often would not help.
+    if (about === "hello" && code === "bad_hello") this.#turnedAway = true;
     if (about === "typing" || about === "read" || about === "delivered" || about === "ping") return;
     this.#set({ notice: { about, error: true, code } });
   }

@@ -33,7 +33,8 @@ export function useSession(session: string | null): SessionDetail | undefined {
     queryKey: ["session", session],
     queryFn: () => get<SessionDetail>(`/sessions/${session}`),
     enabled: session !== null,
-    staleTime: 5_000,
+    // One that is still open goes on while it is read.
+    refetchInterval: ({ state }) => (state.data && !state.data.ended ? 3_000 : false),
   }).data;
 }
 

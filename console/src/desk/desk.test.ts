@@ -69,6 +69,7 @@ describe("the desk", () => {
     const server = new FakeServer();
     server.journal = [entry(1), entry(2), entry(3)];
     const store = new Desk(server, shelf());
+    store.handle({ type: "desk", desk: desk(0) });
     store.handle({ type: "entry", entry: entry(1) });
     store.handle({ type: "desk", desk: desk(3) });
     await settle();
@@ -85,6 +86,7 @@ describe("the desk", () => {
     const server = new FakeServer();
     server.journal = [entry(1), entry(2), entry(3)];
     const store = new Desk(server, shelf());
+    store.handle({ type: "desk", desk: desk(0) });
     store.handle({ type: "entry", entry: entry(1) });
     store.handle({ type: "entry", entry: entry(3) });
     await settle();
@@ -133,6 +135,7 @@ describe("the desk", () => {
     const server = new FakeServer();
     server.answer = () => new Promise(() => {});
     const store = new Desk(server, shelf());
+    store.handle({ type: "desk", desk: desk(0) });
     store.send("s", "hello", "x1", 5);
     store.handle({ type: "entry", entry: mine(1, "x1") });
     expect(store.state().pending).toEqual([]);
@@ -154,8 +157,20 @@ describe("the desk", () => {
 
   it("forgets journals of sessions that left it", () => {
     const store = new Desk(new FakeServer(), shelf());
+    store.handle({ type: "desk", desk: desk(0) });
     store.handle({ type: "entry", entry: entry(1) });
+    expect(store.state().journals.size).toBe(1);
     store.handle({ type: "desk", desk: { ...desk(1), sessions: [] } });
+    expect(store.state().journals.size).toBe(0);
+  });
+
+  it("does not ask about sessions of others, of which a supervisor is told all the same", async () => {
+    const server = new FakeServer();
+    const store = new Desk(server, shelf());
+    store.handle({ type: "desk", desk: desk(0) });
+    store.handle({ type: "entry", entry: { ...entry(7), session: "elsewhere" } });
+    await settle();
+    expect(server.asked).toEqual([]);
     expect(store.state().journals.size).toBe(0);
   });
 

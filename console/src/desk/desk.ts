@@ -66,7 +66,8 @@ export class Desk {
         for (const { session, last_seq } of event.desk.sessions) this.#catchUp(session, last_seq);
         return;
       case "entry":
-        this.#entries(event.entry.session, [event.entry]);
+        // A supervisor is told of every session; only those on the desk are kept, and only their gaps are worth a question.
+        if (this.#isHere(event.entry.session)) this.#entries(event.entry.session, [event.entry]);
         return;
       case "typing":
         this.#typing(event.session, event.on);
@@ -120,6 +121,11 @@ export class Desk {
     }
   }
 
+  #isHere(session: Uuid): boolean {
+    const { desk } = this.#state;
+    return desk !== null && [...desk.sessions, ...desk.offers].some((one) => one.session === session);
+  }
+
   #entries(session: Uuid, entries: Entry[]): void {
     const old = this.#state.journals.get(session) ?? EMPTY;
     const journal = merge(old, entries);
@@ -154,7 +160,7 @@ export class Desk {
       .catch(() => this.#fetching.delete(session));
   }
 
-  /** Journals of sessions that left the desk are not kept, but for those that a supervisor watches through entries. */
+  /** Journals of sessions that left the desk are not kept. */
   #prune(desk: DeskView): void {
     const here = new Set([...desk.sessions.map((one) => one.session), ...desk.offers.map((one) => one.session)]);
     const journals = new Map([...this.#state.journals].filter(([session]) => here.has(session)));
