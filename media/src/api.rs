@@ -126,7 +126,7 @@ pub enum Event {
         playback: PlaybackId,
         interrupted: bool,
     },
-    /// No packet for this long though the peer should be sending; said once per silence.
+    /// No packet for this long though the peer should be sending; said after 10 s and again after 5 min of one silence.
     Silent {
         leg: LegId,
         since: Duration,

@@ -50,7 +50,8 @@ pub struct Leg {
     pub flowing: bool,
     /// When the last packet came, or when we began to wait for one.
     pub heard: Instant,
-    pub said_silent: bool,
+    /// How often this silence was reported.
+    pub silences_said: u8,
 
     // To the peer.
     pub outgoing: Outgoing,
@@ -188,7 +189,7 @@ impl Leg {
             regroup: false,
             flowing: false,
             heard: now.instant,
-            said_silent: false,
+            silences_said: 0,
             outgoing: Outgoing::new(ssrc, sequence, timestamp, Codec::Pcmu.clock()),
             encoder: None,
             encoding: None,
@@ -231,7 +232,7 @@ impl Leg {
         }
         if !self.agreed.as_ref().is_some_and(|before| before.direction.sends) {
             self.heard = now.instant;
-            self.said_silent = false;
+            self.silences_said = 0;
         }
         self.outgoing.set_clock(agreed.codec.clock());
         self.regroup = false;
@@ -250,7 +251,7 @@ impl Leg {
     pub fn receive(&mut self, now: Instant, header: &Header, clock: u32) {
         self.reception.count(now, header, clock);
         self.heard = now;
-        self.said_silent = false;
+        self.silences_said = 0;
         if self.ssrc.replace(header.ssrc) != Some(header.ssrc) {
             self.decoder = None;
             self.tap.restart();

@@ -15,6 +15,8 @@ use crate::view::LegState;
 /// The ACD's own deadline ends an offer; this only bounds what it could not.
 const OFFER_RING: Duration = Duration::from_secs(120);
 const OWNER_RING: Duration = Duration::from_secs(30);
+/// No audio for this long: nobody is there any more.
+const DEAD: Duration = Duration::from_secs(300);
 const CUSTOMER_RING: Duration = Duration::from_secs(60);
 
 impl Engine {
@@ -48,7 +50,13 @@ impl Engine {
                 }
             }
             MediaEvent::Incompatible { leg, why } => self.incompatible(now, leg, &why),
-            MediaEvent::Flowing { .. } | MediaEvent::Silent { .. } => {}
+            MediaEvent::Flowing { .. } => {}
+            // A peer that vanished without a BYE would stay for ever.
+            MediaEvent::Silent { leg, since } => {
+                if since >= DEAD {
+                    self.drop_leg(now, leg, Cause::MediaTimeout);
+                }
+            }
             MediaEvent::Digit { leg, digit, .. } => self.digit(now, leg, digit),
             MediaEvent::PlayingEnded { leg, playback, interrupted } => {
                 if !interrupted {

@@ -14,8 +14,9 @@ use crate::leg::{Leg, Transport};
 use crate::outgoing::Source;
 use crate::rtcp;
 
-/// No packet for this long from a peer that should be sending is worth a word.
-const SILENCE: Duration = Duration::from_secs(10);
+/// No packet for this long from a peer that should be sending is worth a word: the first time it may be a pause of a phone that
+/// sends nothing while nobody speaks, the second time nobody is there.
+const SILENCES: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(300)];
 /// The rate at which Opus legs hear prompts.
 const WIDE: u32 = 16_000;
 /// RFC 3550 §6.2: five seconds, spread by half of it either way.
@@ -42,8 +43,9 @@ impl Core {
         }
         let sends = leg.agreed.as_ref().is_some_and(|agreed| agreed.direction.sends);
         let since = now.instant - leg.heard;
-        if sends && leg.is_reachable() && since >= SILENCE && !leg.said_silent {
-            leg.said_silent = true;
+        let next = SILENCES.get(usize::from(leg.silences_said));
+        if sends && leg.is_reachable() && next.is_some_and(|next| since >= *next) {
+            leg.silences_said += 1;
             self.output.push_back(Output::Event(Event::Silent { leg: leg.id, since }));
         }
         if report(leg, now, out) {
