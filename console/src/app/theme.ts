@@ -51,6 +51,7 @@ export const theme = createTheme({
   components: {
     Button: { defaultProps: { size: "sm" } },
     TextInput: { defaultProps: { size: "sm" } },
+    SegmentedControl: { styles: { root: { background: "var(--line)" } } },
     Tooltip: { defaultProps: { openDelay: 350, withArrow: false, fz: "xs" } },
     ActionIcon: { defaultProps: { variant: "subtle", color: "gray" } },
     Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.35 } } },

@@ -63,9 +63,10 @@ export const en = {
     waiting_one: "{{count}} customer is waiting.",
     waiting_other: "{{count}} customers are waiting.",
     not_ready: "You are not ready",
-    not_ready_text: "Nobody is offered to you. Switch to Ready at the top to start.",
+    not_ready_text: "Calls and chats are not offered to you.",
     not_answering: "You missed an offer",
-    not_answering_text: "It went back to the queue. Switch to Ready when you are here again.",
+    become_ready: "I am ready",
+    not_answering_text: "It went back to the queue, and no more are offered to you.",
   },
   offer: {
     call: "Call",

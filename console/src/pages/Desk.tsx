@@ -1,10 +1,12 @@
-import { ActionIcon } from "@mantine/core";
+import { ActionIcon, Button } from "@mantine/core";
 import { IconCoffee, IconHeadset, IconInbox, IconUser, IconX } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { command } from "../api/client";
 import { useDesk, usePhone } from "../app/live";
 import { customerName } from "../lib/format";
 import { Empty } from "../ui/common";
+import { complain } from "../ui/complain";
 import { CustomerCard } from "../ui/desk/CustomerCard";
 import { OfferCard, RingingCard } from "../ui/desk/OfferCard";
 import { SessionList } from "../ui/desk/SessionList";
@@ -111,16 +113,22 @@ function Nothing() {
       </Empty>
     );
   }
-  if (desk.status.state === "not_answering") {
-    return (
-      <Empty icon={<IconInbox size={26} stroke={1.5} />} title={t("empty.not_answering")}>
-        {t("empty.not_answering_text")}
-      </Empty>
-    );
-  }
+  const missed = desk.status.state === "not_answering";
   return (
-    <Empty icon={<IconCoffee size={26} stroke={1.5} />} title={t("empty.not_ready")}>
-      {t("empty.not_ready_text")}
+    <Empty
+      icon={missed ? <IconInbox size={26} stroke={1.5} /> : <IconCoffee size={26} stroke={1.5} />}
+      title={t(missed ? "empty.not_answering" : "empty.not_ready")}
+    >
+      {t(missed ? "empty.not_answering_text" : "empty.not_ready_text")}
+      <br />
+      <Button
+        color="live"
+        mt={16}
+        onClick={() => command({ command: "set_status", status: { state: "ready" } }).catch(complain)}
+        data-testid="desk-ready"
+      >
+        {t("empty.become_ready")}
+      </Button>
     </Empty>
   );
 }

@@ -57,7 +57,7 @@ export function SessionsPage() {
             setText(currentTarget.value);
             setCustomer(null);
           }}
-          w={250}
+          w={290}
           data-testid="sessions-search"
         />
         {words.length >= 2 && (
