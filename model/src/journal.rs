@@ -29,47 +29,132 @@ pub struct Entry {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Change {
     /// Always the first entry of a session.
-    SessionOpened { customer: CustomerId, entry: String, medium: Medium },
-    IdentityLinked { customer: CustomerId, identity: Identity, evidence: Evidence },
+    SessionOpened {
+        customer: CustomerId,
+        entry: String,
+        medium: Medium,
+    },
+    IdentityLinked {
+        customer: CustomerId,
+        identity: Identity,
+        evidence: Evidence,
+    },
     /// The session was found to belong to another customer than first thought.
-    CustomerChanged { customer: CustomerId },
-    CustomerNamed { customer: CustomerId, name: String },
-    LegOpened { leg: LegId, medium: Medium, party: Party, address: String },
-    LegRinging { leg: LegId },
-    LegAnswered { leg: LegId },
-    LegHeld { leg: LegId, held: bool },
-    LegMuted { leg: LegId, muted: bool },
-    LegEnded { leg: LegId, ending: Ending },
-    Message { message: Message },
+    CustomerChanged {
+        customer: CustomerId,
+    },
+    CustomerNamed {
+        customer: CustomerId,
+        name: String,
+    },
+    LegOpened {
+        leg: LegId,
+        medium: Medium,
+        party: Party,
+        address: String,
+    },
+    LegRinging {
+        leg: LegId,
+    },
+    LegAnswered {
+        leg: LegId,
+    },
+    LegHeld {
+        leg: LegId,
+        held: bool,
+    },
+    LegMuted {
+        leg: LegId,
+        muted: bool,
+    },
+    LegEnded {
+        leg: LegId,
+        ending: Ending,
+    },
+    Message {
+        message: Message,
+    },
     /// The customer's device has all messages up to this `seq`.
-    Delivered { up_to: u64 },
+    Delivered {
+        up_to: u64,
+    },
     /// `by` has seen all messages up to this `seq`.
-    Read { by: Side, up_to: u64 },
+    Read {
+        by: Side,
+        up_to: u64,
+    },
     /// A step of the dialplan.
-    Step { flow: String, state: String, verb: String, outcome: String },
-    ContextSet { key: String, value: String },
-    Queued { queue: QueueName, priority: i32, since: Timestamp },
-    Dequeued { queue: QueueName, why: String },
-    Offered { offer: OfferId, agent: AgentId, queue: QueueName },
-    OfferEnded { offer: OfferId, agent: AgentId, outcome: OfferOutcome },
-    OwnerChanged { agent: Option<AgentId> },
+    Step {
+        flow: String,
+        state: String,
+        verb: String,
+        outcome: String,
+    },
+    ContextSet {
+        key: String,
+        value: String,
+    },
+    Queued {
+        queue: QueueName,
+        priority: i32,
+        since: Timestamp,
+    },
+    Dequeued {
+        queue: QueueName,
+        why: String,
+    },
+    Offered {
+        offer: OfferId,
+        agent: AgentId,
+        queue: QueueName,
+    },
+    OfferEnded {
+        offer: OfferId,
+        agent: AgentId,
+        outcome: OfferOutcome,
+    },
+    OwnerChanged {
+        agent: Option<AgentId>,
+    },
     /// A further medium was asked for, and by whom.
-    Escalated { to: Medium, by: Side, how: String },
-    RecordingStarted { recording: RecordingId, file: String },
-    RecordingEnded { recording: RecordingId, millis: u64 },
-    WrapUpStarted { agent: AgentId },
-    WrapUpEnded { agent: AgentId, disposition: Option<String>, note: Option<String> },
+    Escalated {
+        to: Medium,
+        by: Side,
+        how: String,
+    },
+    RecordingStarted {
+        recording: RecordingId,
+        file: String,
+    },
+    RecordingEnded {
+        recording: RecordingId,
+        millis: u64,
+    },
+    WrapUpStarted {
+        agent: AgentId,
+    },
+    WrapUpEnded {
+        agent: AgentId,
+        disposition: Option<String>,
+        note: Option<String>,
+    },
     /// The session went on in another one.
-    MergedInto { session: SessionId },
+    MergedInto {
+        session: SessionId,
+    },
     /// Always the last entry but for wrap-up.
-    SessionEnded { ending: Ending },
+    SessionEnded {
+        ending: Ending,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "who", rename_all = "snake_case")]
 pub enum Party {
     Customer,
-    Agent { agent: AgentId },
+    Agent {
+        agent: AgentId,
+    },
     /// Somebody outside, reached over a trunk.
     External,
 }
@@ -103,7 +188,9 @@ pub struct AgentChange {
 pub enum AgentStatus {
     SignedOut,
     Ready,
-    NotReady { reason: String },
+    NotReady {
+        reason: String,
+    },
     /// Set by the system after an offer that rang out.
     NotAnswering,
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use dialplans::Plan;
 use media::api::{Command as MediaCommand, Event as MediaEvent};
 use model::{
-    AgentId, AgentStatus, CustomerId, Entry, Evidence, Identity, Message, QueueName, Record,
-    SessionId, VisitorId,
+    AgentId, AgentStatus, CustomerId, Entry, Evidence, Identity, Message, QueueName, Record, SessionId,
+    VisitorId,
 };
 use serde::{Deserialize, Serialize};
 use sip_core::api::{ConnectionId, Credential, Hop, Rejection, Trunk};
@@ -42,14 +42,28 @@ pub struct Config {
 }
 
 pub enum Input {
-    Packet { hop: Hop, bytes: Vec<u8> },
+    Packet {
+        hop: Hop,
+        bytes: Vec<u8>,
+    },
     ConnectionClosed(ConnectionId),
     Unreachable(Hop),
     Media(MediaEvent),
     /// Answer to `Output::Resolve`.
-    Resolved { request: RequestId, customer: CustomerCard },
-    Visitor { request: RequestId, visitor: VisitorId, command: VisitorCommand },
-    Agent { request: RequestId, agent: AgentId, command: AgentCommand },
+    Resolved {
+        request: RequestId,
+        customer: CustomerCard,
+    },
+    Visitor {
+        request: RequestId,
+        visitor: VisitorId,
+        command: VisitorCommand,
+    },
+    Agent {
+        request: RequestId,
+        agent: AgentId,
+        command: AgentCommand,
+    },
     Admin(AdminCommand),
 }
 
@@ -68,7 +82,9 @@ pub enum AdminCommand {
     SetAgent(AgentSetup),
     RemoveAgent(AgentId),
     SetCredential(Credential),
-    RemoveCredential { username: String },
+    RemoveCredential {
+        username: String,
+    },
     SetTrunks(Vec<Trunk>),
     /// What phones are challenged for, the preferred first; none changes nothing.
     SetDigest(Vec<Algorithm>),
@@ -102,18 +118,38 @@ pub struct RestoredSession {
 #[derive(Clone, PartialEq, Debug)]
 pub enum VisitorCommand {
     /// The widget connected (first or again). `identities` beyond the visitor's own were typed by him.
-    Hello { account: String, name: Option<String>, identities: Vec<Identity>, page: Option<String>, locale: Option<String> },
+    Hello {
+        account: String,
+        name: Option<String>,
+        identities: Vec<Identity>,
+        page: Option<String>,
+        locale: Option<String>,
+    },
     /// Opens the session when there is none.
-    Send { external_id: String, text: String, account: String },
-    Typing { on: bool },
-    Delivered { up_to: u64 },
-    Read { up_to: u64 },
+    Send {
+        external_id: String,
+        text: String,
+        account: String,
+    },
+    Typing {
+        on: bool,
+    },
+    Delivered {
+        up_to: u64,
+    },
+    Read {
+        up_to: u64,
+    },
     /// Talk from the browser: the reply carries a one-time SIP credential.
     Talk,
     /// Phone me on this number.
-    CallMe { phone: String },
+    CallMe {
+        phone: String,
+    },
     /// The code that the operator told on the call.
-    Code { code: String },
+    Code {
+        code: String,
+    },
     /// The customer closes the chat.
     Close,
     /// The last of his sockets went away. No reply.
@@ -129,44 +165,100 @@ pub enum AgentCommand {
     DeskOpened,
     #[serde(skip)]
     DeskClosed,
-    SetStatus { status: AgentStatus },
+    SetStatus {
+        status: AgentStatus,
+    },
     /// Accept an offer. For a call it asks the ringing device to answer is not needed: the device answers itself (SIP 200).
-    Accept { offer: model::OfferId },
-    Decline { offer: model::OfferId },
-    Send { session: SessionId, external_id: String, text: String },
-    Typing { session: SessionId, on: bool },
-    Read { session: SessionId, up_to: u64 },
+    Accept {
+        offer: model::OfferId,
+    },
+    Decline {
+        offer: model::OfferId,
+    },
+    Send {
+        session: SessionId,
+        external_id: String,
+        text: String,
+    },
+    Typing {
+        session: SessionId,
+        on: bool,
+    },
+    Read {
+        session: SessionId,
+        up_to: u64,
+    },
     /// Ends the operator's call leg and the customer's: hangs up.
-    HangUp { session: SessionId },
+    HangUp {
+        session: SessionId,
+    },
     /// Escalate chat → call: phone the customer on this number (or his known one), and ring the operator.
-    CallCustomer { session: SessionId, phone: Option<String> },
+    CallCustomer {
+        session: SessionId,
+        phone: Option<String>,
+    },
     /// Escalate chat → call: invite the customer to talk from his browser (a button appears in his widget).
-    InviteToTalk { session: SessionId },
+    InviteToTalk {
+        session: SessionId,
+    },
     /// Escalate call → chat: a short code (in the reply) that the customer types on the page.
-    OfferChat { session: SessionId },
+    OfferChat {
+        session: SessionId,
+    },
     /// Closes the chat side; the session ends when nothing else is open.
-    CloseChat { session: SessionId },
-    FinishWrapUp { session: SessionId, disposition: Option<String>, note: Option<String> },
-    SetCustomerName { session: SessionId, name: String },
+    CloseChat {
+        session: SessionId,
+    },
+    FinishWrapUp {
+        session: SessionId,
+        disposition: Option<String>,
+        note: Option<String>,
+    },
+    SetCustomerName {
+        session: SessionId,
+        name: String,
+    },
     /// Mute my own microphone toward customer and recording (the server's side of the mute key).
-    Mute { session: SessionId, muted: bool },
+    Mute {
+        session: SessionId,
+        muted: bool,
+    },
 }
 
 pub enum Output {
-    Transmit { hop: Hop, bytes: Arc<[u8]> },
+    Transmit {
+        hop: Hop,
+        bytes: Arc<[u8]>,
+    },
     CloseConnection(ConnectionId),
-    SipRejected { hop: Hop, why: Rejection },
+    SipRejected {
+        hop: Hop,
+        why: Rejection,
+    },
     Media(MediaCommand),
     /// Find the customer of these identities, or make him (also for an empty list); answered by `Input::Resolved`. The
     /// customer of the first identity that is known is taken; identities that nobody has yet are linked to him; those of
     /// other customers stay theirs.
-    Resolve { request: RequestId, identities: Vec<(Identity, Evidence)>, name: Option<String> },
+    Resolve {
+        request: RequestId,
+        identities: Vec<(Identity, Evidence)>,
+        name: Option<String>,
+    },
     /// To be durable before any later `Reply`, `ToVisitor` or `ToAgent` is let out.
     Journal(Record),
-    Reply { request: RequestId, result: Result<Reply, Refusal> },
-    ToVisitor { visitor: VisitorId, event: VisitorEvent },
+    Reply {
+        request: RequestId,
+        result: Result<Reply, Refusal>,
+    },
+    ToVisitor {
+        visitor: VisitorId,
+        event: VisitorEvent,
+    },
     /// `None`: everybody who is signed in to a console.
-    ToAgent { agent: Option<AgentId>, event: AgentEvent },
+    ToAgent {
+        agent: Option<AgentId>,
+        event: AgentEvent,
+    },
     Drained,
 }
 
@@ -175,11 +267,26 @@ pub enum Output {
 pub enum Reply {
     Done,
     /// The message stands in the session's journal at `seq` (also for a repeat of one that stood there already).
-    Accepted { session: SessionId, seq: u64, at: model::Timestamp },
+    Accepted {
+        session: SessionId,
+        seq: u64,
+        at: model::Timestamp,
+    },
     /// The visitor's open session, if any.
-    Welcome { session: Option<SessionId>, state: VisitorState },
-    CallToken { uri: String, username: String, password: String, expires_in_seconds: u64 },
-    ChatCode { code: String, expires_in_seconds: u64 },
+    Welcome {
+        session: Option<SessionId>,
+        state: VisitorState,
+    },
+    CallToken {
+        uri: String,
+        username: String,
+        password: String,
+        expires_in_seconds: u64,
+    },
+    ChatCode {
+        code: String,
+        expires_in_seconds: u64,
+    },
 }
 
 /// A command that was not carried out, for the one who gave it.
@@ -196,12 +303,24 @@ pub struct Refusal {
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum VisitorEvent {
-    Message { session: SessionId, seq: u64, at: model::Timestamp, message: Message },
+    Message {
+        session: SessionId,
+        seq: u64,
+        at: model::Timestamp,
+        message: Message,
+    },
     /// The operator is writing.
-    Typing { on: bool },
+    Typing {
+        on: bool,
+    },
     /// How far the operator has read.
-    Read { up_to: u64 },
-    State { session: Option<SessionId>, state: VisitorState },
+    Read {
+        up_to: u64,
+    },
+    State {
+        session: Option<SessionId>,
+        state: VisitorState,
+    },
     /// The operator asks the customer to talk from the browser.
     TalkInvitation,
 }
@@ -213,8 +332,13 @@ pub enum VisitorState {
     Idle,
     /// With the flow.
     Flow,
-    Waiting { position: usize },
-    With { name: String, in_call: bool },
+    Waiting {
+        position: usize,
+    },
+    With {
+        name: String,
+        in_call: bool,
+    },
     Closed,
 }
 
@@ -223,12 +347,22 @@ pub enum VisitorState {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum AgentEvent {
     /// The whole desk of this operator, whenever anything on it changed.
-    Desk { desk: DeskView },
+    Desk {
+        desk: DeskView,
+    },
     /// A journal entry of a session on this desk (and, for supervisors, of every session), after it became durable.
-    Entry { entry: Entry },
-    Typing { session: SessionId, on: bool },
+    Entry {
+        entry: Entry,
+    },
+    Typing {
+        session: SessionId,
+        on: bool,
+    },
     /// Queues and open sessions, at most once a second, to everybody.
-    Floor { queues: Vec<QueueStatus>, sessions: Vec<SessionSummary> },
+    Floor {
+        queues: Vec<QueueStatus>,
+        sessions: Vec<SessionSummary>,
+    },
 }
 
 /// Only used by tests and metrics: what is alive.
@@ -241,7 +375,6 @@ pub struct Counts {
     pub pending_resolves: usize,
     pub sip: sip_core::api::Counts,
 }
-
 
 // The engine itself (see `engine.rs`):
 //

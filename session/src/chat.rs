@@ -2,8 +2,8 @@
 
 use dialplans::api::{ChannelKind, Entry as FlowEntry, FlowRef, Input as FlowInput};
 use model::{
-    AgentStatus, Author, Cause, Change, Ending, Evidence, Identity, LegId, Medium, Now, Party, SessionId, Side,
-    VisitorId,
+    AgentStatus, Author, Cause, Change, Ending, Evidence, Identity, LegId, Medium, Now, Party, SessionId,
+    Side, VisitorId,
 };
 
 use crate::api::{AgentEvent, CustomerCard, Output, Refusal, Reply, RequestId, VisitorCommand, VisitorState};
@@ -92,7 +92,9 @@ impl Engine {
         visitor.identities.extend(news.iter().cloned());
         let name = visitor.name.clone();
         let session = visitor.session;
-        let Some(id) = session else { return Ok(Reply::Welcome { session: None, state: VisitorState::Idle }) };
+        let Some(id) = session else {
+            return Ok(Reply::Welcome { session: None, state: VisitorState::Idle });
+        };
         if let Some(page) = page {
             self.set_context_if_new(now, id, "page", page);
         }
@@ -290,7 +292,13 @@ impl Engine {
         Ok(Reply::Done)
     }
 
-    fn visitor_has(&mut self, now: Now, visitor: VisitorId, up_to: u64, read: bool) -> Result<Reply, Refusal> {
+    fn visitor_has(
+        &mut self,
+        now: Now,
+        visitor: VisitorId,
+        up_to: u64,
+        read: bool,
+    ) -> Result<Reply, Refusal> {
         let id = self.visitor_session(visitor)?;
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(Reply::Done) };
         let up_to = up_to.min(session.seq);

@@ -19,7 +19,9 @@ impl Engine {
         was_up: bool,
         ending: Ending,
     ) {
-        let Some(session) = self.sessions.get_mut(&id).filter(|session| session.ended.is_none()) else { return };
+        let Some(session) = self.sessions.get_mut(&id).filter(|session| session.ended.is_none()) else {
+            return;
+        };
         let flow_was_his = session.flow.as_ref().is_some_and(|flow| flow.leg == leg);
         session.owner_lost_until = None;
         session.call_when_owner_is_up = None;
@@ -28,7 +30,10 @@ impl Engine {
         let others: Vec<LegId> = session
             .legs
             .values()
-            .filter(|leg| !leg.is_customer() && !leg.voice().is_some_and(|v| matches!(v.role, Role::Offer(_)) && !leg.is_up()))
+            .filter(|leg| {
+                !leg.is_customer()
+                    && !leg.voice().is_some_and(|v| matches!(v.role, Role::Offer(_)) && !leg.is_up())
+            })
             .map(|leg| leg.id)
             .collect();
         if flow_was_his {
@@ -127,7 +132,8 @@ impl Engine {
         }
         let waiting = session.queued.is_some() || session.offer.is_some();
         let by_customer = ending.by == Side::Customer;
-        let ending = if waiting && by_customer { Ending { cause: Cause::Abandoned, ..ending } } else { ending };
+        let ending =
+            if waiting && by_customer { Ending { cause: Cause::Abandoned, ..ending } } else { ending };
         self.end_session(now, id, ending);
     }
 
@@ -157,8 +163,12 @@ impl Engine {
         }
         self.leave_customer(customer, id);
         self.codes.retain(|_, (session, _)| *session != id);
-        let tokens: Vec<String> =
-            self.tokens.iter().filter(|(_, (session, _))| *session == id).map(|(name, _)| name.clone()).collect();
+        let tokens: Vec<String> = self
+            .tokens
+            .iter()
+            .filter(|(_, (session, _))| *session == id)
+            .map(|(name, _)| name.clone())
+            .collect();
         for username in tokens {
             self.tokens.remove(&username);
             self.sip.remove_credential(&username);

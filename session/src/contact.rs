@@ -5,7 +5,8 @@ use std::time::Duration;
 use dialplans::api::{ChannelKind, Entry as FlowEntry, FlowRef};
 use media::api::{Channel, Command as MediaCommand, LegKind};
 use model::{
-    Cause, Change, CustomerId, Ending, Evidence, Identity, LegId, Medium, Now, Party, SessionId, Side, VisitorId,
+    Cause, Change, CustomerId, Ending, Evidence, Identity, LegId, Medium, Now, Party, SessionId, Side,
+    VisitorId,
 };
 use sip_core::api::{CallId, IncomingCall, Peer, Transport};
 
@@ -22,10 +23,22 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What waits for the store.
 pub(crate) enum Pending {
-    Call { incoming: IncomingCall, flow: FlowRef, called: String, gone: bool },
-    Chat { visitor: VisitorId, flow: FlowRef, account: String, waiting: Vec<(RequestId, String, String)> },
+    Call {
+        incoming: IncomingCall,
+        flow: FlowRef,
+        called: String,
+        gone: bool,
+    },
+    Chat {
+        visitor: VisitorId,
+        flow: FlowRef,
+        account: String,
+        waiting: Vec<(RequestId, String, String)>,
+    },
     /// A visitor with an open session has told us more about himself.
-    Identify { session: SessionId },
+    Identify {
+        session: SessionId,
+    },
 }
 
 /// A browser with the widget, while it is connected or has an open session.
@@ -50,7 +63,8 @@ impl Engine {
         if let Peer::User { username, .. } = &incoming.peer
             && let Some((session, _)) = self.tokens.remove(username)
         {
-            if self.sessions.get(&session).is_some_and(|s| s.ended.is_none() && s.customer_voice().is_none()) {
+            if self.sessions.get(&session).is_some_and(|s| s.ended.is_none() && s.customer_voice().is_none())
+            {
                 self.journal(
                     now,
                     session,
@@ -66,7 +80,8 @@ impl Engine {
             self.sip.reject(now, call, 404, None);
             return;
         };
-        let identities = self.caller_number(&incoming).map(|number| (Identity::Phone(number), Evidence::Origin));
+        let identities =
+            self.caller_number(&incoming).map(|number| (Identity::Phone(number), Evidence::Origin));
         let name = incoming.caller_name.clone().filter(|_| identities.is_some());
         let request = self.resolve(
             now,
@@ -135,7 +150,10 @@ impl Engine {
                     visitor.resolving = None;
                 }
                 for (request, _, _) in waiting {
-                    self.reply(request, Err(crate::chat::refusal("try_again", "We could not open the chat just now.")));
+                    self.reply(
+                        request,
+                        Err(crate::chat::refusal("try_again", "We could not open the chat just now.")),
+                    );
                 }
             }
             Pending::Identify { .. } => {}
@@ -218,7 +236,9 @@ impl Engine {
         let leg = LegId::new(now.wall, self.random());
         let kind = match incoming.transport {
             Transport::Ws => LegKind::WebRtc,
-            Transport::Udp | Transport::Tcp => LegKind::Rtp { nat: matches!(incoming.peer, Peer::User { .. }) },
+            Transport::Udp | Transport::Tcp => {
+                LegKind::Rtp { nat: matches!(incoming.peer, Peer::User { .. }) }
+            }
         };
         let address = match &incoming.peer {
             Peer::Trunk { .. } => {
@@ -242,7 +262,13 @@ impl Engine {
         self.calls.insert(incoming.call, leg);
         self.add_leg(now, id, leg, Party::Customer, address, Line::Voice(voice));
         let offer = incoming.sdp.map(Into::into);
-        self.put(Output::Media(MediaCommand::Open { leg, session: id, channel: Channel::Customer, kind, offer }));
+        self.put(Output::Media(MediaCommand::Open {
+            leg,
+            session: id,
+            channel: Channel::Customer,
+            kind,
+            offer,
+        }));
         leg
     }
 

@@ -8,7 +8,13 @@ use crate::chat::{refusal, refusal_of};
 use crate::engine::Engine;
 
 impl Engine {
-    pub(crate) fn handle_agent(&mut self, now: Now, request: RequestId, agent: AgentId, command: AgentCommand) {
+    pub(crate) fn handle_agent(
+        &mut self,
+        now: Now,
+        request: RequestId,
+        agent: AgentId,
+        command: AgentCommand,
+    ) {
         let result = if self.agents.contains_key(&agent) {
             self.agent_command(now, agent, command)
         } else {
@@ -88,7 +94,8 @@ impl Engine {
     fn his_session(&self, agent: AgentId, id: SessionId) -> Result<(), Refusal> {
         let session =
             self.sessions.get(&id).ok_or_else(|| refusal_of("session", "unknown_session", "It is over."))?;
-        let his = session.owner == Some(agent) || session.wrap_up.is_some_and(|wrap_up| wrap_up.agent == agent);
+        let his =
+            session.owner == Some(agent) || session.wrap_up.is_some_and(|wrap_up| wrap_up.agent == agent);
         if his { Ok(()) } else { Err(refusal_of("session", "not_yours", "Somebody else has it.")) }
     }
 
@@ -121,9 +128,14 @@ impl Engine {
 
     fn accept(&mut self, now: Now, agent: AgentId, offer: OfferId) -> Result<(), Refusal> {
         let id = self.his_offer(agent, offer)?;
-        let by_voice = self.sessions.get(&id).is_some_and(|session| session.agent_voice_legs().next().is_some());
+        let by_voice =
+            self.sessions.get(&id).is_some_and(|session| session.agent_voice_legs().next().is_some());
         if by_voice {
-            return Err(refusal_of("offer", "answer_the_phone", "A call is accepted by answering the phone."));
+            return Err(refusal_of(
+                "offer",
+                "answer_the_phone",
+                "A call is accepted by answering the phone.",
+            ));
         }
         if self.acd.accept(now, offer) {
             Ok(())

@@ -10,17 +10,17 @@ use std::time::Duration;
 use acd::Acd;
 use dialplans::Plan;
 use model::{
-    AgentChange, AgentId, Author, Button, Change, Entry, Instant, LegId, Message, MessageId, Now, OfferId, Record,
-    SessionId, Side, VisitorId,
+    AgentChange, AgentId, Author, Button, Change, Entry, Instant, LegId, Message, MessageId, Now, OfferId,
+    Record, SessionId, Side, VisitorId,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sip_core::api::{CallId, Event as SipEvent, Output as SipOutput};
 use sip_core::Stack;
+use sip_core::api::{CallId, Event as SipEvent, Output as SipOutput};
 
 use crate::api::{
-    AdminCommand, AgentEvent, AgentSetup, Config, Counts, CustomerCard, Input, Output, Refusal, Reply, RequestId,
-    VisitorEvent,
+    AdminCommand, AgentEvent, AgentSetup, Config, Counts, CustomerCard, Input, Output, Refusal, Reply,
+    RequestId, VisitorEvent,
 };
 use crate::contact::{Pending, Visitor};
 use crate::session::Session;
@@ -111,7 +111,9 @@ impl Engine {
             Input::Unreachable(hop) => self.sip.handle_unreachable(now, hop),
             Input::Media(event) => self.handle_media(now, event),
             Input::Resolved { request, customer } => self.handle_resolved(now, request, customer),
-            Input::Visitor { request, visitor, command } => self.handle_visitor(now, request, visitor, command),
+            Input::Visitor { request, visitor, command } => {
+                self.handle_visitor(now, request, visitor, command)
+            }
             Input::Agent { request, agent, command } => self.handle_agent(now, request, agent, command),
             Input::Admin(command) => self.handle_admin(now, command),
         }
@@ -283,8 +285,10 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else { return 0 };
         let entry: Entry = session.next_entry(now, change);
         let seq = entry.seq;
-        let audience =
-            session.owner.or(session.wrap_up.map(|wrap_up| wrap_up.agent)).or(session.offer.as_ref().map(|o| o.agent));
+        let audience = session
+            .owner
+            .or(session.wrap_up.map(|wrap_up| wrap_up.agent))
+            .or(session.offer.as_ref().map(|o| o.agent));
         self.put(Output::Journal(Record::Session(entry.clone())));
         if let Some(agent) = audience {
             self.put(Output::ToAgent { agent: Some(agent), event: AgentEvent::Entry { entry } });

@@ -2,7 +2,9 @@
 //! flow's transfers.
 
 use dialplans::api::Input as FlowInput;
-use model::{AgentId, AgentStatus, Cause, Change, Evidence, LegId, Medium, Now, Party, SessionId, Side, VisitorId};
+use model::{
+    AgentId, AgentStatus, Cause, Change, Evidence, LegId, Medium, Now, Party, SessionId, Side, VisitorId,
+};
 use sip_core::api::Credential;
 use sip_core::digest::{self, Algorithm};
 
@@ -198,10 +200,8 @@ impl Engine {
     pub(crate) fn transfer_answered(&mut self, now: Now, id: SessionId, leg: LegId) {
         let party = self.sessions.get(&id).and_then(|s| s.legs.get(&leg)).map(|leg| leg.party.clone());
         if let Some(Party::Agent { agent }) = party {
-            let still_free = self
-                .acd
-                .agent(agent)
-                .is_some_and(|view| view.sessions.is_empty() && view.offers.is_empty());
+            let still_free =
+                self.acd.agent(agent).is_some_and(|view| view.sessions.is_empty() && view.offers.is_empty());
             if !still_free {
                 self.hang_up(now, leg, Cause::Cancelled, Side::System);
                 return;

@@ -1,7 +1,9 @@
 //! The dialplan at work: its effects become prompts, messages and places in queues; what the customer does goes back to it.
 
-use dialplans::api::{ChannelKind, Customer, Effect, Env, FlowRef, Input as FlowInput, QueuePlace, TransferTarget};
 use dialplans::Run;
+use dialplans::api::{
+    ChannelKind, Customer, Effect, Env, FlowRef, Input as FlowInput, QueuePlace, TransferTarget,
+};
 use media::api::{Command as MediaCommand, Prompt};
 use model::{Author, Cause, Change, Ending, LegId, Now, PlaybackId, QueueName, SessionId, Side};
 
@@ -55,7 +57,9 @@ impl Engine {
 
     fn pump_flow(&mut self, now: Now, id: SessionId) {
         loop {
-            let Some(flow) = self.sessions.get_mut(&id).and_then(|session| session.flow.as_mut()) else { return };
+            let Some(flow) = self.sessions.get_mut(&id).and_then(|session| session.flow.as_mut()) else {
+                return;
+            };
             match flow.run.poll_effect() {
                 Some(effect) => self.flow_effect(now, id, effect),
                 None => break,
@@ -65,7 +69,8 @@ impl Engine {
         let Some(flow) = &session.flow else { return };
         if flow.run.is_over() {
             session.flow = None;
-            let nobody = session.owner.is_none() && session.queued.is_none() && session.talking_partner().is_none();
+            let nobody =
+                session.owner.is_none() && session.queued.is_none() && session.talking_partner().is_none();
             if nobody && session.ended.is_none() {
                 self.end_session(now, id, Ending::new(Cause::Completed, Side::Flow));
             }
@@ -132,7 +137,9 @@ impl Engine {
                 self.end_session(now, id, Ending::new(Cause::Completed, Side::Flow));
             }
             Effect::Trace { state, verb, outcome } => {
-                let Some(flow) = self.sessions.get(&id).and_then(|session| session.flow.as_ref()) else { return };
+                let Some(flow) = self.sessions.get(&id).and_then(|session| session.flow.as_ref()) else {
+                    return;
+                };
                 let flow = flow.name.clone();
                 self.journal(now, id, Change::Step { flow, state, verb: verb.to_owned(), outcome });
             }
@@ -167,7 +174,10 @@ impl Engine {
     /// Whether the flow talks to a call (else it writes).
     fn flow_speaks(&self, id: SessionId) -> bool {
         let Some(session) = self.sessions.get(&id) else { return false };
-        session.flow.as_ref().is_some_and(|flow| session.legs.get(&flow.leg).is_some_and(|leg| leg.voice().is_some()))
+        session
+            .flow
+            .as_ref()
+            .is_some_and(|flow| session.legs.get(&flow.leg).is_some_and(|leg| leg.voice().is_some()))
     }
 
     fn flow_answer(&mut self, now: Now, id: SessionId) {
@@ -185,9 +195,17 @@ impl Engine {
         self.play(now, id, leg, what, false);
     }
 
-    fn flow_queue(&mut self, now: Now, id: SessionId, queue: QueueName, priority: i32, music: Option<String>) {
+    fn flow_queue(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        queue: QueueName,
+        priority: i32,
+        music: Option<String>,
+    ) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let place = Queued { queue: queue.clone(), priority, since: now.instant, since_wall: now.wall, music };
+        let place =
+            Queued { queue: queue.clone(), priority, since: now.instant, since_wall: now.wall, music };
         session.queue_name = Some(queue.clone());
         session.queued = Some(place.clone());
         self.journal(now, id, Change::Queued { queue, priority, since: place.since_wall });
@@ -222,7 +240,8 @@ impl Engine {
     /// Music for a customer on the phone who waits.
     pub(crate) fn play_waiting(&mut self, now: Now, id: SessionId) {
         let music = self.waiting_music(id);
-        let leg = self.sessions.get(&id).and_then(|session| session.customer_voice()).filter(|leg| leg.is_up());
+        let leg =
+            self.sessions.get(&id).and_then(|session| session.customer_voice()).filter(|leg| leg.is_up());
         if let Some(leg) = leg.map(|leg| leg.id) {
             self.play(now, id, leg, vec![music], true);
         }
@@ -257,7 +276,14 @@ impl Engine {
         }
     }
 
-    pub(crate) fn set_context(&mut self, now: Now, id: SessionId, key: String, value: String, overwrite: bool) {
+    pub(crate) fn set_context(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        key: String,
+        value: String,
+        overwrite: bool,
+    ) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if !overwrite && session.context.contains_key(&key) {
             return;

@@ -79,7 +79,9 @@ impl OwnerReason {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
     /// Incoming: media describes our answer; `answer` says whether 200 is wanted as soon as it is there.
-    Describing { answer: bool },
+    Describing {
+        answer: bool,
+    },
     /// Incoming: our answer is there, 200 is not wanted yet.
     Described,
     /// Incoming without an offer: 200 carried our offer, the ACK will carry the answer.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dialplans::api::{ChannelKind, Entry as FlowEntry};
 use model::{
-    AgentId, Author, Cause, Change, Ending, Entry, Instant, LegId, Medium, Now, Party, QueueName, SessionId, Side,
-    Timestamp, VisitorId,
+    AgentId, Author, Cause, Change, Ending, Entry, Instant, LegId, Medium, Now, Party, QueueName, SessionId,
+    Side, Timestamp, VisitorId,
 };
 
 use crate::api::RestoredSession;

@@ -170,7 +170,9 @@ impl Engine {
 
     /// The session goes to the head of its queue, and the customer on the phone hears music.
     pub(crate) fn owner_is_no_more(&mut self, now: Now, id: SessionId) {
-        let Some(session) = self.sessions.get_mut(&id).filter(|session| session.ended.is_none()) else { return };
+        let Some(session) = self.sessions.get_mut(&id).filter(|session| session.ended.is_none()) else {
+            return;
+        };
         session.owner_lost_until = None;
         let queue = session.queue_name.clone();
         let opened = session.opened;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use dialplans::Run;
 use model::{
-    AgentId, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, OfferId, Party, QueueName, RecordingId,
-    SessionId, Timestamp, VisitorId,
+    AgentId, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, OfferId, Party, QueueName,
+    RecordingId, SessionId, Timestamp, VisitorId,
 };
 
 use crate::api::CustomerCard;

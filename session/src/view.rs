@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{AgentId, AgentStatus, CustomerId, Identity, LegId, Media, Medium, OfferId, QueueName, SessionId, Timestamp};
+use model::{
+    AgentId, AgentStatus, CustomerId, Identity, LegId, Media, Medium, OfferId, QueueName, SessionId,
+    Timestamp,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 

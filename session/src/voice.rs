@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use dialplans::api::Input as FlowInput;
 use media::api::{Channel, Command as MediaCommand, Direction, Event as MediaEvent, LegKind, Prompt};
-use model::{AgentId, Cause, Change, Ending, LegId, Medium, Now, OfferOutcome, Party, RecordingId, SessionId, Side};
+use model::{
+    AgentId, Cause, Change, Ending, LegId, Medium, Now, OfferOutcome, Party, RecordingId, SessionId, Side,
+};
 use sip_core::api::{Binding, CallId, OutgoingCall, Target, Transport};
 
 use crate::api::Output;
@@ -64,7 +66,9 @@ impl Engine {
                 }
             }
             MediaEvent::TransportLost { leg } => self.drop_leg(now, leg, Cause::Lost),
-            MediaEvent::RecordingEnded { recording, duration } => self.recording_ended(now, recording, duration),
+            MediaEvent::RecordingEnded { recording, duration } => {
+                self.recording_ended(now, recording, duration)
+            }
             MediaEvent::RecordingFailed { recording, why } => {
                 tracing::error!(%recording, why, "recording failed");
                 self.recording_ended(now, recording, Duration::ZERO);
@@ -150,7 +154,8 @@ impl Engine {
             (Some((customer, true)), Some(partner), _) => self.connect(now, id, customer, partner),
             (Some((_, true)), None, Some(owner)) => {
                 self.play_waiting(now, id);
-                let ringing = self.sessions.get(&id).is_some_and(|session| session.agent_voice_legs().next().is_some());
+                let ringing =
+                    self.sessions.get(&id).is_some_and(|session| session.agent_voice_legs().next().is_some());
                 let lost = self.sessions.get(&id).is_some_and(|session| session.owner_lost_until.is_some());
                 if !ringing && !lost && self.ring_owner(now, id, owner, OwnerReason::Escalation) == 0 {
                     self.escalation_failed(now, id);
@@ -184,7 +189,9 @@ impl Engine {
     }
 
     fn recording_ended(&mut self, now: Now, recording: RecordingId, duration: Duration) {
-        let Some(id) = self.sessions.values().find(|s| s.recording == Some(recording)).map(|s| s.id) else { return };
+        let Some(id) = self.sessions.values().find(|s| s.recording == Some(recording)).map(|s| s.id) else {
+            return;
+        };
         if let Some(session) = self.sessions.get_mut(&id) {
             session.recording = None;
         }
@@ -205,7 +212,13 @@ impl Engine {
         bindings.len()
     }
 
-    pub(crate) fn ring_owner(&mut self, now: Now, id: SessionId, owner: AgentId, reason: OwnerReason) -> usize {
+    pub(crate) fn ring_owner(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        owner: AgentId,
+        reason: OwnerReason,
+    ) -> usize {
         self.ring_agent(now, id, owner, &Role::Owner(reason))
     }
 
@@ -450,8 +463,10 @@ impl Engine {
 
     fn digit(&mut self, now: Now, leg: LegId, digit: char) {
         let Some(id) = self.legs.get(&leg).copied() else { return };
-        let for_flow =
-            self.sessions.get(&id).is_some_and(|session| session.flow.as_ref().is_some_and(|flow| flow.leg == leg));
+        let for_flow = self
+            .sessions
+            .get(&id)
+            .is_some_and(|session| session.flow.as_ref().is_some_and(|flow| flow.leg == leg));
         if for_flow {
             self.flow_input(now, id, FlowInput::Key(digit));
         }
@@ -542,7 +557,9 @@ impl Engine {
             self.calls.remove(&call);
         }
         match voice.role {
-            Role::CustomerIn | Role::CustomerOut { .. } => self.customer_voice_gone(now, id, leg, was_up, ending),
+            Role::CustomerIn | Role::CustomerOut { .. } => {
+                self.customer_voice_gone(now, id, leg, was_up, ending)
+            }
             Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut { .. } if was_up => {
                 self.partner_gone(now, id, ending);
             }
@@ -568,7 +585,13 @@ impl Engine {
     }
 
     /// The offer came to nothing: whatever still rings for it stops.
-    pub(crate) fn stop_offer_legs(&mut self, now: Now, id: SessionId, offer: model::OfferId, outcome: OfferOutcome) {
+    pub(crate) fn stop_offer_legs(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        offer: model::OfferId,
+        outcome: OfferOutcome,
+    ) {
         let Some(session) = self.sessions.get(&id) else { return };
         let legs: Vec<LegId> = session
             .legs

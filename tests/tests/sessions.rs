@@ -97,7 +97,11 @@ fn a_call_of_a_chatting_customer_rings_his_operator_and_nobody_else() {
     let journals = world.journals();
     let entries = only(&journals);
     assert_eq!(count(entries, |change| matches!(change, Change::Offered { .. })), 1);
-    assert_eq!(count(entries, |change| matches!(change, Change::Queued { .. })), 1, "no new place in the queue");
+    assert_eq!(
+        count(entries, |change| matches!(change, Change::Queued { .. })),
+        1,
+        "no new place in the queue"
+    );
     assert_eq!(count(entries, |change| matches!(change, Change::RecordingStarted { .. })), 1);
 }
 
@@ -113,7 +117,11 @@ fn a_call_while_the_chat_waits_keeps_the_place_of_the_chat() {
     let journals = world.journals();
     let entries = only(&journals);
     assert_eq!(count(entries, |change| matches!(change, Change::Queued { .. })), 1);
-    assert_eq!(count(entries, |change| matches!(change, Change::LegAnswered { .. })), 1, "he waits with music");
+    assert_eq!(
+        count(entries, |change| matches!(change, Change::LegAnswered { .. })),
+        1,
+        "he waits with music"
+    );
 }
 
 #[test]
@@ -144,7 +152,8 @@ fn the_code_told_on_the_call_brings_the_chat_into_its_session() {
 fn guessing_codes_is_stopped() {
     let (mut world, agent, _call) = talking();
     let id = session_of(only(&world.journals()));
-    let Ok(Reply::ChatCode { code, .. }) = world.agent_does(agent, AgentCommand::OfferChat { session: id }) else {
+    let Ok(Reply::ChatCode { code, .. }) = world.agent_does(agent, AgentCommand::OfferChat { session: id })
+    else {
         panic!("no code")
     };
     let visitor = world.visitor_comes(None);
@@ -204,7 +213,11 @@ fn the_customer_stays_when_the_operators_device_dies_and_gets_the_same_operator_
     assert_eq!(world.desk(agent).sessions[0].state, SessionState::Active);
     let journals = world.journals();
     let entries = only(&journals);
-    assert_eq!(count(entries, |change| matches!(change, Change::RecordingStarted { .. })), 1, "one recording");
+    assert_eq!(
+        count(entries, |change| matches!(change, Change::RecordingStarted { .. })),
+        1,
+        "one recording"
+    );
     assert_eq!(count(entries, |change| matches!(change, Change::Offered { .. })), 1, "no new offer");
 }
 
@@ -241,9 +254,8 @@ fn the_device_that_dies_while_it_rings_withdraws_the_offer_and_the_next_agent_ri
     assert!(world.call_is_up(call));
     let journals = world.journals();
     let entries = only(&journals);
-    let unreachable = |change: &Change| {
-        matches!(change, Change::OfferEnded { outcome: OfferOutcome::Unreachable, .. })
-    };
+    let unreachable =
+        |change: &Change| matches!(change, Change::OfferEnded { outcome: OfferOutcome::Unreachable, .. });
     assert_eq!(count(entries, unreachable), 1);
     assert_eq!(count(entries, |change| matches!(change, Change::Queued { .. })), 1, "his place was kept");
 }
@@ -299,9 +311,10 @@ fn a_repeated_message_is_acknowledged_again_and_written_once() {
     let second = world.visitor_writes(visitor, "m7", "again").expect("taken");
     assert_eq!(first, second);
     let journals = world.journals();
-    let texts = count(only(&journals), |change| {
-        matches!(change, Change::Message { message } if message.external_id.as_deref() == Some("m7"))
-    });
+    let texts = count(
+        only(&journals),
+        |change| matches!(change, Change::Message { message } if message.external_id.as_deref() == Some("m7")),
+    );
     assert_eq!(texts, 1);
 }
 
@@ -342,13 +355,16 @@ fn after_a_crash_waiting_chats_stand_in_their_old_order_and_calls_are_marked_bro
     for (n, visitor) in visitors.iter().enumerate() {
         world.visitor_says_hello(*visitor);
         let reply = world
-            .visitor_does(*visitor, VisitorCommand::Hello {
-                account: "main".to_owned(),
-                name: None,
-                identities: Vec::new(),
-                page: None,
-                locale: None,
-            })
+            .visitor_does(
+                *visitor,
+                VisitorCommand::Hello {
+                    account: "main".to_owned(),
+                    name: None,
+                    identities: Vec::new(),
+                    page: None,
+                    locale: None,
+                },
+            )
             .expect("welcome");
         let Reply::Welcome { state: session::api::VisitorState::Waiting { position }, .. } = reply else {
             panic!("{reply:?}")
@@ -357,8 +373,11 @@ fn after_a_crash_waiting_chats_stand_in_their_old_order_and_calls_are_marked_bro
     }
     let journals = world.journals();
     let broken = journals.iter().any(|entries| {
-        count(entries, |c| matches!(c, Change::LegEnded { ending, .. } if ending.cause == Cause::Restarted)) > 0
-            && count(entries, |c| matches!(c, Change::LegOpened { party: Party::Customer, medium: Medium::Voice, .. })) > 0
+        count(entries, |c| matches!(c, Change::LegEnded { ending, .. } if ending.cause == Cause::Restarted))
+            > 0
+            && count(entries, |c| {
+                matches!(c, Change::LegOpened { party: Party::Customer, medium: Medium::Voice, .. })
+            }) > 0
             && count(entries, |c| matches!(c, Change::SessionEnded { .. })) == 1
     });
     assert!(broken, "the call that the crash broke is marked");

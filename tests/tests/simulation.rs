@@ -14,7 +14,13 @@ fn play(scenario: &Scenario) -> World {
     // Chats that everybody forgot end by their idle time; 64*T1 later no transaction is left either.
     world.run(Duration::from_secs(3 * 3600));
     let unfinished = world.audit.unfinished();
-    assert!(unfinished.is_empty(), "seed {}: {} sessions never ended:{}", scenario.seed, unfinished.len(), unfinished[0]);
+    assert!(
+        unfinished.is_empty(),
+        "seed {}: {} sessions never ended:{}",
+        scenario.seed,
+        unfinished.len(),
+        unfinished[0]
+    );
     let counts = world.engine.counts();
     assert_eq!(counts.sessions, 0, "seed {}: {counts:?}", scenario.seed);
     assert_eq!(counts.legs, 0, "seed {}: {counts:?}", scenario.seed);
@@ -26,8 +32,18 @@ fn play(scenario: &Scenario) -> World {
     assert_eq!(counts.sip.transactions, 0, "seed {}: {counts:?}", scenario.seed);
     assert_eq!(world.media_legs_open(), 0, "seed {}: media legs are left", scenario.seed);
     assert_eq!(world.audit.open_offers(), 0, "seed {}: offers are left", scenario.seed);
-    assert_eq!(world.audit.unanswered_messages(), 0, "seed {}: a message was neither taken nor refused", scenario.seed);
-    assert_eq!(world.calls_of_peers(), (0, 0), "seed {}: a peer still thinks that it is in a call", scenario.seed);
+    assert_eq!(
+        world.audit.unanswered_messages(),
+        0,
+        "seed {}: a message was neither taken nor refused",
+        scenario.seed
+    );
+    assert_eq!(
+        world.calls_of_peers(),
+        (0, 0),
+        "seed {}: a peer still thinks that it is in a call",
+        scenario.seed
+    );
     assert!(world.now.instant.as_micros() < 1_000_000_000_000 + DAY.as_micros() as u64);
     world
 }
@@ -56,7 +72,11 @@ fn a_thousand_calls_and_chats_in_a_storm_leave_nothing_behind() {
     println!("{outcomes:?} refusals {:?}", world.audit.refusals);
     // Everything that can happen to an offer did, so that the invariants were really tried.
     for outcome in ["accepted", "declined", "timed out", "withdrawn", "unreachable"] {
-        assert!(outcomes.contains_key(outcome), "seed {}: no offer was {outcome}: {outcomes:?}", scenario.seed);
+        assert!(
+            outcomes.contains_key(outcome),
+            "seed {}: no offer was {outcome}: {outcomes:?}",
+            scenario.seed
+        );
     }
     assert!(world.audit.sessions() >= 800, "{} sessions", world.audit.sessions());
 }

@@ -42,7 +42,11 @@ impl Audit {
         assert_eq!(opening, entry.seq == 1, "{} does not begin with its opening", entry.session);
         match &entry.change {
             Change::LegOpened { leg, .. } => {
-                assert!(story.ended.is_none(), "a leg was opened in a session that was over: {}", entry.session);
+                assert!(
+                    story.ended.is_none(),
+                    "a leg was opened in a session that was over: {}",
+                    entry.session
+                );
                 assert!(story.legs.insert(*leg));
             }
             Change::LegEnded { leg, .. } => assert!(story.legs.remove(leg), "leg {leg} ended twice"),
@@ -98,7 +102,12 @@ impl Audit {
         for id in std::mem::take(&mut self.touched) {
             let Some(story) = self.sessions.get(&id) else { continue };
             if let Some(ending) = &story.ended {
-                assert!(story.legs.is_empty(), "legs outlive session {id} ({ending:?}) at {}: {}", now.wall, story.tell());
+                assert!(
+                    story.legs.is_empty(),
+                    "legs outlive session {id} ({ending:?}) at {}: {}",
+                    now.wall,
+                    story.tell()
+                );
                 assert!(story.offer.is_none(), "an offer outlives session {id}");
             }
         }
@@ -148,7 +157,10 @@ impl Audit {
 
 impl Story {
     fn tell(&self) -> String {
-        self.entries.iter().map(|entry| format!("\n  {} {} {:?}", entry.seq, entry.at, entry.change)).collect()
+        self.entries
+            .iter()
+            .map(|entry| format!("\n  {} {} {:?}", entry.seq, entry.at, entry.change))
+            .collect()
     }
 }
 

@@ -71,7 +71,10 @@ impl SimulatedMedia {
                 Vec::new()
             }
             Command::Connect { a, b } => {
-                assert!(self.legs.contains_key(&a) && self.legs.contains_key(&b), "a closed leg was connected");
+                assert!(
+                    self.legs.contains_key(&a) && self.legs.contains_key(&b),
+                    "a closed leg was connected"
+                );
                 Vec::new()
             }
             Command::StartRecording { session, recording, .. } => {

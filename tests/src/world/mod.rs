@@ -19,7 +19,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use session::Engine;
 use session::api::{
-    AdminCommand, AgentCommand, AgentSetup, Config, CustomerCard, Input, Output, Refusal, Reply, RequestId, VisitorCommand,
+    AdminCommand, AgentCommand, AgentSetup, Config, CustomerCard, Input, Output, Refusal, Reply, RequestId,
+    VisitorCommand,
 };
 use sip_core::api::{Credential, Listener, Transport, Trunk};
 use sip_core::digest::{Algorithm, ha1};

@@ -10,8 +10,8 @@ use session::api::{AgentCommand, AgentEvent, VisitorCommand, VisitorEvent};
 use session::view::{DeskView, SessionState};
 use sip_core::Stack;
 use sip_core::api::{
-    CallId, Config, ConnectionId, Event as SipEvent, Hop, Listener, OutgoingCall, Output as SipOutput, Target,
-    Transport, Trunk,
+    CallId, Config, ConnectionId, Event as SipEvent, Hop, Listener, OutgoingCall, Output as SipOutput,
+    Target, Transport, Trunk,
 };
 use sip_core::digest;
 use sip_core::message::{Message, Method, Name};
@@ -32,17 +32,34 @@ pub(crate) enum CallerAct {
 #[derive(Clone, Debug)]
 pub(crate) enum OperatorAct {
     SignIn,
-    Answer { call: CallId },
-    Refuse { call: CallId },
-    HangUp { call: CallId },
+    Answer {
+        call: CallId,
+    },
+    Refuse {
+        call: CallId,
+    },
+    HangUp {
+        call: CallId,
+    },
     /// The device dies without a word.
     Die,
     Ready,
-    Accept { offer: model::OfferId },
-    Write { session: SessionId, n: u32 },
-    CloseChat { session: SessionId },
-    FinishWrapUp { session: SessionId },
-    CallCustomer { session: SessionId },
+    Accept {
+        offer: model::OfferId,
+    },
+    Write {
+        session: SessionId,
+        n: u32,
+    },
+    CloseChat {
+        session: SessionId,
+    },
+    FinishWrapUp {
+        session: SessionId,
+    },
+    CallCustomer {
+        session: SessionId,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -127,7 +144,8 @@ impl Operator {
     fn register(&mut self, authorization: Option<String>) -> Vec<u8> {
         self.cseq += 1;
         let (login, address, cseq) = (&self.login, self.address, self.cseq);
-        let authorization = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
+        let authorization =
+            authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
         format!(
             "REGISTER sip:{DOMAIN} SIP/2.0\r\n\
              Via: SIP/2.0/TCP {address};branch=z9hG4bK-{login}-{cseq}\r\n\
@@ -185,7 +203,11 @@ impl World {
                 SipOutput::Event(SipEvent::Incoming(incoming)) => {
                     let call = incoming.call;
                     let delay = Duration::from_millis(self.random.random_range(100..8_000));
-                    let act = if self.percent(80) { CallerAct::Answer { call } } else { CallerAct::Refuse { call } };
+                    let act = if self.percent(80) {
+                        CallerAct::Answer { call }
+                    } else {
+                        CallerAct::Refuse { call }
+                    };
                     self.schedule(self.now.instant + delay, Event::Caller(act));
                     let talk = Duration::from_millis(self.random.random_range(5_000..90_000));
                     self.schedule(self.now.instant + delay + talk, Event::Caller(CallerAct::HangUp { call }));
@@ -223,7 +245,9 @@ impl World {
             OperatorAct::Answer { call } => self.with_phone(agent, |stack, now| {
                 stack.answer(now, call, b"v=0 operator".to_vec());
             }),
-            OperatorAct::Refuse { call } => self.with_phone(agent, |stack, now| stack.reject(now, call, 486, None)),
+            OperatorAct::Refuse { call } => {
+                self.with_phone(agent, |stack, now| stack.reject(now, call, 486, None))
+            }
             OperatorAct::HangUp { call } => {
                 self.with_phone(agent, |stack, now| stack.hangup(now, call, Cause::HungUp, Side::Agent));
             }
@@ -316,7 +340,8 @@ impl World {
 
     pub(crate) fn operator_receives(&mut self, hop: Hop, bytes: &[u8]) {
         let now = self.now;
-        let Some((agent, operator)) = self.operators.iter_mut().find(|(_, operator)| operator.address == hop.local)
+        let Some((agent, operator)) =
+            self.operators.iter_mut().find(|(_, operator)| operator.address == hop.local)
         else {
             return;
         };
@@ -324,9 +349,9 @@ impl World {
             return;
         }
         let agent = *agent;
-        let response = Message::parse(bytes).ok().filter(|message| {
-            message.status().is_some() && *message.cseq().method == Method::Register
-        });
+        let response = Message::parse(bytes)
+            .ok()
+            .filter(|message| message.status().is_some() && *message.cseq().method == Method::Register);
         let Some(response) = response else {
             operator.stack.handle_packet(now, hop, bytes);
             self.drain_operator(agent);
@@ -336,8 +361,15 @@ impl World {
             let challenge = response.credentials(Name::WwwAuthenticate).next();
             let Some(challenge) = challenge else { panic!("401 without a challenge") };
             let login = operator.login.clone();
-            let answer =
-                digest::answer(&challenge, &Method::Register, &format!("sip:{DOMAIN}"), &login, PASSWORD, "cn", 1);
+            let answer = digest::answer(
+                &challenge,
+                &Method::Register,
+                &format!("sip:{DOMAIN}"),
+                &login,
+                PASSWORD,
+                "cn",
+                1,
+            );
             let bytes = operator.register(answer);
             self.network.send(now.instant, hop, bytes.into());
         } else {
@@ -412,7 +444,7 @@ impl World {
     pub(crate) fn new_visitor(&mut self, at: model::Instant, n: usize, callers: usize) {
         let id = VisitorId::new(self.now.wall, self.random.random());
         // Every other one is also one of those who call.
-        let phone = (callers > 0 && n % 2 == 0).then(|| format!("+7900{:07}", n % callers));
+        let phone = (callers > 0 && n.is_multiple_of(2)).then(|| format!("+7900{:07}", n % callers));
         self.visitors.insert(id, Visitor { phone: phone.clone(), messages: 0 });
         self.schedule(at, Event::Visitor(id, VisitorAct::Hello));
         let mut at = at;
@@ -421,7 +453,7 @@ impl World {
             let repeats = self.random.random_range(1..4);
             self.schedule(at, Event::Visitor(id, VisitorAct::Write { n, repeats }));
         }
-        if let Some(phone) = phone.filter(|_| n % 5 == 0) {
+        if let Some(phone) = phone.filter(|_| n.is_multiple_of(5)) {
             let later = at + Duration::from_millis(self.random.random_range(1..30_000));
             self.schedule(later, Event::Visitor(id, VisitorAct::CallMe { phone }));
         }

@@ -148,7 +148,9 @@ impl World {
         self.load_configuration(&operators);
         for entries in journals {
             let open = !entries.iter().any(|entry| matches!(entry.change, Change::SessionEnded { .. }));
-            let Some(Entry { change: Change::SessionOpened { customer, .. }, .. }) = entries.first() else { continue };
+            let Some(Entry { change: Change::SessionOpened { customer, .. }, .. }) = entries.first() else {
+                continue;
+            };
             if !open {
                 continue;
             }
