@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use acd::api::QueueConfig;
 use model::AgentId;
 use session::api::{AdminCommand, AgentSetup, Counts};
 use sip_core::api::{Credential, Rejection};
@@ -25,6 +26,8 @@ pub struct App(Arc<Parts>);
 #[derive(Debug)]
 pub struct Parts {
     pub config: Config,
+    /// As they are now; a reload changes them.
+    pub queues: RwLock<Vec<QueueConfig>>,
     pub clock: Clock,
     pub store: Store,
     pub hub: Hub,
@@ -52,6 +55,16 @@ struct VitalParts {
 impl App {
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    pub fn queues(&self) -> Vec<QueueConfig> {
+        self.queues.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Running sessions keep their places.
+    pub fn set_queues(&self, queues: Vec<QueueConfig>) {
+        self.commands.admin(AdminCommand::SetQueues(queues.clone()));
+        *self.queues.write().unwrap_or_else(PoisonError::into_inner) = queues;
     }
 
     /// Tells the engine of an operator: new, changed, or no operator any more.

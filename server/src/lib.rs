@@ -2,9 +2,12 @@
 //! session is decided in `session::Engine`; in here bytes are framed, stored and shown, nothing more.
 
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod demo;
+pub mod engine;
 pub mod http;
 pub mod hub;
 pub mod inbox;
@@ -12,5 +15,7 @@ pub mod media;
 mod metrics;
 pub mod net;
 pub mod plans;
+mod recording;
+pub mod run;
 pub mod secret;
 pub mod store;

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use acd::api::QueueConfig;
 use dialplans::api::{Source, World};
 use dialplans::{Diagnostic, Plan, TestReport};
 use model::Timestamp;
@@ -102,10 +103,10 @@ pub fn read_folder(folder: &Path) -> io::Result<Vec<Source>> {
         .collect()
 }
 
-/// The names that exist outside dialplans, by the configuration and the operators' logins.
-pub fn world(config: &Config, operators: impl IntoIterator<Item = String>) -> World {
+/// The names that exist outside dialplans.
+pub fn world(config: &Config, queues: &[QueueConfig], operators: impl IntoIterator<Item = String>) -> World {
     World {
-        queues: config.queues.iter().map(|queue| queue.name.to_string()).collect(),
+        queues: queues.iter().map(|queue| queue.name.to_string()).collect(),
         prompts: file_stems(&config.prompts.folder),
         music: file_stems(&config.prompts.music),
         operators: operators.into_iter().collect(),

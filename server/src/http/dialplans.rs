@@ -169,7 +169,7 @@ pub async fn reload_now(app: &App) -> ApiResult<Result<String, PlansError>> {
 async fn current_world(app: &App) -> ApiResult<World> {
     let users = app.store.users().await?;
     let operators = users.into_iter().filter(|user| user.is(Role::Operator)).map(|user| user.login);
-    Ok(plans::world(&app.config, operators))
+    Ok(plans::world(&app.config, &app.queues(), operators))
 }
 
 fn check_sources(sources: &[Source], world: &World) -> CheckReport {

@@ -34,7 +34,7 @@ pub async fn queues(State(app): State<App>, _signed_in: SignedIn) -> Json<Vec<Qu
             longest_wait_seconds: 0,
             agents_ready: 0,
         };
-        app.config.queues.iter().map(quiet).collect()
+        app.queues().iter().map(quiet).collect()
     }))
 }
 

@@ -11,6 +11,7 @@ mod events;
 mod floor;
 mod health;
 mod recordings;
+mod serve;
 mod sessions;
 mod softphone;
 mod users;
@@ -35,6 +36,8 @@ use crate::app::App;
 
 pub use auth::Me;
 pub use dialplans::reload_now;
+pub use serve::serve;
+pub use users::is_login;
 
 /// How long a request that is not a WebSocket may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

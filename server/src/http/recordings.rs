@@ -1,4 +1,4 @@
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use axum::Json;
 use axum::body::Body;
@@ -15,6 +15,7 @@ use super::body::{Id, Params};
 use super::error::{ApiError, ApiResult, ErrorBody};
 use super::sessions::page;
 use crate::app::App;
+use crate::recording;
 use crate::store::RecordingRow;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -51,7 +52,8 @@ pub async fn audio(
     if !signed_in.sees_all() && !app.store.took_part(row.session, signed_in.user.id).await? {
         return Err(ApiError::forbidden());
     }
-    let path = file_of(&app.config.recording.folder, &row.file).ok_or_else(|| ApiError::not_found("recording"))?;
+    let path = recording::file(&app.config.recording.folder, Path::new(&row.file));
+    let path = path.ok_or_else(|| ApiError::not_found("recording"))?;
     let served = ServeFile::new(path).try_call(request).await;
     let mut response = served.map_err(|_| ApiError::not_found("file"))?.map(Body::new).into_response();
     if response.status() == axum::http::StatusCode::NOT_FOUND {
@@ -61,10 +63,4 @@ pub async fn audio(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("audio/wav"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     Ok(response)
-}
-
-/// The journal names files relative to the recordings folder; a name that leads out of it is nobody's.
-fn file_of(folder: &Path, name: &str) -> Option<PathBuf> {
-    let name = Path::new(name);
-    name.components().all(|part| matches!(part, Component::Normal(_))).then(|| folder.join(name))
 }

@@ -86,9 +86,7 @@ pub async fn create(
 ) -> ApiResult<(StatusCode, Json<UserRow>)> {
     signed_in.need(&[Role::Admin])?;
     let login = new.login.trim().to_lowercase();
-    let well_formed = (1..=32).contains(&login.len())
-        && login.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'));
-    if !well_formed {
+    if !is_login(&login) {
         let message = "1 to 32 of a–z, 0–9, `.`, `_` and `-`.";
         return Err(ApiError::field("login", "bad_value", message));
     }
@@ -182,6 +180,12 @@ pub async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Sign-in names are SIP user names, too.
+pub fn is_login(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+    (1..=32).contains(&text.len()) && text.bytes().all(allowed)
+}
+
 fn check(app: &App, patch: &UserPatch) -> ApiResult<()> {
     if let Some(name) = &patch.name
         && (name.trim().is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control))
@@ -198,7 +202,8 @@ fn check(app: &App, patch: &UserPatch) -> ApiResult<()> {
     if patch.roles.as_ref().is_some_and(Vec::is_empty) {
         return Err(ApiError::field("roles", "missing", "At least one role."));
     }
-    let known = |name: &QueueName| app.config.queues.iter().any(|queue| queue.name == *name);
+    let queues = app.queues();
+    let known = |name: &QueueName| queues.iter().any(|queue| queue.name == *name);
     if let Some(unknown) = patch.queues.iter().flatten().find(|name| !known(name)) {
         return Err(ApiError::field("queues", "unknown_queue", format!("There is no queue `{unknown}`.")));
     }

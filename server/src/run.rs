@@ -1,0 +1,387 @@
+//! Putting a server together, and taking it apart again.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ::media::play::RingTone;
+use anyhow::{Context, bail};
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ConnectInfo;
+use axum::routing::get;
+use model::Record;
+use serde::Serialize;
+use session::api::{AdminCommand, Input};
+use sip_core::api::{Listener, Transport};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::app::{App, Parts, Vitals};
+use crate::clock::Clock;
+use crate::commands::Commands;
+use crate::config::{self, Config};
+use crate::engine::{self, Ports};
+use crate::http::{self, Web};
+use crate::hub::Hub;
+use crate::inbox::{Inbox, Outlet, inbox};
+use crate::media::{self, load_library};
+use crate::net::Network;
+use crate::plans::{self, Plans};
+use crate::secret::{ServerKey, new_token};
+use crate::store::{Role, Store, Writer, Written};
+use crate::{demo, recording, store};
+
+/// Outputs that may wait for the disk before new work is refused.
+const MOST_BEHIND: usize = 100_000;
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+const WATCH_BACKLOG: Duration = Duration::from_millis(200);
+/// How long the engine thread may take to end after a stop.
+const LAST_FLUSH: Duration = Duration::from_secs(10);
+
+/// A running server.
+pub struct Running {
+    pub app: App,
+    pub addresses: Addresses,
+    /// What to print for whoever started a demo.
+    pub guide: Option<String>,
+    network: Network,
+    writer: Writer,
+    engine: JoinHandle<()>,
+    drained: watch::Receiver<bool>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    _lock: File,
+}
+
+/// What was really bound; also written to `addresses.json` in the data folder.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Addresses {
+    pub http: SocketAddr,
+    pub public_url: String,
+    pub sip: Vec<SipAddress>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct SipAddress {
+    /// `udp`, `tcp` or `ws`.
+    pub transport: &'static str,
+    pub local: SocketAddr,
+    pub advertised: String,
+}
+
+/// Binds everything, restores what was open, and serves.
+pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running> {
+    if is_demo {
+        demo::prepare(&mut config)?;
+    }
+    let lock = take_data_folder(&config.server.data)?;
+    fs::create_dir_all(&config.recording.folder)
+        .with_context(|| format!("cannot make the folder {}", config.recording.folder.display()))?;
+    let store = Store::open(&config.database.file)
+        .await
+        .with_context(|| format!("cannot open the database {}", config.database.file.display()))?;
+    if is_demo {
+        demo::seed(&store, &config).await?;
+    }
+    let key = store.setting("server_key", new_token).await?;
+    let key = ServerKey::from_hex(&key).context("the database holds a bad server_key")?;
+    let clock = Clock::start();
+    let (inbox, outlet) = inbox();
+    let (hub, commands) = (Hub::default(), Commands::new(inbox.clone()));
+    let (drain_sender, drained) = watch::channel(false);
+    let let_out = let_out(hub.clone(), commands.clone(), inbox.clone(), drain_sender);
+    let (writer, writer_task) = Writer::start(&store, let_out).await?;
+    let listener = TcpListener::bind(config.http.listen)
+        .await
+        .with_context(|| format!("cannot listen for HTTP on {}", config.http.listen))?;
+    let http = listener.local_addr()?;
+    let app = App::new(Parts {
+        public_url: config.public_url(http),
+        queues: RwLock::new(config.queues.clone()),
+        plans: Plans::new(&config),
+        config,
+        clock,
+        store,
+        hub,
+        inbox: inbox.clone(),
+        commands,
+        backlog: writer.backlog(),
+        key,
+        vitals: Vitals::default(),
+    });
+    // Before the first packet: the inbox keeps the order.
+    set_up(&app).await?;
+    let network = Network::start(&app.config.sip, inbox).await?;
+    let addresses = addresses(&app, http, &network);
+    let engine = start_engine(&app, &network, &writer, outlet, &addresses).await?;
+
+    let web = Web::new(app.clone());
+    let sip_socket = {
+        let network = network.clone();
+        get(move |ConnectInfo(peer): ConnectInfo<SocketAddr>, upgrade: WebSocketUpgrade| {
+            let network = network.clone();
+            async move { network.accept_websocket(upgrade, peer, http) }
+        })
+    };
+    let router = http::router(web.clone()).route("/sip", sip_socket);
+    let tasks = vec![
+        tokio::spawn(http::serve(listener, router)),
+        tokio::spawn(keep_house(app.clone(), web)),
+        tokio::spawn(watch_backlog(app.clone())),
+        writer_task,
+    ];
+    write_addresses(&app.config.server.data, &addresses)?;
+    let guide = is_demo.then(|| guide(&app, &addresses));
+    Ok(Running { app, addresses, guide, network, writer, engine, drained, tasks, _lock: lock })
+}
+
+impl Running {
+    /// Takes no new contacts, waits for the calls to end (at most the configured time, or until `hurry`), stops the engine
+    /// and makes everything durable.
+    pub async fn stop(mut self, hurry: impl Future<Output = ()>) {
+        self.app.vitals.set_draining();
+        self.app.commands.admin(AdminCommand::Drain);
+        tokio::select! {
+            _ = self.drained.wait_for(|drained| *drained) => tracing::info!("every call has ended"),
+            () = tokio::time::sleep(self.app.config.server.drain) => {
+                tracing::warn!("calls are still open after the time to drain");
+            }
+            () = hurry => tracing::warn!("told to hurry"),
+        }
+        self.app.commands.admin(AdminCommand::Stop);
+        let engine = self.engine;
+        let ended = tokio::task::spawn_blocking(move || engine.join());
+        if tokio::time::timeout(LAST_FLUSH, ended).await.is_err() {
+            tracing::error!("the engine did not end");
+        }
+        if tokio::time::timeout(LAST_FLUSH, self.writer.flush()).await.is_err() {
+            tracing::error!("the journal could not be written to its end");
+        }
+        self.network.stop();
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        self.app.store.close().await;
+    }
+
+    /// Reads configuration, prompts and dialplans again. What is wrong stays as it was.
+    pub async fn reload(&self, file: &Path) {
+        match config::load(file) {
+            Ok(new) => {
+                if !new.queues.is_empty() {
+                    self.app.set_queues(new.queues);
+                }
+                if !new.trunks.is_empty() {
+                    self.app.commands.admin(AdminCommand::SetTrunks(new.trunks));
+                }
+            }
+            Err(problems) => tracing::error!("the configuration stays as it was:\n{problems}"),
+        }
+        match http::reload_now(&self.app).await {
+            Ok(Ok(version)) => tracing::info!(version, "the dialplans were loaded again"),
+            Ok(Err(error)) => tracing::error!("the dialplans stay as they were:\n{}", error.render(false)),
+            Err(_) => tracing::error!("the dialplans stay as they were"),
+        }
+    }
+}
+
+/// One server for one data folder.
+fn take_data_folder(data: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(data).with_context(|| format!("cannot make the folder {}", data.display()))?;
+    let path = data.join("tandem.lock");
+    let lock = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    if lock.try_lock().is_err() {
+        bail!("another server is running on {}", data.display());
+    }
+    Ok(lock)
+}
+
+/// What follows a commit, in order.
+fn let_out(
+    hub: Hub,
+    commands: Commands,
+    inbox: Inbox,
+    drained: watch::Sender<bool>,
+) -> impl FnMut(Written) + Send + 'static {
+    move |written| match written {
+        Written::Record(Record::Session(entry)) => hub.entry_written(&entry),
+        // The desk and the floor show it.
+        Written::Record(Record::Agent(_)) => {}
+        Written::Resolved { request, customer } => {
+            // Refused only when the engine has stopped.
+            let _ = inbox.offer(Input::Resolved { request, customer });
+        }
+        Written::Reply { request, result } => commands.answered(request, result),
+        Written::ToVisitor { visitor, event } => hub.to_visitor(visitor, event),
+        Written::ToAgent { agent, event } => hub.to_agent(agent, event),
+        Written::Drained => {
+            drained.send_replace(true);
+        }
+    }
+}
+
+/// Everything that the engine must know before its first packet, sessions from before a restart last.
+async fn set_up(app: &App) -> anyhow::Result<()> {
+    app.commands.admin(AdminCommand::SetQueues(app.queues()));
+    app.commands.admin(AdminCommand::SetTrunks(app.config.trunks.clone()));
+    let users = app.users_by_id().await?;
+    for user in users.values().filter(|user| user.is(Role::Operator)) {
+        app.set_agent(user);
+    }
+    for device in app.store.devices().await? {
+        if let Some(user) = users.get(&device.user) {
+            if device.realm != app.config.sip.domain {
+                tracing::warn!(device.username, "the desk phone's password must be set anew: the SIP domain changed");
+            }
+            app.open_device(user, &device);
+        }
+    }
+    for sign_in in app.store.sign_ins().await? {
+        match users.get(&sign_in.user) {
+            Some(user) if !app.is_expired(&sign_in) => {
+                if user.is(Role::Operator) {
+                    app.open_softphone(user, &sign_in.token_hash);
+                }
+            }
+            _ => app.store.remove_sign_in(&sign_in.token_hash).await?,
+        }
+    }
+    let operators = users.values().filter(|user| user.is(Role::Operator)).map(|user| user.login.clone());
+    let world = plans::world(&app.config, &app.queues(), operators);
+    match app.plans.reload(&world) {
+        Ok(loaded) => app.commands.admin(AdminCommand::SetPlan(loaded.plan)),
+        Err(error) => bail!("{error}\n{}", error.render(false)),
+    }
+    let open = app.store.open_sessions().await?;
+    if !open.is_empty() {
+        tracing::info!(sessions = open.len(), "taking up the sessions from before the restart");
+    }
+    for session in open {
+        app.commands.admin(AdminCommand::Restore(Box::new(session)));
+    }
+    Ok(())
+}
+
+async fn start_engine(
+    app: &App,
+    network: &Network,
+    writer: &store::Writer,
+    outlet: Outlet,
+    addresses: &Addresses,
+) -> anyhow::Result<JoinHandle<()>> {
+    let prompts = app.config.prompts.clone();
+    let (library, problems) =
+        tokio::task::spawn_blocking(move || load_library(&prompts.folder, &prompts.music)).await?;
+    for problem in problems {
+        tracing::error!("a prompt will not play: {problem}");
+    }
+    let events = app.inbox.clone();
+    let seed = u64::from_le_bytes(rand::random());
+    let ringback = match app.config.sip.region.as_str() {
+        "US" | "CA" => RingTone::NORTH_AMERICA,
+        _ => RingTone::EUROPE,
+    };
+    let media = media::start(&app.config.media, ringback, app.clock, seed, Arc::new(library), move |event| {
+        // Refused only when the engine has stopped.
+        let _ = events.offer(Input::Media(event));
+    })?;
+    let ports = Ports { network: network.clone(), media, writer: writer.clone(), vitals: app.vitals.clone() };
+    let folder = app.config.recording.folder.clone();
+    Ok(engine::spawn(engine_config(app, network, addresses.http), app.clock, outlet, folder, ports)?)
+}
+
+fn engine_config(app: &App, network: &Network, http: SocketAddr) -> session::api::Config {
+    let config = &app.config;
+    let listener = |transport, local, advertised: &str| Listener { transport, local, advertised: advertised.into() };
+    let mut listeners: Vec<Listener> =
+        network.bound().iter().map(|bound| listener(bound.transport, bound.local, &bound.advertised)).collect();
+    listeners.push(listener(Transport::Ws, http, &host_of(&app.public_url)));
+    session::api::Config {
+        sip: sip_core::api::Config {
+            domain: config.sip.domain.clone(),
+            server_name: format!("Tandem/{}", env!("CARGO_PKG_VERSION")),
+            listeners,
+            min_expires: config.sip.min_expires,
+            max_expires: config.sip.max_expires,
+            max_bindings: config.sip.max_bindings,
+            max_calls: config.sip.max_calls,
+            seed: app.key.seed(),
+        },
+        region: config.sip.region.clone(),
+        recording: config.recording.enabled,
+        recordings: recording::PREFIX.to_owned(),
+        agent_grace: config.sessions.agent_grace,
+        chat_idle: config.sessions.chat_idle,
+        code_lifetime: config.sessions.code_lifetime,
+        max_sessions: config.sessions.max_open,
+        max_text: config.chat.max_text,
+        seed: app.key.seed(),
+    }
+}
+
+fn addresses(app: &App, http: SocketAddr, network: &Network) -> Addresses {
+    let mut sip: Vec<SipAddress> = network
+        .bound()
+        .iter()
+        .map(|bound| SipAddress {
+            transport: match bound.transport {
+                Transport::Udp => "udp",
+                Transport::Tcp => "tcp",
+                Transport::Ws => "ws",
+            },
+            local: bound.local,
+            advertised: bound.advertised.clone(),
+        })
+        .collect();
+    sip.push(SipAddress { transport: "ws", local: http, advertised: host_of(&app.public_url) });
+    Addresses { http, public_url: app.public_url.clone(), sip }
+}
+
+fn host_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest).to_owned()
+}
+
+fn write_addresses(data: &Path, addresses: &Addresses) -> anyhow::Result<()> {
+    let path = data.join("addresses.json");
+    let mut file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    serde_json::to_writer_pretty(&mut file, addresses)?;
+    writeln!(file)?;
+    Ok(())
+}
+
+fn guide(app: &App, addresses: &Addresses) -> String {
+    let sip = addresses.sip.first().map_or_else(String::new, |address| address.advertised.clone());
+    let numbers = app.plans.current().map_or_else(Vec::new, |loaded| {
+        loaded
+            .plan
+            .entries()
+            .filter_map(|(entry, _)| match entry {
+                dialplans::api::Entry::Sip(number) => Some(number.clone()),
+                dialplans::api::Entry::Chat(_) => None,
+            })
+            .collect()
+    });
+    demo::guide(&app.config, &addresses.public_url, &sip, &numbers)
+}
+
+async fn keep_house(app: App, web: Web) {
+    let mut tick = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        tick.tick().await;
+        web.tidy();
+        if let Err(error) = app.expire_sign_ins().await {
+            tracing::error!(%error, "old sign-ins could not be ended");
+        }
+    }
+}
+
+/// New work is refused while the journal is too far behind.
+async fn watch_backlog(app: App) {
+    let mut tick = tokio::time::interval(WATCH_BACKLOG);
+    loop {
+        tick.tick().await;
+        app.inbox.hold(app.backlog.waiting() > MOST_BEHIND);
+    }
+}
