@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react";
 import { command, get, socketUrl } from "../api/client";
-import type { Entry, Me, Softphone as SoftphoneCredentials } from "../api/types";
+import type { Entry, Me, SoftphoneAccount } from "../api/types";
 import { Desk, type DeskState } from "../desk/desk";
 import { Events } from "../desk/events";
 import { jssipDriver } from "../softphone/jssipDriver";
@@ -27,7 +27,7 @@ export function goLive(me: Me): Live {
   const phone = new Softphone({
     driver: jssipDriver,
     credentials: async () => {
-      const { uri, authorization_user, password, websocket } = await get<SoftphoneCredentials>("/softphone");
+      const { uri, authorization_user, password, websocket } = await get<SoftphoneAccount>("/softphone");
       return { uri, authorizationUser: authorization_user, password, websocket: socketUrl(websocket) };
     },
     muteAtServer: (session, muted) => void command({ command: "mute", session, muted }).catch(() => {}),

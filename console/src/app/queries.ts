@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo } from "react";
 import { get } from "../api/client";
-import type { AgentRow, CustomerDetail, Entry, SessionDetail } from "../api/types";
+import type { AgentRow, CustomerRow, Entry, SessionDetail } from "../api/types";
 import { EMPTY, merge } from "../desk/journal";
 import { useDesk, useLive } from "./live";
 
@@ -20,10 +20,10 @@ export function useAgentNames(): (agent: string) => string {
   );
 }
 
-export function useCustomer(customer: string): CustomerDetail | undefined {
+export function useCustomer(customer: string): CustomerRow | undefined {
   return useQuery({
     queryKey: ["customer", customer],
-    queryFn: () => get<CustomerDetail>(`/customers/${customer}`),
+    queryFn: () => get<CustomerRow>(`/customers/${customer}`),
     staleTime: 15_000,
   }).data;
 }

@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiFailure, get, post } from "../api/client";
-import type { CheckResult, Diagnostic, Dialplans } from "../api/types";
+import type { CheckReport, Diagnostic, PlansInForce, Reloaded } from "../api/types";
 import { useLive } from "../app/live";
 import { moment } from "../lib/format";
 import { Tag } from "../ui/common";
@@ -15,9 +15,9 @@ export function DialplansPage() {
   const { t, i18n } = useTranslation();
   const { me } = useLive();
   const queries = useQueryClient();
-  const { data } = useQuery({ queryKey: ["dialplans"], queryFn: () => get<Dialplans>("/dialplans") });
+  const { data } = useQuery({ queryKey: ["dialplans"], queryFn: () => get<PlansInForce>("/dialplans") });
   const [chosen, setChosen] = useState<string | null>(null);
-  const [verdict, setVerdict] = useState<CheckResult | null>(null);
+  const [verdict, setVerdict] = useState<CheckReport | null>(null);
   const [reloaded, setReloaded] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const file = data?.files.find((one) => one.name === chosen) ?? data?.files[0];
@@ -31,7 +31,7 @@ export function DialplansPage() {
     try {
       await work();
     } catch (error) {
-      const report = error instanceof ApiFailure ? (error.body as CheckResult | undefined) : undefined;
+      const report = error instanceof ApiFailure ? (error.body as CheckReport | undefined) : undefined;
       if (report?.diagnostics) setVerdict(report);
       else complain(error);
     } finally {
@@ -39,10 +39,10 @@ export function DialplansPage() {
     }
   };
   const check = () =>
-    run(async () => setVerdict(await post<CheckResult>("/dialplans/check", { files: data?.files ?? [] })));
+    run(async () => setVerdict(await post<CheckReport>("/dialplans/check", { files: data?.files ?? [] })));
   const reload = () =>
     run(async () => {
-      const { version } = await post<{ version: string }>("/dialplans/reload");
+      const { version } = await post<Reloaded>("/dialplans/reload");
       setReloaded(version);
       await queries.invalidateQueries({ queryKey: ["dialplans"] });
     });

@@ -117,7 +117,7 @@ export function FloorPage() {
                   {busy > 0 && <Tag tone="accent">{t("floor.busy", { count: busy })}</Tag>}
                   <span className="dim num" style={{ fontSize: 12.5, textAlign: "right" }}>
                     {text(agent.status)}
-                    {!out && agent.since !== null && (
+                    {!out && agent.since != null && (
                       <>
                         <br />
                         <Elapsed since={agent.since} />

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { get } from "../api/client";
-import type { RecordingListRow } from "../api/types";
+import type { RecordingRow } from "../api/types";
 import { moment } from "../lib/format";
 import { Tag } from "../ui/common";
 import { SessionDrawer } from "../ui/desk/CustomerCard";
@@ -15,7 +15,7 @@ export function RecordingsPage() {
   const [opened, setOpened] = useState<string | null>(null);
   const { data, isPending } = useQuery({
     queryKey: ["recordings"],
-    queryFn: () => get<RecordingListRow[]>("/recordings"),
+    queryFn: () => get<RecordingRow[]>("/recordings"),
     refetchInterval: 15_000,
   });
   return (
@@ -39,7 +39,7 @@ export function RecordingsPage() {
                 <td className="num">{moment(row.started, i18n.language)}</td>
                 <td>{row.customer.name ?? <span className="dim">{t("customer.unknown")}</span>}</td>
                 <td>
-                  {row.millis === null ? (
+                  {row.millis == null ? (
                     <Tag tone="danger">{t("timeline.recording")}</Tag>
                   ) : (
                     <Player recording={row.recording} millis={row.millis} />

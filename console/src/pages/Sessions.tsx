@@ -5,7 +5,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { get } from "../api/client";
-import type { CustomerDetail, SessionRow } from "../api/types";
+import type { CustomerRow, SessionRow } from "../api/types";
 import { duration, moment } from "../lib/format";
 import { MediaIcons, Tag } from "../ui/common";
 import { SessionDrawer } from "../ui/desk/CustomerCard";
@@ -14,7 +14,7 @@ import { dispositionText } from "../ui/desk/TimelineView";
 import classes from "./pages.module.css";
 
 const PAGE = 50;
-type Found = Pick<CustomerDetail, "customer" | "name" | "identities">;
+type Found = Pick<CustomerRow, "customer" | "name" | "identities">;
 
 export function SessionsPage() {
   const { t, i18n } = useTranslation();

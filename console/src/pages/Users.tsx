@@ -4,18 +4,21 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiFailure, get, post, request } from "../api/client";
-import type { QueueStatus, Role, User } from "../api/types";
+import type { QueueStatus, Role, UserRow } from "../api/types";
 import { Tag } from "../ui/common";
 import { complain } from "../ui/complain";
 import classes from "./pages.module.css";
 
 const ROLES: Role[] = ["operator", "supervisor", "admin"];
-const NEW: User = { login: "", name: "", roles: ["operator"], queues: [], capacity: { voice: 1, chat: 3 } };
+/** A user before he is saved. */
+type Draft = Omit<UserRow, "id" | "locale" | "sip_usernames"> & { id?: string };
+
+const NEW: Draft = { login: "", name: "", roles: ["operator"], queues: [], capacity: { voice: 1, chat: 3 } };
 
 export function UsersPage() {
   const { t } = useTranslation();
-  const { data } = useQuery({ queryKey: ["users"], queryFn: () => get<User[]>("/users") });
-  const [edited, setEdited] = useState<User | null>(null);
+  const { data } = useQuery({ queryKey: ["users"], queryFn: () => get<UserRow[]>("/users") });
+  const [edited, setEdited] = useState<Draft | null>(null);
   return (
     <div className={classes.page}>
       <div className={classes.head}>
@@ -70,7 +73,7 @@ export function UsersPage() {
   );
 }
 
-function Form({ user, onClose }: { user: User; onClose(): void }) {
+function Form({ user, onClose }: { user: Draft; onClose(): void }) {
   const { t } = useTranslation();
   const queries = useQueryClient();
   const { data: queues } = useQuery({ queryKey: ["queues"], queryFn: () => get<QueueStatus[]>("/queues") });
@@ -80,7 +83,7 @@ function Form({ user, onClose }: { user: User; onClose(): void }) {
   const [wrong, setWrong] = useState<{ field: string; message: string } | null>(null);
   const [sure, setSure] = useState(false);
   const { id } = user;
-  const change = (part: Partial<User>) => setDraft({ ...draft, ...part });
+  const change = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
   const errorOf = (field: string) => (wrong?.field === field ? wrong.message : undefined);
 
   const run = async (work: () => Promise<unknown>) => {
