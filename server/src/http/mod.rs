@@ -32,10 +32,11 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::error::ApiError;
 use crate::app::App;
 
 pub use auth::Me;
-pub use dialplans::reload_now;
+pub use dialplans::{read_prompts, reload_now};
 pub use serve::serve;
 pub use users::is_login;
 
@@ -107,6 +108,11 @@ pub fn router(web: Web) -> Router {
         .merge(health)
         .route("/api/v1/openapi.json", get(openapi))
         .route("/chat", get(chat::chat))
+        .fallback(async || ApiError::not_found("page"))
+        .method_not_allowed_fallback(async || {
+            let message = "This cannot be asked in this way.";
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
+        })
         .layer(DefaultBodyLimit::max(max_body))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
         .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
