@@ -353,6 +353,7 @@ impl Engine {
         let Some(leg) = source.legs.remove(&leg_id) else { return };
         let context = std::mem::take(&mut source.context);
         let queued = source.queued.take();
+        self.waiting.remove(&from);
         let owner = source.owner.take();
         source.flow = None;
         self.journal(now, from, Change::MergedInto { session: into });

@@ -42,6 +42,9 @@ pub struct Engine {
     pub(crate) open_by_customer: BTreeMap<model::CustomerId, Vec<SessionId>>,
     /// Offers that are out.
     pub(crate) offers: BTreeMap<OfferId, SessionId>,
+    /// Sessions with a place in a queue.
+    pub(crate) waiting: BTreeSet<SessionId>,
+    pub(crate) recordings: BTreeMap<model::RecordingId, SessionId>,
     pub(crate) agents: BTreeMap<AgentId, Agent>,
     pub(crate) logins: BTreeMap<String, AgentId>,
     pub(crate) visitors: BTreeMap<VisitorId, Visitor>,
@@ -83,6 +86,8 @@ impl Engine {
             calls: BTreeMap::new(),
             open_by_customer: BTreeMap::new(),
             offers: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            recordings: BTreeMap::new(),
             agents: BTreeMap::new(),
             logins: BTreeMap::new(),
             visitors: BTreeMap::new(),
@@ -142,7 +147,7 @@ impl Engine {
             sessions: self.sessions.len(),
             legs: self.legs.len(),
             offers: self.offers.len(),
-            waiting: self.sessions.values().filter(|session| session.queued.is_some()).count(),
+            waiting: self.waiting.len(),
             pending_resolves: self.pending.len(),
             sip: self.sip.counts(),
         }

@@ -208,6 +208,7 @@ impl Engine {
             Queued { queue: queue.clone(), priority, since: now.instant, since_wall: now.wall, music };
         session.queue_name = Some(queue.clone());
         session.queued = Some(place.clone());
+        self.waiting.insert(id);
         self.journal(now, id, Change::Queued { queue, priority, since: place.since_wall });
         if let Err(error) = self.enqueue(now, id, &place) {
             self.dequeued(now, id, &error.to_string());

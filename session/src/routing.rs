@@ -130,6 +130,7 @@ impl Engine {
     pub(crate) fn dequeued(&mut self, now: Now, id: SessionId, why: &str) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if let Some(place) = session.queued.take() {
+            self.waiting.remove(&id);
             self.journal(now, id, Change::Dequeued { queue: place.queue, why: why.to_owned() });
         }
     }
@@ -147,6 +148,7 @@ impl Engine {
             None => other,
         };
         session.queued = Some(place.clone());
+        self.waiting.insert(id);
         session.queue_name = Some(place.queue.clone());
         session.flow = None;
         self.journal(

@@ -178,6 +178,7 @@ impl Engine {
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.recording = Some(recording);
             }
+            self.recordings.insert(recording, id);
             self.put(Output::Media(MediaCommand::StartRecording {
                 session: id,
                 recording,
@@ -189,9 +190,7 @@ impl Engine {
     }
 
     fn recording_ended(&mut self, now: Now, recording: RecordingId, duration: Duration) {
-        let Some(id) = self.sessions.values().find(|s| s.recording == Some(recording)).map(|s| s.id) else {
-            return;
-        };
+        let Some(id) = self.recordings.remove(&recording) else { return };
         if let Some(session) = self.sessions.get_mut(&id) {
             session.recording = None;
         }
