@@ -199,6 +199,7 @@ await shop.getByText("Это Анна").waitFor();
 await until("the pending message settles", async () => (await shop.locator("[data-pending]").count()) === 0);
 assert.equal(await shop.getByTestId("log").getByText("two", { exact: true }).count(), 1);
 assert.equal(fake.chat.messages.filter((one) => one.message.text === "two").length, 1);
+await until("the customer's eyes told", () => fake.frames.some((one) => one.type === "read"));
 console.log("the widget loses and doubles nothing over a break and a reload");
 
 await browser.close();

@@ -191,7 +191,7 @@ export function world(scenario) {
       chatRows.push(
         [128, text(visitor, "А можно голосом? Мне проще объяснить.")],
         [127, { type: "read", by: "agent", up_to: 25 }],
-        [124, { type: "escalated", to: "voice", by: "agent", how: "call_customer" }],
+        [124, { type: "escalated", to: "voice", by: "agent", how: "+79161234567" }],
         [124, { type: "leg_opened", leg: leg(3), medium: "voice", party: visitor, address: "+79161234567" }],
         [
           124,

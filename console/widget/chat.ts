@@ -141,7 +141,7 @@ export class Chat {
   }
 
   typing(on: boolean): void {
-    if (this.#welcomed && this.#pacer.idle) this.#tell({ type: "typing", on });
+    if (this.#welcomed && this.#state.session !== null && this.#pacer.idle) this.#tell({ type: "typing", on });
   }
 
   /** The customer has the conversation before his eyes. */

@@ -31,6 +31,7 @@ export function App({ chat, call, t, title, locale, theme }: AppProps) {
   useEffect(() => subscribeCall(() => setCallState(call.state)), [call]);
 
   // Seen is what was on the screen of a page that is looked at.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is new messages that there is to see
   useEffect(() => {
     const look = () => {
       if (open && document.visibilityState === "visible") chat.look();
@@ -38,7 +39,7 @@ export function App({ chat, call, t, title, locale, theme }: AppProps) {
     look();
     document.addEventListener("visibilitychange", look);
     return () => document.removeEventListener("visibilitychange", look);
-  }, [open, chat]);
+  }, [open, chat, state.messages]);
 
   // What was asked for was done: back to the conversation.
   useEffect(() => {
@@ -654,13 +655,14 @@ function Composer({ chat, t, onSent }: { chat: Chat; t: Translate; onSent(): voi
   const input = useRef<HTMLTextAreaElement>(null);
   const told = useRef(0);
   useEffect(() => input.current?.focus(), []);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is the text that makes it grow
   useLayoutEffect(() => {
     const element = input.current;
     if (!element) return;
     // Grows with its text. Set through the CSSOM, which a strict policy for inline styles allows.
     element.style.height = "auto";
     element.style.height = `${Math.min(element.scrollHeight, 120)}px`;
-  }, []);
+  }, [text]);
   const change = (value: string) => {
     setText(value);
     draft.text = value;

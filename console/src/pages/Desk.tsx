@@ -13,13 +13,16 @@ import { SessionList } from "../ui/desk/SessionList";
 import { OfferPane, SessionPane } from "../ui/desk/SessionPane";
 import classes from "./Desk.module.css";
 
+/** After a reload one looks at the same session as before. */
+const CHOSEN = "tandem.desk.session";
+
 export function DeskPage() {
   const { t } = useTranslation();
   const desk = useDesk((state) => state.desk);
   const ringing = usePhone((phone) => phone.calls).filter(
     (call) => call.offer === null && (call.state === "ringing" || call.state === "answering"),
   );
-  const [chosen, setChosen] = useState<string | null>(null);
+  const [chosen, setChosen] = useState<string | null>(() => sessionStorage.getItem(CHOSEN));
   const [card, setCard] = useState(false);
   const sessions = desk?.sessions ?? [];
   const offers = desk?.offers ?? [];
@@ -28,7 +31,9 @@ export function DeskPage() {
   const selected = exists ? chosen : (sessions[0]?.session ?? offers[0]?.session ?? null);
   // What was shown stays chosen: an accepted offer turns into the session of the same id under the reader's eyes.
   useEffect(() => {
-    if (selected !== null) setChosen(selected);
+    if (selected === null) return;
+    setChosen(selected);
+    sessionStorage.setItem(CHOSEN, selected);
   }, [selected]);
 
   const session = sessions.find((one) => one.session === selected);

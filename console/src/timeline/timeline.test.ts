@@ -64,10 +64,19 @@ describe("timeline", () => {
     expect(rows([started, ended])[1]).toMatchObject({ kind: "recording", millis: 1200 });
   });
 
-  it("gathers a run of dialplan steps into one row", () => {
+  it("gathers what the dialplan did into one row until somebody else has a say", () => {
     const step = (seq: number) => entry(seq, { type: "step", flow: "demo", state: "s", verb: "say", outcome: "" });
-    const items = rows([step(1), step(2), entry(3, message(customer, "x")), step(4)]);
-    expect(kinds(items)).toEqual(["day", "steps", "message", "steps"]);
+    const items = rows([
+      step(1),
+      entry(2, message({ who: "flow" }, "hello")),
+      step(3),
+      entry(4, { type: "context_set", key: "k", value: "v" }),
+      step(5),
+      entry(6, message(customer, "x")),
+      step(7),
+    ]);
+    expect(kinds(items)).toEqual(["day", "steps", "message", "event", "message", "steps"]);
+    expect(items.flatMap((item) => (item.kind === "steps" ? [item.steps.length] : []))).toEqual([3, 1]);
   });
 
   it("turns an offer into its outcome and does not repeat who owns the session then", () => {

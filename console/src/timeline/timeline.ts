@@ -125,8 +125,8 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       case "step": {
         const { flow, state, verb, outcome } = change;
         const step = { flow, state, verb, outcome, at };
-        const before = items.at(-1);
-        if (before?.kind === "steps") before.steps.push(step);
+        const begun = running(items);
+        if (begun) begun.steps.push(step);
         else put({ kind: "steps", key, at, steps: [step] });
         break;
       }
@@ -150,8 +150,12 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       }
       case "owner_changed":
         // Who accepted owns it; only other changes of the owner are news.
-        if (change.agent === null || change.agent !== accepted) put({ kind: "event", key, at, change });
+        if (!change.agent || change.agent !== accepted) put({ kind: "event", key, at, change });
         accepted = null;
+        break;
+      case "dequeued":
+        // That an operator took it is told by his acceptance.
+        if (change.why !== "answered") put({ kind: "event", key, at, change });
         break;
       case "session_opened":
       case "identity_linked":
@@ -159,7 +163,6 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       case "customer_named":
       case "context_set":
       case "queued":
-      case "dequeued":
       case "escalated":
       case "wrap_up_started":
       case "wrap_up_ended":
@@ -182,6 +185,17 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
     }
   }
   return items;
+}
+
+/** The row of the flow's steps that is still being told: only what the flow itself said or did came after it. */
+function running(items: Item[]): Extract<Item, { kind: "steps" }> | undefined {
+  for (let i = items.length - 1; i >= 0; i -= 1) {
+    const item = items[i];
+    if (item?.kind === "steps") return item;
+    if (item?.kind === "event" || (item?.kind === "message" && item.message.author.who === "flow")) continue;
+    return undefined;
+  }
+  return undefined;
 }
 
 type Receipts = { delivered: number; readByCustomer: number };

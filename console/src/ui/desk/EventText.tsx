@@ -59,7 +59,11 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
     case "owner_changed":
       return change.agent ? t("event.owner", { who: names(change.agent) }) : t("event.no_owner");
     case "escalated":
-      return t(`event.escalated.${change.to}`, { by: t(`by.${change.by}`) });
+      if (change.to === "chat") return t("event.escalated.chat");
+      if (change.how === "invitation" || change.how === "browser") return t(`event.escalated.${change.how}`);
+      return t(change.by === "customer" ? "event.escalated.asked" : "event.escalated.phoned", {
+        phone: phone(change.how),
+      });
     case "wrap_up_started":
       return t("event.wrap_up_started");
     case "wrap_up_ended":

@@ -32,7 +32,13 @@ export function WrapUp({ session }: { session: SessionView }) {
       <Chip.Group value={disposition ?? ""} onChange={(value) => setDisposition(value as string)}>
         <Group gap={6} data-testid="wrapup-disposition" role="radiogroup" aria-label={t("wrapup.disposition")}>
           {DISPOSITIONS.map((code) => (
-            <Chip key={code} value={code} size="sm" variant="light" data-testid={`disposition-${code}`}>
+            <Chip
+              key={code}
+              value={code}
+              size="sm"
+              variant="light"
+              wrapperProps={{ "data-testid": `disposition-${code}` }}
+            >
               {t(`disposition.${code}`)}
             </Chip>
           ))}
