@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 
 use acd::api::QueueConfig;
 use model::AgentId;
@@ -15,6 +15,8 @@ use crate::commands::Commands;
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
+use crate::media::MediaHandle;
+use crate::net::Network;
 use crate::plans::Plans;
 use crate::secret::{Ha1, ServerKey, Softphone};
 use crate::store::{Backlog, Device, Role, SignIn, Store, StoreError, User};
@@ -39,6 +41,16 @@ pub struct Parts {
     pub vitals: Vitals,
     /// How browsers reach us.
     pub public_url: String,
+    /// Set once everything is bound.
+    pub wires: OnceLock<Wires>,
+}
+
+/// The parts that carry packets.
+#[derive(Clone, Debug)]
+pub struct Wires {
+    pub network: Network,
+    /// The engine's thread owns it: the media threads end with the engine.
+    pub media: Weak<MediaHandle>,
 }
 
 /// What the engine thread tells of itself.

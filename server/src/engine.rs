@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ const REJECTION_LINES: u32 = 5;
 #[derive(Debug)]
 pub struct Ports {
     pub network: Network,
-    pub media: MediaHandle,
+    pub media: Arc<MediaHandle>,
     pub writer: Writer,
     pub vitals: Vitals,
 }

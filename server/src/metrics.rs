@@ -43,6 +43,35 @@ pub fn render(app: &App) -> String {
     let refused: Counter = Counter::default();
     refused.inc_by(app.inbox.refused());
     registry.register("inputs_refused", "Inputs that the engine's inbox had no room for", refused);
+    if let Some(wires) = app.wires.get() {
+        let figures = wires.network.figures();
+        let connections: Gauge = Gauge::default();
+        connections.set(i64::try_from(figures.connections).unwrap_or(i64::MAX));
+        registry.register("sip_connections", "Open TCP and WebSocket connections of SIP", connections);
+        let mut counted = vec![
+            ("sip_udp_received", "SIP datagrams received", figures.udp_received),
+            ("sip_udp_sent", "SIP datagrams sent", figures.udp_sent),
+            ("sip_udp_dropped", "SIP datagrams that were not taken", figures.udp_dropped),
+            ("sip_connections_refused", "SIP connections refused for want of room", figures.connections_refused),
+            ("sip_connections_cut", "SIP connections cut for what came or did not come on them", figures.connections_cut),
+        ];
+        if let Some(media) = wires.media.upgrade() {
+            let figures = media.figures();
+            let sockets: Gauge = Gauge::default();
+            sockets.set(i64::try_from(figures.sockets).unwrap_or(i64::MAX));
+            registry.register("media_sockets", "Open UDP sockets of media", sockets);
+            counted.extend([
+                ("media_packets_received", "Media packets received", figures.packets_received),
+                ("media_packets_sent", "Media packets sent", figures.packets_sent),
+                ("media_late_ticks", "Ticks of 20 ms that were missed and made up for", figures.late_ticks),
+            ]);
+        }
+        for (name, help, value) in counted {
+            let counter: Counter = Counter::default();
+            counter.inc_by(value);
+            registry.register(name, help, counter);
+        }
+    }
     let rejections: Family<Why, Counter> = Family::default();
     for (why, count) in app.vitals.rejections() {
         rejections.get_or_create(&Why { reason: reason(why) }).inc_by(count);

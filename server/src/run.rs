@@ -4,12 +4,12 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ::media::play::RingTone;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
@@ -20,7 +20,7 @@ use sip_core::api::{Listener, Transport};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::app::{App, Parts, Vitals};
+use crate::app::{App, Parts, Vitals, Wires};
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::{self, Config};
@@ -28,7 +28,7 @@ use crate::engine::{self, Ports};
 use crate::http::{self, Web};
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Outlet, inbox};
-use crate::media::{self, load_library};
+use crate::media;
 use crate::net::Network;
 use crate::plans::{self, Plans};
 use crate::secret::{ServerKey, new_token};
@@ -111,6 +111,7 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
         backlog: writer.backlog(),
         key,
         vitals: Vitals::default(),
+        wires: OnceLock::new(),
     });
     // Before the first packet: the inbox keeps the order.
     set_up(&app).await?;
@@ -225,6 +226,7 @@ fn let_out(
 async fn set_up(app: &App) -> anyhow::Result<()> {
     app.commands.admin(AdminCommand::SetQueues(app.queues()));
     app.commands.admin(AdminCommand::SetTrunks(app.config.trunks.clone()));
+    app.commands.admin(AdminCommand::SetDigest(app.config.sip.digest.clone()));
     let users = app.users_by_id().await?;
     for user in users.values().filter(|user| user.is(Role::Operator)) {
         app.set_agent(user);
@@ -270,22 +272,21 @@ async fn start_engine(
     outlet: Outlet,
     addresses: &Addresses,
 ) -> anyhow::Result<JoinHandle<()>> {
-    let prompts = app.config.prompts.clone();
-    let (library, problems) =
-        tokio::task::spawn_blocking(move || load_library(&prompts.folder, &prompts.music)).await?;
-    for problem in problems {
-        tracing::error!("a prompt will not play: {problem}");
-    }
+    let library = http::read_prompts(app).await?;
     let events = app.inbox.clone();
     let seed = u64::from_le_bytes(rand::random());
     let ringback = match app.config.sip.region.as_str() {
         "US" | "CA" => RingTone::NORTH_AMERICA,
         _ => RingTone::EUROPE,
     };
-    let media = media::start(&app.config.media, ringback, app.clock, seed, Arc::new(library), move |event| {
+    let media = media::start(&app.config.media, ringback, app.clock, seed, library, move |event| {
         // Refused only when the engine has stopped.
         let _ = events.offer(Input::Media(event));
     })?;
+    let media = Arc::new(media);
+    let wires = Wires { network: network.clone(), media: Arc::downgrade(&media) };
+    let first = app.wires.set(wires);
+    first.map_err(|_| anyhow!("a server is started once"))?;
     let ports = Ports { network: network.clone(), media, writer: writer.clone(), vitals: app.vitals.clone() };
     let folder = app.config.recording.folder.clone();
     Ok(engine::spawn(engine_config(app, network, addresses.http), app.clock, outlet, folder, ports)?)

@@ -122,18 +122,13 @@ impl<'a> Check<'a> {
     }
 
     pub fn list(
-        &mut self,
+        &self,
         value: Option<Spanned<Vec<Spanned<String>>>>,
         default: &[&str],
     ) -> Vec<Spanned<String>> {
         match value {
             None => default.iter().map(|text| Spanned::new(0..0, (*text).to_owned())).collect(),
             Some(list) => {
-                for item in list.get_ref() {
-                    if item.get_ref().trim().is_empty() {
-                        self.problem(item.span(), "must not be empty", None);
-                    }
-                }
                 list.into_inner()
             }
         }

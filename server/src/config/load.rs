@@ -70,9 +70,13 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
             music: check.path(raw.prompts.music, "music"),
         },
         database: Database { file: database(&mut check, raw.database, &data) },
-        log: Log { filter: check.text(raw.log.filter, "info") },
+        log: Log { filter: check.text(raw.log.filter, "info,symphonia=warn") },
     };
-    if check.problems.is_empty() { Ok(config) } else { Err(Problems(check.problems)) }
+    if check.problems.is_empty() {
+        return Ok(config);
+    }
+    check.problems.sort_by_key(|problem| problem.at);
+    Err(Problems(check.problems))
 }
 
 fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
@@ -213,11 +217,11 @@ fn media(check: &mut Check<'_>, raw: raw::Media) -> Media {
         None => default,
         Some(written) => check.parsed(&written, "an IP address", "192.0.2.7").unwrap_or(default),
     };
+    let written = raw.advertised.clone().or(raw.listen.clone());
     let listen = address(raw.listen, localhost);
-    let written_advertised = raw.advertised.clone();
     let advertised = address(raw.advertised, listen);
     if advertised.is_unspecified() {
-        let span = written_advertised.map_or(0..0, |written| written.span());
+        let span = written.map_or(0..0, |written| written.span());
         let hint = "set `advertised` in [media] to the address that phones and browsers reach";
         check.problem(span, format!("`{advertised}` cannot be advertised"), Some(hint.into()));
     }
@@ -313,7 +317,7 @@ fn syntax_problem(file: &Path, text: &str, error: &toml::de::Error) -> Problem {
     };
     let message = match message.split_once(", expected") {
         Some((first, _)) if first.starts_with("unknown field") => first.replacen("field", "key", 1),
-        _ => message,
+        _ => message.replace("expected i64", "expected a whole number").replace("missing field", "missing key"),
     };
     match error.span() {
         Some(span) => Problem::spanned(file, text, span, message, hint),

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use dialplans::api::{Source, World};
+use media::library::Library;
 use dialplans::{Diagnostic, Severity, TestReport};
 use model::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use super::auth::SignedIn;
 use super::body::Body;
 use super::error::{ApiError, ApiResult, ErrorBody};
 use crate::app::App;
+use crate::media::load_library;
 use crate::plans::{self, PlansError};
 use crate::store::Role;
 
@@ -151,8 +153,27 @@ pub async fn reload(State(app): State<App>, signed_in: SignedIn) -> ApiResult<Re
     }
 }
 
-/// Loads the folder and, when all is well, hands the plan to the engine.
+/// Decodes the prompts and the music; what will not play is logged and left out.
+pub async fn read_prompts(app: &App) -> Result<Arc<Library>, tokio::task::JoinError> {
+    let prompts = app.config.prompts.clone();
+    tokio::task::spawn_blocking(move || {
+        let (library, problems) = load_library(&prompts.folder, &prompts.music);
+        for problem in problems {
+            tracing::error!("a prompt will not play: {problem}");
+        }
+        Arc::new(library)
+    })
+    .await
+}
+
+/// Loads prompts and dialplans and, when all is well, hands them to the media threads and the engine.
 pub async fn reload_now(app: &App) -> ApiResult<Result<String, PlansError>> {
+    // First: a plan may name prompts that are new.
+    if let (Some(wires), Ok(library)) = (app.wires.get(), read_prompts(app).await)
+        && let Some(media) = wires.media.upgrade()
+    {
+        media.set_library(library);
+    }
     let world = current_world(app).await?;
     let keeper = app.clone();
     let loaded = tokio::task::spawn_blocking(move || keeper.plans.reload(&world)).await;

@@ -24,6 +24,7 @@ pub enum OpenOrClosed {
 #[into_params(parameter_in = Query)]
 pub struct SessionQuery {
     customer: Option<CustomerId>,
+    #[param(inline)]
     state: Option<OpenOrClosed>,
     /// 1 to 500; 100 when absent.
     limit: Option<u32>,

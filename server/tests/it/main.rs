@@ -1,0 +1,8 @@
+//! The shell with the real engine: one server per test, on ports of its own.
+
+mod chat;
+mod config;
+mod harness;
+mod http;
+mod life;
+mod store;

@@ -1,0 +1,233 @@
+use std::sync::mpsc;
+use std::time::Duration;
+
+use model::{
+    AgentChange, AgentId, AgentStatus, Author, Cause, Change, CustomerId, Ending, Entry, Evidence, Identity, LegId,
+    Medium, Message, MessageId, Party, QueueName, Record, RecordingId, SessionId, Side, Timestamp,
+};
+use server::store::{Page, SessionFilter, Store, Work, Writer, Written};
+use session::api::{Reply, RequestId};
+use tempfile::TempDir;
+
+struct Disk {
+    store: Store,
+    writer: Writer,
+    written: mpsc::Receiver<Written>,
+    folder: TempDir,
+}
+
+impl Disk {
+    async fn new() -> Self {
+        Self::open(tempfile::tempdir().expect("a temporary folder")).await
+    }
+
+    async fn open(folder: TempDir) -> Self {
+        let store = Store::open(&folder.path().join("t.db")).await.expect("the database opens");
+        let (sender, written) = mpsc::channel();
+        let (writer, _) = Writer::start(&store, move |written| {
+            let _ = sender.send(written);
+        })
+        .await
+        .expect("the writer starts");
+        Self { store, writer, written, folder }
+    }
+
+    async fn write(&self, session: SessionId, changes: impl IntoIterator<Item = Change>) {
+        for (index, change) in changes.into_iter().enumerate() {
+            let seq = index as u64 + 1;
+            let at = Timestamp::from_micros(1_000_000 * seq as i64);
+            self.writer.write(Work::Journal(Record::Session(Entry { session, seq, at, change })));
+        }
+        self.writer.flush().await;
+    }
+
+    async fn resolve(&self, identities: &[(Identity, Evidence)]) -> CustomerId {
+        let request = RequestId(1);
+        self.writer.write(Work::Resolve { request, identities: identities.to_vec(), name: None });
+        self.writer.flush().await;
+        self.written
+            .try_iter()
+            .find_map(|written| match written {
+                Written::Resolved { customer, .. } => Some(customer.customer),
+                _ => None,
+            })
+            .expect("a customer")
+    }
+}
+
+fn id<T>(make: impl Fn(Timestamp, [u8; 10]) -> T, n: u8) -> T {
+    make(Timestamp::from_micros(1_000_000), [n; 10])
+}
+
+fn message(author: Author, text: &str, external_id: &str, n: u8) -> Change {
+    let message = Message {
+        id: id(MessageId::new, n),
+        author,
+        text: text.to_owned(),
+        buttons: Vec::new(),
+        external_id: Some(external_id.to_owned()),
+    };
+    Change::Message { message }
+}
+
+fn phone(number: &str) -> Identity {
+    Identity::Phone(number.to_owned())
+}
+
+#[tokio::test]
+async fn the_tables_follow_from_the_journal_and_survive_a_restart() {
+    let disk = Disk::new().await;
+    let customer = disk.resolve(&[(phone("+79001112233"), Evidence::Origin)]).await;
+    let (session, agent) = (id(SessionId::new, 1), id(AgentId::new, 2));
+    let (leg, recording) = (id(LegId::new, 3), id(RecordingId::new, 4));
+    let by_agent = Author::Agent { agent, name: "Anna".to_owned() };
+    let queue = QueueName::new("support");
+    let ending = Ending::new(Cause::HungUp, Side::Customer);
+    disk.write(
+        session,
+        [
+            Change::SessionOpened { customer, entry: "main".to_owned(), medium: Medium::Chat },
+            Change::CustomerNamed { customer, name: "Ivan".to_owned() },
+            message(Author::Customer, "hello", "1", 10),
+            Change::Queued { queue, priority: 0, since: Timestamp::from_micros(3) },
+            Change::OwnerChanged { agent: Some(agent) },
+            message(by_agent, "good day", "1", 11),
+            Change::LegOpened { leg, medium: Medium::Voice, party: Party::Customer, address: "+79001112233".into() },
+            Change::RecordingStarted { recording, file: "recordings/a.wav".to_owned() },
+            Change::RecordingEnded { recording, millis: 1_500 },
+            Change::LegEnded { leg, ending: ending.clone() },
+            Change::SessionEnded { ending: ending.clone() },
+            Change::WrapUpStarted { agent },
+            Change::OwnerChanged { agent: None },
+            Change::WrapUpEnded { agent, disposition: Some("solved".to_owned()), note: None },
+        ],
+    )
+    .await;
+    let disk = Disk::open(disk.folder).await;
+
+    let row = disk.store.session(session).await.expect("read").expect("there");
+    assert_eq!(row.head.customer.name.as_deref(), Some("Ivan"));
+    assert!(row.head.media.voice && row.head.media.chat);
+    assert_eq!(row.head.owner.map(|owner| owner.agent), Some(agent), "an ended session keeps its last owner");
+    assert_eq!((row.head.ending, row.recordings), (Some(ending), 1));
+    assert_eq!(row.head.disposition.as_deref(), Some("solved"));
+    assert_eq!((row.head.opened.as_micros(), row.head.ended.map(Timestamp::as_micros)), (1_000_000, Some(11_000_000)));
+
+    let messages = disk.store.messages(session, 3).await.expect("read");
+    assert_eq!(messages.iter().map(|(seq, _, message)| (*seq, message.text.as_str())).collect::<Vec<_>>(), [(6, "good day")]);
+    let entries = disk.store.entries(session, 0).await.expect("read");
+    assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=14).collect::<Vec<_>>());
+    let recordings = disk.store.recordings(None, Some(agent), Page::default()).await.expect("read");
+    assert_eq!(recordings[0].millis, Some(1_500));
+    assert!(disk.store.recordings(None, Some(id(AgentId::new, 9)), Page::default()).await.expect("read").is_empty());
+    assert!(disk.store.open_sessions().await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn open_sessions_come_back_whole_and_in_order() {
+    let disk = Disk::new().await;
+    let customer = disk.resolve(&[(phone("+79001112233"), Evidence::Origin)]).await;
+    let opened = |entry: &str| Change::SessionOpened { customer, entry: entry.to_owned(), medium: Medium::Chat };
+    let (first, second, ended) = (id(SessionId::new, 1), id(SessionId::new, 2), id(SessionId::new, 3));
+    disk.write(second, [opened("b")]).await;
+    disk.write(first, [opened("a"), message(Author::Customer, "hi", "x", 1)]).await;
+    let ending = Ending::new(Cause::Idle, Side::System);
+    disk.write(ended, [opened("c"), Change::SessionEnded { ending }]).await;
+    let open = disk.store.open_sessions().await.expect("read");
+    let seen: Vec<_> = open.iter().map(|open| (open.entries[0].session, open.entries.len())).collect();
+    assert_eq!(seen, [(first, 2), (second, 1)]);
+    assert_eq!(open[0].customer.customer, customer);
+    assert_eq!(open[0].customer.identities, [phone("+79001112233")]);
+    assert_eq!(open[0].customer.earlier_sessions, 2, "all of his but this one");
+}
+
+#[tokio::test]
+async fn an_entry_that_comes_twice_stands_once() {
+    let disk = Disk::new().await;
+    let customer = disk.resolve(&[]).await;
+    let session = id(SessionId::new, 1);
+    let opened = Change::SessionOpened { customer, entry: "main".to_owned(), medium: Medium::Chat };
+    disk.write(session, [opened.clone(), message(Author::Customer, "one", "x", 1)]).await;
+    disk.write(session, [opened, message(Author::Customer, "two", "x", 2)]).await;
+    let messages = disk.store.messages(session, 0).await.expect("read");
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].2.text, "one");
+}
+
+#[tokio::test]
+async fn a_customer_is_found_by_the_first_identity_that_is_known() {
+    let disk = Disk::new().await;
+    let origin = |number: &str| (phone(number), Evidence::Origin);
+    let a = disk.resolve(&[origin("+79000000001")]).await;
+    let b = disk.resolve(&[origin("+79000000002")]).await;
+    assert_ne!(a, b);
+    assert_eq!(disk.resolve(&[origin("+79000000003"), origin("+79000000002"), origin("+79000000001")]).await, b);
+    assert_eq!(disk.resolve(&[origin("+79000000003")]).await, b, "the unknown one became his");
+    assert_eq!(disk.resolve(&[origin("+79000000001")]).await, a, "and nothing was merged");
+    assert_ne!(disk.resolve(&[]).await, disk.resolve(&[]).await, "nobody knows them: two new customers");
+}
+
+#[tokio::test]
+async fn what_a_customer_says_takes_no_identity_from_another_but_proof_does() {
+    let disk = Disk::new().await;
+    let number = phone("+79000000001");
+    let owner = disk.resolve(&[(number.clone(), Evidence::Origin)]).await;
+    let other = disk.resolve(&[]).await;
+    let linked = |evidence| Change::IdentityLinked { customer: other, identity: number.clone(), evidence };
+    disk.write(id(SessionId::new, 1), [linked(Evidence::Stated)]).await;
+    assert_eq!(disk.resolve(&[(number.clone(), Evidence::Origin)]).await, owner);
+    disk.write(id(SessionId::new, 2), [linked(Evidence::Code)]).await;
+    assert_eq!(disk.resolve(&[(number.clone(), Evidence::Origin)]).await, other);
+    let former = disk.store.customer(owner).await.expect("read").expect("there");
+    assert!(former.identities.is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_let_out_before_what_stands_before_it_is_on_the_disk() {
+    let disk = Disk::new().await;
+    let file = disk.folder.path().join("t.db");
+    let blocker = sqlx::sqlite::SqlitePool::connect(&format!("sqlite:{}", file.display())).await.expect("opens");
+    let mut lock = blocker.acquire().await.expect("a connection");
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *lock).await.expect("locked");
+
+    let entry = Entry {
+        session: id(SessionId::new, 1),
+        seq: 1,
+        at: Timestamp::from_micros(1),
+        change: message(Author::Customer, "precious", "x", 1),
+    };
+    disk.writer.write(Work::Journal(Record::Session(entry)));
+    disk.writer.write(Work::Reply { request: RequestId(7), result: Ok(Reply::Done) });
+    // A wait for something that must not come.
+    assert!(disk.written.recv_timeout(Duration::from_millis(300)).is_err(), "the disk has not taken it yet");
+    sqlx::query("COMMIT").execute(&mut *lock).await.expect("unlocked");
+    disk.writer.flush().await;
+    let came: Vec<Written> = disk.written.try_iter().collect();
+    assert!(matches!(came[..], [Written::Record(_), Written::Reply { request: RequestId(7), .. }]), "{came:?}");
+}
+
+#[tokio::test]
+async fn the_last_status_of_an_agent_is_kept() {
+    let disk = Disk::new().await;
+    let agent = id(AgentId::new, 1);
+    for (at, status) in [(1, AgentStatus::Ready), (2, AgentStatus::NotReady { reason: "lunch".to_owned() })] {
+        let change = AgentChange { agent, at: Timestamp::from_micros(at), status, by: Side::Agent };
+        disk.writer.write(Work::Journal(Record::Agent(change)));
+    }
+    disk.writer.flush().await;
+    let statuses = disk.store.agent_statuses().await.expect("read");
+    assert_eq!(statuses, [(agent, AgentStatus::NotReady { reason: "lunch".to_owned() }, Timestamp::from_micros(2))]);
+}
+
+#[tokio::test]
+async fn customers_are_found_by_part_of_a_name_or_number_and_by_nothing_else() {
+    let disk = Disk::new().await;
+    let customer = disk.resolve(&[(phone("+79001112233"), Evidence::Origin)]).await;
+    let session = id(SessionId::new, 1);
+    disk.write(session, [Change::CustomerNamed { customer, name: "Ivan 100%".to_owned() }]).await;
+    for (text, count) in [("111", 1), ("ivan", 1), ("100%", 1), ("%", 1), ("_", 0), ("1_1", 0), ("Petr", 0)] {
+        assert_eq!(disk.store.customers(text).await.expect("read").len(), count, "{text}");
+    }
+    let filter = SessionFilter { customer: Some(customer), ..SessionFilter::default() };
+    assert!(disk.store.sessions(&filter).await.expect("read").is_empty());
+}
