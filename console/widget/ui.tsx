@@ -27,8 +27,17 @@ export function App({ chat, call, t, title, locale, theme }: AppProps) {
   const [view, setView] = useState<View>("chat");
   const launcher = useRef<HTMLButtonElement>(null);
 
-  useEffect(() => chat.subscribe(() => setState(chat.state())), [chat]);
-  useEffect(() => subscribeCall(() => setCallState(call.state)), [call]);
+  // What changed between the first drawing and this subscription is read at once.
+  useEffect(() => {
+    const read = () => setState(chat.state());
+    read();
+    return chat.subscribe(read);
+  }, [chat]);
+  useEffect(() => {
+    const read = () => setCallState(call.state);
+    read();
+    return subscribeCall(read);
+  }, [call]);
 
   // Seen is what was on the screen of a page that is looked at.
   // biome-ignore lint/correctness/useExhaustiveDependencies: it is new messages that there is to see
