@@ -107,7 +107,11 @@ fn run_server(file: &Path, is_demo: bool) -> anyhow::Result<ExitCode> {
     let config = config::load(file)?;
     let filter = EnvFilter::try_new(&config.log.filter)
         .with_context(|| format!("{}: `filter` in [log]", file.display()))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal()).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -141,7 +145,8 @@ fn run_server(file: &Path, is_demo: bool) -> anyhow::Result<ExitCode> {
 
 fn check_config(file: &Path) -> anyhow::Result<ExitCode> {
     let config = config::load(file)?;
-    EnvFilter::try_new(&config.log.filter).with_context(|| format!("{}: `filter` in [log]", file.display()))?;
+    EnvFilter::try_new(&config.log.filter)
+        .with_context(|| format!("{}: `filter` in [log]", file.display()))?;
     println!("{} is well", file.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -184,7 +189,8 @@ fn read_sources(files: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
     for path in files {
         if path.is_dir() {
-            let found = plans::read_folder(path).with_context(|| format!("cannot read {}", path.display()))?;
+            let found =
+                plans::read_folder(path).with_context(|| format!("cannot read {}", path.display()))?;
             if found.is_empty() {
                 bail!("there is no .plan file in {}", path.display());
             }

@@ -121,7 +121,8 @@ impl Runner {
                 Output::Media(mut command) => {
                     if let MediaCommand::StartRecording { session: _, recording: id, file } = &mut command {
                         self.recordings.insert(*id);
-                        *file = recording::file(&self.folder, file).expect("the engine names recordings below its prefix");
+                        *file = recording::file(&self.folder, file)
+                            .expect("the engine names recordings below its prefix");
                     }
                     self.ports.media.send(command);
                 }

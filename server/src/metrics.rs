@@ -1,9 +1,9 @@
 //! What `/metrics` says. Everything is counted where it happens; here it is only written down.
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use sip_core::api::Rejection;
 
@@ -32,7 +32,11 @@ pub fn render(app: &App) -> String {
         ("visitors", "Visitors whose widget is connected", visitors),
         ("inbox_waiting", "Inputs waiting for the engine", app.inbox.waiting()),
         ("journal_waiting", "Outputs waiting for the journal's writer", app.backlog.waiting()),
-        ("journal_failures", "Failed writes of the journal since the last good one", app.backlog.failures_in_a_row()),
+        (
+            "journal_failures",
+            "Failed writes of the journal since the last good one",
+            app.backlog.failures_in_a_row(),
+        ),
         ("draining", "1 while the server takes no new contacts", usize::from(app.vitals.is_draining())),
     ];
     for (name, help, value) in gauges {
@@ -52,8 +56,16 @@ pub fn render(app: &App) -> String {
             ("sip_udp_received", "SIP datagrams received", figures.udp_received),
             ("sip_udp_sent", "SIP datagrams sent", figures.udp_sent),
             ("sip_udp_dropped", "SIP datagrams that were not taken", figures.udp_dropped),
-            ("sip_connections_refused", "SIP connections refused for want of room", figures.connections_refused),
-            ("sip_connections_cut", "SIP connections cut for what came or did not come on them", figures.connections_cut),
+            (
+                "sip_connections_refused",
+                "SIP connections refused for want of room",
+                figures.connections_refused,
+            ),
+            (
+                "sip_connections_cut",
+                "SIP connections cut for what came or did not come on them",
+                figures.connections_cut,
+            ),
         ];
         if let Some(media) = wires.media.upgrade() {
             let figures = media.figures();

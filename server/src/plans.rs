@@ -119,9 +119,10 @@ fn file_stems(folder: &Path) -> BTreeSet<String> {
     entries
         .filter_map(|entry| {
             let path = entry.ok()?.path();
-            let playable = path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| {
-                matches!(extension.to_ascii_lowercase().as_str(), "wav" | "mp3" | "flac" | "ogg" | "oga")
-            });
+            let playable =
+                path.extension().and_then(|extension| extension.to_str()).is_some_and(|extension| {
+                    matches!(extension.to_ascii_lowercase().as_str(), "wav" | "mp3" | "flac" | "ogg" | "oga")
+                });
             if playable { Some(path.file_stem()?.to_str()?.to_owned()) } else { None }
         })
         .collect()

@@ -20,7 +20,14 @@ mod tests {
     fn a_recording_lies_in_the_folder_and_nowhere_else() {
         let file = |name: &str| file(Path::new("/data/r"), Path::new(name));
         assert_eq!(file("recordings/a.wav"), Some(PathBuf::from("/data/r/a.wav")));
-        for bad in ["recordings/../a.wav", "recordings", "recordings/", "/etc/passwd", "a.wav", "recordings//../../x"] {
+        for bad in [
+            "recordings/../a.wav",
+            "recordings",
+            "recordings/",
+            "/etc/passwd",
+            "a.wav",
+            "recordings//../../x",
+        ] {
             assert_eq!(file(bad), None, "{bad}");
         }
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use ::media::play::RingTone;
 use anyhow::{Context, anyhow, bail};
-use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ConnectInfo;
+use axum::extract::ws::WebSocketUpgrade;
 use axum::routing::get;
 use model::Record;
 use serde::Serialize;
@@ -234,7 +234,10 @@ async fn set_up(app: &App) -> anyhow::Result<()> {
     for device in app.store.devices().await? {
         if let Some(user) = users.get(&device.user) {
             if device.realm != app.config.sip.domain {
-                tracing::warn!(device.username, "the desk phone's password must be set anew: the SIP domain changed");
+                tracing::warn!(
+                    device.username,
+                    "the desk phone's password must be set anew: the SIP domain changed"
+                );
             }
             app.open_device(user, &device);
         }
@@ -294,9 +297,13 @@ async fn start_engine(
 
 fn engine_config(app: &App, network: &Network, http: SocketAddr) -> session::api::Config {
     let config = &app.config;
-    let listener = |transport, local, advertised: &str| Listener { transport, local, advertised: advertised.into() };
-    let mut listeners: Vec<Listener> =
-        network.bound().iter().map(|bound| listener(bound.transport, bound.local, &bound.advertised)).collect();
+    let listener =
+        |transport, local, advertised: &str| Listener { transport, local, advertised: advertised.into() };
+    let mut listeners: Vec<Listener> = network
+        .bound()
+        .iter()
+        .map(|bound| listener(bound.transport, bound.local, &bound.advertised))
+        .collect();
     listeners.push(listener(Transport::Ws, http, &host_of(&app.public_url)));
     session::api::Config {
         sip: sip_core::api::Config {

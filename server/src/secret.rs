@@ -21,11 +21,15 @@ pub fn token_hash(token: &str) -> String {
 
 /// Argon2id with the library's default cost, as a PHC string. Takes tens of milliseconds of a core: not for async tasks.
 pub fn hash_password(password: &str) -> String {
-    Argon2::default().hash_password(password.as_bytes()).expect("a password of limited length can be hashed").to_string()
+    Argon2::default()
+        .hash_password(password.as_bytes())
+        .expect("a password of limited length can be hashed")
+        .to_string()
 }
 
 /// A hash that no password is known for, of the cost of the others.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm8$5VTYVPBVQxbWUFPBs0zGEhVqvk0u0HKhFhB9aYr0e6I";
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm8$5VTYVPBVQxbWUFPBs0zGEhVqvk0u0HKhFhB9aYr0e6I";
 
 /// Takes the same time whether there is a hash or not.
 pub fn verify_password(password: &str, hash: Option<&str>) -> bool {
@@ -44,7 +48,10 @@ pub struct Ha1 {
 impl Ha1 {
     pub fn new(username: &str, realm: &str, password: &str) -> Self {
         let text = format!("{username}:{realm}:{password}");
-        Self { md5: hex::encode(Md5::digest(text.as_bytes())), sha256: hex::encode(Sha256::digest(text.as_bytes())) }
+        Self {
+            md5: hex::encode(Md5::digest(text.as_bytes())),
+            sha256: hex::encode(Sha256::digest(text.as_bytes())),
+        }
     }
 }
 

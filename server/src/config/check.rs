@@ -128,9 +128,7 @@ impl<'a> Check<'a> {
     ) -> Vec<Spanned<String>> {
         match value {
             None => default.iter().map(|text| Spanned::new(0..0, (*text).to_owned())).collect(),
-            Some(list) => {
-                list.into_inner()
-            }
+            Some(list) => list.into_inner(),
         }
     }
 }

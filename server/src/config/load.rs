@@ -317,7 +317,9 @@ fn syntax_problem(file: &Path, text: &str, error: &toml::de::Error) -> Problem {
     };
     let message = match message.split_once(", expected") {
         Some((first, _)) if first.starts_with("unknown field") => first.replacen("field", "key", 1),
-        _ => message.replace("expected i64", "expected a whole number").replace("missing field", "missing key"),
+        _ => {
+            message.replace("expected i64", "expected a whole number").replace("missing field", "missing key")
+        }
     };
     match error.span() {
         Some(span) => Problem::spanned(file, text, span, message, hint),

@@ -64,15 +64,14 @@ pub async fn shop(Path(path): Path<String>, headers: HeaderMap) -> Response {
 
 fn page(name: &str, headers: &HeaderMap) -> Response {
     let Some(mut response) = file(name, caching(name), headers) else { return not_built() };
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONSOLE_POLICY));
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONSOLE_POLICY));
     response
 }
 
 fn script(name: &str, headers: &HeaderMap) -> Response {
     let Some(mut response) = file(name, REVALIDATE, headers) else {
-        return (StatusCode::NOT_FOUND, "the console and the widget are not built: make console\n").into_response();
+        return (StatusCode::NOT_FOUND, "the console and the widget are not built: make console\n")
+            .into_response();
     };
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

@@ -199,7 +199,9 @@ pub async fn me(signed_in: SignedIn) -> Json<Me> {
 /// Refuses a page of another site: a browser sends the cookie along, but no foreign page may set the header, and a
 /// WebSocket of one carries its own Origin.
 pub fn check_same_origin(app: &App, headers: &HeaderMap) -> ApiResult<()> {
-    let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else { return Ok(()) };
+    let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else {
+        return Ok(());
+    };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     let same_host = origin.split_once("://").is_some_and(|(_, origin_host)| origin_host == host);
     if same_host || origin == app.public_url {
@@ -212,7 +214,11 @@ fn check_csrf(headers: &HeaderMap) -> ApiResult<()> {
     if headers.contains_key(CSRF_HEADER) {
         return Ok(());
     }
-    Err(ApiError::new(StatusCode::FORBIDDEN, "csrf", "Requests that change something need the header X-Tandem: 1."))
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "csrf",
+        "Requests that change something need the header X-Tandem: 1.",
+    ))
 }
 
 fn token(headers: &HeaderMap) -> Option<String> {

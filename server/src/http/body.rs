@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 use super::error::ApiError;
 
+/// More than any of our commands has.
+const MAX_FIELDS: usize = 16;
+
 /// A JSON request body.
 pub struct Body<T>(pub T);
 
@@ -41,10 +44,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let path = error.path().to_string();
             let message = error.inner().to_string();
-            match (path.as_str(), culprit::<T>(&bytes)) {
-                (".", None) => ApiError::new(StatusCode::BAD_REQUEST, "bad_json", message),
-                (".", Some(field)) => ApiError::field(&field, "bad_value", message),
-                (path, _) => ApiError::field(path, "bad_value", message),
+            if !error.inner().is_data() {
+                return ApiError::new(StatusCode::BAD_REQUEST, "bad_json", message);
+            }
+            let field = if path == "." { culprit::<T>(&bytes) } else { Some(path) };
+            match field {
+                Some(field) => ApiError::field(&field, "bad_value", message),
+                None => ApiError::new(StatusCode::BAD_REQUEST, "bad_json", message),
             }
         })?;
         reader
@@ -84,9 +90,13 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Id<T> {
 }
 
 /// The wrong or missing field of an object whose kind a tag tells: there serde reads the fields twice and forgets the way to
-/// them. A field is to blame when nothing else is wrong without it.
+/// them. A field is to blame when nothing else is wrong without it. Objects of very many fields are not looked through: each
+/// field costs another reading.
 fn culprit<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
     let Ok(Value::Object(object)) = serde_json::from_slice(bytes) else { return None };
+    if object.len() > MAX_FIELDS {
+        return None;
+    }
     let missing = |object: Map<String, Value>| match serde_json::from_value::<T>(Value::Object(object)) {
         Ok(_) => Some(None),
         Err(error) => {
@@ -103,7 +113,8 @@ fn culprit<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
     let blamed = object.keys().find(|name| {
         let mut others = object.clone();
         others.remove(*name);
-        Some(*name) != tag.as_ref() && missing(others).is_some_and(|left| left.is_none_or(|left| left == **name))
+        Some(*name) != tag.as_ref()
+            && missing(others).is_some_and(|left| left.is_none_or(|left| left == **name))
     });
     blamed.cloned().or(tag.filter(|tag| object.contains_key(tag)))
 }

@@ -60,7 +60,9 @@ pub async fn chat(
 
 fn check_origin(app: &App, headers: &HeaderMap) -> ApiResult<()> {
     // Only browsers send it, and only they need to be held back: a page cannot forge it.
-    let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else { return Ok(()) };
+    let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else {
+        return Ok(());
+    };
     let allowed = app.config.chat.origins.iter().any(|allowed| allowed == "*" || allowed == origin);
     // The demo shop is one of our own pages.
     if allowed || check_same_origin(app, headers).is_ok() {
@@ -261,21 +263,16 @@ impl Widget {
 /// Signs of life that succeed need no answer; everything else gets one.
 fn answered(frame: &str, id: Option<&str>, answer: Result<Reply, Refusal>) -> Option<String> {
     let text = match &answer {
-        Ok(Reply::Accepted { session, seq, at }) => encode(&Frame::Ack {
-            id: id.unwrap_or(""),
-            session: *session,
-            seq: *seq,
-            at: *at,
-        }),
-        Ok(Reply::CallToken { uri, username, password, expires_in_seconds }) => {
-            encode(&Frame::CallToken {
-                uri,
-                username,
-                password,
-                websocket: "/sip",
-                expires_in_seconds: *expires_in_seconds,
-            })
+        Ok(Reply::Accepted { session, seq, at }) => {
+            encode(&Frame::Ack { id: id.unwrap_or(""), session: *session, seq: *seq, at: *at })
         }
+        Ok(Reply::CallToken { uri, username, password, expires_in_seconds }) => encode(&Frame::CallToken {
+            uri,
+            username,
+            password,
+            websocket: "/sip",
+            expires_in_seconds: *expires_in_seconds,
+        }),
         Ok(Reply::Done | Reply::Welcome { .. } | Reply::ChatCode { .. }) => match frame {
             "typing" | "delivered" | "read" => return None,
             _ => encode(&Frame::Done { frame }),

@@ -24,5 +24,6 @@ pub async fn ready(State(app): State<App>) -> Response {
 
 pub async fn metrics(State(app): State<App>) -> Response {
     let text = metrics::render(&app);
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+        .into_response()
 }

@@ -62,7 +62,11 @@ struct Description;
 impl Web {
     pub fn new(app: App) -> Self {
         let per_minute = NonZeroU32::new(app.config.chat.connections_per_minute).unwrap_or(NonZeroU32::MIN);
-        Self { app, guard: Arc::default(), doorman: Arc::new(RateLimiter::keyed(Quota::per_minute(per_minute))) }
+        Self {
+            app,
+            guard: Arc::default(),
+            doorman: Arc::new(RateLimiter::keyed(Quota::per_minute(per_minute))),
+        }
     }
 
     /// Forgets rate-limit keys that are at rest; to be called now and then.

@@ -40,7 +40,8 @@ async fn a_widget_that_comes_back_is_shown_what_it_has_not_seen_and_nothing_twic
     let token = welcome["token"].clone();
     let ack = said(&mut widget, "m-1", "one").await;
     drop(widget);
-    let (mut widget, welcome) = browser.widget(json!({"token": token, "session": ack["session"], "cursor": ack["seq"]})).await;
+    let (mut widget, welcome) =
+        browser.widget(json!({"token": token, "session": ack["session"], "cursor": ack["seq"]})).await;
     assert_eq!(welcome["session"], ack["session"]);
     let shown: Vec<u64> = seqs(welcome["messages"].as_array().expect("messages"));
     assert!(shown.iter().all(|seq| *seq > ack["seq"].as_u64().expect("a number")), "{shown:?}");
@@ -135,7 +136,9 @@ async fn an_operator_and_a_customer_talk() {
     let state = widget.until("the operator", |frame| frame["state"]["state"] == "with").await.1;
     assert_eq!(state["state"]["in_call"], false);
 
-    let reply = anna.desk(json!({"command": "send", "session": session, "external_id": "a-1", "text": "Добрый день"})).await;
+    let reply = anna
+        .desk(json!({"command": "send", "session": session, "external_id": "a-1", "text": "Добрый день"}))
+        .await;
     let shown = widget.until("his message", |frame| frame["message"]["author"]["who"] == "agent").await.1;
     assert_eq!((&shown["message"]["text"], &shown["seq"]), (&json!("Добрый день"), &reply["seq"]));
     widget.say(json!({"type": "read", "up_to": reply["seq"]})).await;
@@ -146,7 +149,10 @@ async fn an_operator_and_a_customer_talk() {
 
     widget.say(json!({"type": "close"})).await;
     events.until("wrap-up", |event| event["entry"]["change"]["type"] == "wrap_up_started").await;
-    anna.desk(json!({"command": "finish_wrap_up", "session": session, "disposition": "solved", "note": null})).await;
+    anna.desk(
+        json!({"command": "finish_wrap_up", "session": session, "disposition": "solved", "note": null}),
+    )
+    .await;
     let rows = anna.get("/api/v1/sessions?state=closed").await.json();
     assert_eq!((rows.as_array().expect("rows").len(), &rows[0]["disposition"]), (1, &json!("solved")));
     assert_eq!(rows[0]["owner"]["name"], anna.get("/api/v1/me").await.json()["name"]);

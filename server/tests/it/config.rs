@@ -36,8 +36,10 @@ fn every_key_that_is_read_is_shown() {
         for key in fields.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next()) {
             let shown = SHIPPED.lines().any(|line| {
                 let line = line.trim_start_matches("#example:").trim_start_matches('#');
-                line.starts_with(&format!("{key} =")) || line.starts_with(&format!("[{key}]"))
-                    || line.starts_with(&format!("[[{key}]]")) || line.starts_with(&format!("[[sip.{key}]]"))
+                line.starts_with(&format!("{key} ="))
+                    || line.starts_with(&format!("[{key}]"))
+                    || line.starts_with(&format!("[[{key}]]"))
+                    || line.starts_with(&format!("[[sip.{key}]]"))
             });
             // `advertised` of a listener is told in words: by default there is none.
             assert!(shown, "{} {key} is not in config/tandem.toml", name.trim());
@@ -48,7 +50,8 @@ fn every_key_that_is_read_is_shown() {
 #[test]
 fn mistakes_are_shown_with_their_place_and_a_hint() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/config");
-    let mut files: Vec<_> = fs::read_dir(&folder).expect("cases").map(|entry| entry.expect("a case").path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(&folder).expect("cases").map(|entry| entry.expect("a case").path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
     assert!(files.len() >= 5, "the cases are there");
@@ -70,7 +73,10 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
 
 #[test]
 fn paths_count_from_the_folder_of_the_file() {
-    let config = config::parse(Path::new("/etc/tandem/tandem.toml"), "[server]\ndata = \"/var/lib/tandem\"\n[prompts]\nfolder = \"p\"");
+    let config = config::parse(
+        Path::new("/etc/tandem/tandem.toml"),
+        "[server]\ndata = \"/var/lib/tandem\"\n[prompts]\nfolder = \"p\"",
+    );
     let config = config.expect("good");
     assert_eq!(config.prompts.folder, Path::new("/etc/tandem/p"));
     assert_eq!(config.database.file, Path::new("/var/lib/tandem/tandem.db"));

@@ -200,7 +200,8 @@ impl Socket {
     /// The next JSON message; `None` when the server closed.
     pub async fn next(&mut self) -> Option<Value> {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("something within a minute");
+            let message =
+                tokio::time::timeout(PATIENCE, self.0.next()).await.expect("something within a minute");
             match message {
                 Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).expect("JSON")),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}

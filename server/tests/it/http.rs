@@ -105,7 +105,9 @@ async fn errors_name_the_field() {
         assert_eq!(answer.status, 400, "{body}");
         assert_eq!(answer.error(), (code.to_owned(), Some(field.to_owned())), "{body}");
     }
-    let nonsense = admin.request("POST", "/api/v1/users", &[("X-Tandem", "1"), ("Content-Type", "application/json")], "{").await;
+    let nonsense = admin
+        .request("POST", "/api/v1/users", &[("X-Tandem", "1"), ("Content-Type", "application/json")], "{")
+        .await;
     assert_eq!((nonsense.status, nonsense.error().0.as_str()), (400, "bad_json"));
     let form = admin.request("POST", "/api/v1/users", &[("X-Tandem", "1")], "login=olga").await;
     assert_eq!(form.status, 415);
@@ -122,7 +124,8 @@ async fn a_request_that_is_too_large_is_refused() {
     let server = Server::start().await;
     let admin = server.sign_in("admin").await;
     let text = "x".repeat(1_100_000);
-    let answer = admin.post("/api/v1/dialplans/check", &json!({"files": [{"name": "a.plan", "text": text}]})).await;
+    let answer =
+        admin.post("/api/v1/dialplans/check", &json!({"files": [{"name": "a.plan", "text": text}]})).await;
     assert_eq!((answer.status, answer.error().0.as_str()), (413, "too_large"));
 }
 
@@ -174,7 +177,10 @@ async fn a_draft_of_a_dialplan_is_checked_with_places_and_tests() {
     let report = admin.post("/api/v1/dialplans/check", &check(bad)).await.json();
     assert_eq!(report["ok"], false);
     let found = &report["diagnostics"][0];
-    assert_eq!((&found["file"], &found["line"], &found["severity"]), (&json!("draft.plan"), &json!(3), &json!("error")));
+    assert_eq!(
+        (&found["file"], &found["line"], &found["severity"]),
+        (&json!("draft.plan"), &json!(3), &json!("error"))
+    );
     let in_force = admin.get("/api/v1/dialplans").await.json();
     let text = in_force["files"][0]["text"].as_str().expect("a text");
     let report = admin.post("/api/v1/dialplans/check", &check(text)).await.json();
@@ -190,11 +196,19 @@ async fn the_description_of_the_api_is_whole() {
     let api = server.browser().get("/api/v1/openapi.json").await.json();
     assert_eq!(api, serde_json::from_str::<serde_json::Value>(&server::http::openapi()).expect("JSON"));
     let text = api.to_string();
-    for (_, rest) in text.match_indices("#/components/schemas/").map(|(at, found)| text.split_at(at + found.len())) {
+    for (_, rest) in
+        text.match_indices("#/components/schemas/").map(|(at, found)| text.split_at(at + found.len()))
+    {
         let name = rest.split('"').next().expect("a name");
         assert!(api["components"]["schemas"].get(name).is_some(), "{name} is referred to and not described");
     }
-    for path in ["/api/v1/login", "/api/v1/desk", "/api/v1/sessions/{id}", "/api/v1/users/{id}", "/api/v1/recordings/{id}/audio"] {
+    for path in [
+        "/api/v1/login",
+        "/api/v1/desk",
+        "/api/v1/sessions/{id}",
+        "/api/v1/users/{id}",
+        "/api/v1/recordings/{id}/audio",
+    ] {
         assert!(api["paths"].get(path).is_some(), "{path}");
     }
 }
@@ -211,7 +225,11 @@ async fn pages_say_how_they_are_built_when_they_are_not() {
     if console.text.contains("is not built") {
         assert!(console.text.contains("make console"));
     } else {
-        assert!(console.header("content-security-policy").is_some_and(|policy| policy.contains("frame-ancestors 'none'")));
+        assert!(
+            console
+                .header("content-security-policy")
+                .is_some_and(|policy| policy.contains("frame-ancestors 'none'"))
+        );
         let deep = browser.get("/console/sessions/abc").await;
         assert_eq!(deep.text, console.text, "the console's own addresses lead to its start page");
     }
@@ -238,7 +256,8 @@ async fn metrics_count_what_is_alive() {
     let server = Server::start().await;
     let browser = server.browser();
     let text = browser.get("/metrics").await.text;
-    for line in ["tandem_sessions_open 0", "tandem_legs 0", "tandem_draining 0", "tandem_journal_failures 0"] {
+    for line in ["tandem_sessions_open 0", "tandem_legs 0", "tandem_draining 0", "tandem_journal_failures 0"]
+    {
         assert!(text.lines().any(|found| found == line), "{line}");
     }
     assert!(text.ends_with("# EOF\n"));

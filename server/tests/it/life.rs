@@ -55,7 +55,11 @@ async fn a_dialplan_with_mistakes_keeps_the_server_from_starting() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut config = configuration(folder.path());
     config.dialplans.folder = folder.path().to_owned();
-    std::fs::write(folder.path().join("bad.plan"), "flow f { entry chat \"main\" state a { queue nowhere } }").expect("written");
+    std::fs::write(
+        folder.path().join("bad.plan"),
+        "flow f { entry chat \"main\" state a { queue nowhere } }",
+    )
+    .expect("written");
     let error = run::start(config, true).await.err().expect("refused").to_string();
     assert!(error.contains("nowhere"), "{error}");
 }

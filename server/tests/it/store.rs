@@ -2,8 +2,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use model::{
-    AgentChange, AgentId, AgentStatus, Author, Cause, Change, CustomerId, Ending, Entry, Evidence, Identity, LegId,
-    Medium, Message, MessageId, Party, QueueName, Record, RecordingId, SessionId, Side, Timestamp,
+    AgentChange, AgentId, AgentStatus, Author, Cause, Change, CustomerId, Ending, Entry, Evidence, Identity,
+    LegId, Medium, Message, MessageId, Party, QueueName, Record, RecordingId, SessionId, Side, Timestamp,
 };
 use server::store::{Page, SessionFilter, Store, Work, Writer, Written};
 use session::api::{Reply, RequestId};
@@ -92,7 +92,12 @@ async fn the_tables_follow_from_the_journal_and_survive_a_restart() {
             Change::Queued { queue, priority: 0, since: Timestamp::from_micros(3) },
             Change::OwnerChanged { agent: Some(agent) },
             message(by_agent, "good day", "1", 11),
-            Change::LegOpened { leg, medium: Medium::Voice, party: Party::Customer, address: "+79001112233".into() },
+            Change::LegOpened {
+                leg,
+                medium: Medium::Voice,
+                party: Party::Customer,
+                address: "+79001112233".into(),
+            },
             Change::RecordingStarted { recording, file: "recordings/a.wav".to_owned() },
             Change::RecordingEnded { recording, millis: 1_500 },
             Change::LegEnded { leg, ending: ending.clone() },
@@ -111,15 +116,27 @@ async fn the_tables_follow_from_the_journal_and_survive_a_restart() {
     assert_eq!(row.head.owner.map(|owner| owner.agent), Some(agent), "an ended session keeps its last owner");
     assert_eq!((row.head.ending, row.recordings), (Some(ending), 1));
     assert_eq!(row.head.disposition.as_deref(), Some("solved"));
-    assert_eq!((row.head.opened.as_micros(), row.head.ended.map(Timestamp::as_micros)), (1_000_000, Some(11_000_000)));
+    assert_eq!(
+        (row.head.opened.as_micros(), row.head.ended.map(Timestamp::as_micros)),
+        (1_000_000, Some(11_000_000))
+    );
 
     let messages = disk.store.messages(session, 3).await.expect("read");
-    assert_eq!(messages.iter().map(|(seq, _, message)| (*seq, message.text.as_str())).collect::<Vec<_>>(), [(6, "good day")]);
+    assert_eq!(
+        messages.iter().map(|(seq, _, message)| (*seq, message.text.as_str())).collect::<Vec<_>>(),
+        [(6, "good day")]
+    );
     let entries = disk.store.entries(session, 0).await.expect("read");
     assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=14).collect::<Vec<_>>());
     let recordings = disk.store.recordings(None, Some(agent), Page::default()).await.expect("read");
     assert_eq!(recordings[0].millis, Some(1_500));
-    assert!(disk.store.recordings(None, Some(id(AgentId::new, 9)), Page::default()).await.expect("read").is_empty());
+    assert!(
+        disk.store
+            .recordings(None, Some(id(AgentId::new, 9)), Page::default())
+            .await
+            .expect("read")
+            .is_empty()
+    );
     assert!(disk.store.open_sessions().await.expect("read").is_empty());
 }
 
@@ -127,7 +144,8 @@ async fn the_tables_follow_from_the_journal_and_survive_a_restart() {
 async fn open_sessions_come_back_whole_and_in_order() {
     let disk = Disk::new().await;
     let customer = disk.resolve(&[(phone("+79001112233"), Evidence::Origin)]).await;
-    let opened = |entry: &str| Change::SessionOpened { customer, entry: entry.to_owned(), medium: Medium::Chat };
+    let opened =
+        |entry: &str| Change::SessionOpened { customer, entry: entry.to_owned(), medium: Medium::Chat };
     let (first, second, ended) = (id(SessionId::new, 1), id(SessionId::new, 2), id(SessionId::new, 3));
     disk.write(second, [opened("b")]).await;
     disk.write(first, [opened("a"), message(Author::Customer, "hi", "x", 1)]).await;
@@ -161,7 +179,10 @@ async fn a_customer_is_found_by_the_first_identity_that_is_known() {
     let a = disk.resolve(&[origin("+79000000001")]).await;
     let b = disk.resolve(&[origin("+79000000002")]).await;
     assert_ne!(a, b);
-    assert_eq!(disk.resolve(&[origin("+79000000003"), origin("+79000000002"), origin("+79000000001")]).await, b);
+    assert_eq!(
+        disk.resolve(&[origin("+79000000003"), origin("+79000000002"), origin("+79000000001")]).await,
+        b
+    );
     assert_eq!(disk.resolve(&[origin("+79000000003")]).await, b, "the unknown one became his");
     assert_eq!(disk.resolve(&[origin("+79000000001")]).await, a, "and nothing was merged");
     assert_ne!(disk.resolve(&[]).await, disk.resolve(&[]).await, "nobody knows them: two new customers");
@@ -186,7 +207,8 @@ async fn what_a_customer_says_takes_no_identity_from_another_but_proof_does() {
 async fn nothing_is_let_out_before_what_stands_before_it_is_on_the_disk() {
     let disk = Disk::new().await;
     let file = disk.folder.path().join("t.db");
-    let blocker = sqlx::sqlite::SqlitePool::connect(&format!("sqlite:{}", file.display())).await.expect("opens");
+    let blocker =
+        sqlx::sqlite::SqlitePool::connect(&format!("sqlite:{}", file.display())).await.expect("opens");
     let mut lock = blocker.acquire().await.expect("a connection");
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *lock).await.expect("locked");
 
@@ -203,7 +225,10 @@ async fn nothing_is_let_out_before_what_stands_before_it_is_on_the_disk() {
     sqlx::query("COMMIT").execute(&mut *lock).await.expect("unlocked");
     disk.writer.flush().await;
     let came: Vec<Written> = disk.written.try_iter().collect();
-    assert!(matches!(came[..], [Written::Record(_), Written::Reply { request: RequestId(7), .. }]), "{came:?}");
+    assert!(
+        matches!(came[..], [Written::Record(_), Written::Reply { request: RequestId(7), .. }]),
+        "{came:?}"
+    );
 }
 
 #[tokio::test]
@@ -216,7 +241,10 @@ async fn the_last_status_of_an_agent_is_kept() {
     }
     disk.writer.flush().await;
     let statuses = disk.store.agent_statuses().await.expect("read");
-    assert_eq!(statuses, [(agent, AgentStatus::NotReady { reason: "lunch".to_owned() }, Timestamp::from_micros(2))]);
+    assert_eq!(
+        statuses,
+        [(agent, AgentStatus::NotReady { reason: "lunch".to_owned() }, Timestamp::from_micros(2))]
+    );
 }
 
 #[tokio::test]
