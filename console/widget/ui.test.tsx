@@ -11,7 +11,7 @@ it("shows what arrived between the first drawing and the first effect", async ()
   let socket: { onopen?: () => void; onmessage?: (event: { data: string }) => void; send(): void } | undefined;
   const chat = new Chat({
     ...{ account: "main", url: "ws://x/chat", locale: "en", now: () => 0, uuid: () => "id", page: () => "" },
-    storage: { getItem: () => JSON.stringify({ token: "t", known: true }), setItem: () => {} },
+    storage: { getItem: () => JSON.stringify({ token: "t", known: true, seen: 1 }), setItem: () => {} },
     socket: () => {
       socket = { send: () => {} };
       return socket as unknown as WebSocket;
