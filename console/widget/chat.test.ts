@@ -201,6 +201,22 @@ describe("the widget's conversation", () => {
     expect(Chat.unread(chat.state())).toBe(0);
   });
 
+  it("still knows after a reload of the page what the operator has read", () => {
+    const storage = new Store();
+    const before = make(storage);
+    before.connect();
+    socket().open();
+    socket().welcome("s", [from(2, "one", "customer")]);
+    socket().say({ type: "read", up_to: 2 });
+    const after = make(storage);
+    after.connect();
+    socket().open();
+    socket().welcome("s", [from(2, "one", "customer")]);
+    expect(after.state().read).toBe(2);
+    socket().welcome("another", [from(2, "two", "customer")]);
+    expect(after.state().read).toBe(0);
+  });
+
   it("keeps a refused message with its reason until the customer decides", async () => {
     const chat = make();
     chat.connect();

@@ -31,7 +31,15 @@ export type State = {
 
 export type Profile = { name?: string; phone?: string; email?: string };
 
-type Saved = { token: string | null; pending: Pending[]; seen: number; profile: Profile | null; known: boolean };
+type Saved = {
+  token: string | null;
+  pending: Pending[];
+  seen: number;
+  profile: Profile | null;
+  known: boolean;
+  /** How far the operator had read, and in which session: the server tells it once. */
+  read: { session: string; upTo: number } | null;
+};
 
 export type Deps = {
   account: string;
@@ -256,7 +264,7 @@ export class Chat {
         this.#otherTypes(event.on);
         return;
       case "read":
-        this.#set({ read: Math.max(this.#state.read, event.up_to) });
+        this.#operatorRead(event.up_to);
         return;
       case "state":
         this.#set({ visitor: event.state, session: event.session ?? this.#state.session });
@@ -299,6 +307,8 @@ export class Chat {
       // A page that was reloaded goes on with its own session: what was seen of it stays seen.
       if (this.#state.session !== null) this.#save({ seen: 0 });
     }
+    const { read: saved } = this.#saved;
+    const read = saved?.session === session ? saved.upTo : 0;
     const known = fresh ? [] : this.#state.messages;
     const seqs = new Set(known.map((one) => one.seq));
     const news = incoming
@@ -308,7 +318,7 @@ export class Chat {
     const ids = new Set(incoming.map((one) => one.message.external_id));
     this.#setPending(this.#state.pending.filter((one) => !ids.has(one.id)));
     const foreign = news.some(({ message }) => message.author.who === "agent");
-    this.#set({ session, messages, seen: this.#saved.seen, ...(foreign ? { typing: false } : {}) });
+    this.#set({ session, messages, seen: this.#saved.seen, read, ...(foreign ? { typing: false } : {}) });
     const last = this.#lastForeign();
     if (last > this.#delivered) {
       this.#delivered = last;
@@ -340,6 +350,13 @@ export class Chat {
     if (about === "hello" && code === "bad_hello") this.#turnedAway = true;
     if (about === "typing" || about === "read" || about === "delivered" || about === "ping") return;
     this.#set({ notice: { about, error: true, code } });
+  }
+
+  #operatorRead(up_to: number): void {
+    const { session } = this.#state;
+    const read = Math.max(this.#state.read, up_to);
+    if (session !== null) this.#save({ read: { session, upTo: read } });
+    this.#set({ read });
   }
 
   #otherTypes(on: boolean): void {
@@ -382,7 +399,7 @@ export class Chat {
   }
 
   #load(): Saved {
-    const empty: Saved = { token: null, pending: [], seen: 0, profile: null, known: false };
+    const empty: Saved = { token: null, pending: [], seen: 0, profile: null, known: false, read: null };
     try {
       return { ...empty, ...(JSON.parse(this.#deps.storage.getItem(this.#key) ?? "{}") as Partial<Saved>) };
     } catch {

@@ -171,6 +171,8 @@ export const en = {
     earlier: "Earlier sessions",
     first_time: "None yet.",
   },
+  context: { page: "Page", locale: "Language", topic: "Topic" },
+  address: { browser: "from the browser" },
   evidence: { origin: "from the contact", stated: "told by the customer", code: "by code", token: "by link" },
   author: { customer: "Customer", flow: "Dialplan", system: "Tandem" },
   party: { customer: "Customer", external: "Outside party" },

@@ -176,6 +176,8 @@ export const ru = {
     earlier: "Прошлые обращения",
     first_time: "Пока не было.",
   },
+  context: { page: "Страница", locale: "Язык", topic: "Тема" },
+  address: { browser: "из браузера" },
   evidence: { origin: "из обращения", stated: "со слов клиента", code: "по коду", token: "по ссылке" },
   author: { customer: "Клиент", flow: "Сценарий", system: "Tandem" },
   party: { customer: "Клиент", external: "Внешний абонент" },

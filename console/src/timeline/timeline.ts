@@ -83,7 +83,8 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
           };
           calls.set(change.leg, call);
           put(call);
-        } else if (change.medium === "chat") put({ kind: "event", key, at, change, leg: facts });
+        } else if (change.medium === "chat" && !beganByChat(items.at(-1)))
+          put({ kind: "event", key, at, change, leg: facts });
         break;
       }
       case "leg_answered": {
@@ -185,6 +186,11 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
     }
   }
   return items;
+}
+
+/** That the chat is open goes without saying in a session that began by it. */
+function beganByChat(before: Item | undefined): boolean {
+  return before?.kind === "event" && before.change.type === "session_opened" && before.change.medium === "chat";
 }
 
 /** The row of the flow's steps that is still being told: only what the flow itself said or did came after it. */

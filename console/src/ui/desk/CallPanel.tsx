@@ -1,9 +1,8 @@
-import { Button, Popover, Tooltip, UnstyledButton } from "@mantine/core";
+import { Popover, Tooltip, UnstyledButton } from "@mantine/core";
 import {
   IconDialpad,
   IconMicrophone,
   IconMicrophoneOff,
-  IconPhone,
   IconPhoneOff,
   IconPlayerPause,
   IconPlayerPlay,
@@ -88,16 +87,6 @@ export function CallPanel({ session }: { session: SessionView }) {
         />
       </div>
       <div className={classes.keys}>
-        {call?.state === "ringing" && (
-          <Button
-            color="live"
-            leftSection={<IconPhone size={16} />}
-            onClick={() => phone.answer(call.id)}
-            data-testid="call-answer"
-          >
-            {t("offer.answer")}
-          </Button>
-        )}
         {call?.state === "talking" && (
           <>
             <Key

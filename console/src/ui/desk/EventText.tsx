@@ -47,7 +47,10 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
     case "step":
       return `${change.state} · ${change.verb}`;
     case "context_set":
-      return t("event.context_set", { key: change.key, value: change.value });
+      // Where the browser is and what it speaks stands on the customer's card.
+      return change.key === "page" || change.key === "locale"
+        ? null
+        : t("event.context_set", { key: change.key, value: change.value });
     case "queued":
       return t("event.queued", { queue: change.queue });
     case "dequeued":
@@ -82,7 +85,9 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
   }
 }
 
-export const addressText = (address: string) => phone(/^sips?:([^@;]+)/.exec(address)?.[1] ?? address);
+export function addressText(address: string, t: TFunction): string {
+  return address === "browser" ? t("address.browser") : phone(/^sips?:([^@;]+)/.exec(address)?.[1] ?? address);
+}
 
 /** `sip:+74950000000` and `chat:main` as one says them. */
 export const entryText = (entry: string) => phone(entry.replace(/^(sips?|chat):/, ""));

@@ -8,7 +8,7 @@ import { useDesk, useLive, usePhone } from "../../app/live";
 import { serverNow, useNow } from "../../lib/clock";
 import { customerName, identityText } from "../../lib/format";
 import type { PhoneCall } from "../../softphone/softphone";
-import { Elapsed, MediaIcons } from "../common";
+import { Elapsed, MediaIcons, RichText } from "../common";
 import { complain } from "../complain";
 import classes from "./OfferCard.module.css";
 
@@ -53,7 +53,7 @@ export function OfferCard({ offer, selected, onSelect }: Props) {
         </span>
         <span className={`${classes.name} clip`}>{name ?? t("customer.unknown")}</span>
         {address && offer.customer.name && <span className="dim num">{identityText(address)}</span>}
-        <Facts context={offer.context} />
+        <Facts context={withoutOurs(offer.context)} />
         <span className={classes.facts}>
           <span>
             {t("offer.waits")} <Elapsed since={offer.waiting_since} className={classes.strong} />
@@ -117,18 +117,26 @@ export function RingingCard({ call, name }: { call: PhoneCall; name: string | nu
 }
 
 export function Facts({ context }: { context: Record<string, string> }) {
+  const { t, i18n } = useTranslation();
   const entries = Object.entries(context);
   if (entries.length === 0) return null;
+  // What the dialplan calls its answers is its author's business; these names are ours.
+  const label = (key: string) => (i18n.exists(`context.${key}`) ? t(`context.${key}` as never) : key);
   return (
     <span className={classes.context}>
       {entries.map(([key, value]) => (
         <span key={key} className={classes.fact}>
-          <span className="dim">{key}</span>
-          <span>{value}</span>
+          <span className="dim">{label(key)}</span>
+          <span>{key === "page" ? <RichText text={value} /> : value}</span>
         </span>
       ))}
     </span>
   );
+}
+
+/** On the card there is only room for what the customer answered. */
+function withoutOurs({ page: _page, locale: _locale, ...answers }: Record<string, string>): Record<string, string> {
+  return answers;
 }
 
 /** How long there is to decide. The whole is what was left when the card appeared. */

@@ -176,7 +176,7 @@ function Row({ item, names, customer, onRetry, onDiscard }: RowProps) {
           <span className={classes.callText}>
             <b>{t("timeline.call")}</b>{" "}
             {item.party.who === "customer" && customer ? customer : partyName(item.party, names, t)} ·{" "}
-            {addressText(item.address)}
+            {addressText(item.address, t)}
             <span className={classes.callMeta}>
               {item.ended ? (
                 <>
