@@ -120,9 +120,10 @@ impl<E: Fn(Event)> Thread<E> {
 
     /// `false`: stop.
     fn obey(&mut self, now: Now) -> bool {
-        // Before looking, so that what is sent from here on wakes us again.
-        self.woken.store(false, Ordering::SeqCst);
+        // In this order: a wake-up between the two must not be read away while its mark stays, or nobody would ever wake us
+        // again. What is sent after the mark is taken back wakes us, what was sent before it is seen below.
         let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
+        self.woken.store(false, Ordering::SeqCst);
         loop {
             match self.orders.try_recv() {
                 Ok(Order::Command(command)) => self.command(now, command),
