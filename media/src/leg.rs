@@ -62,6 +62,8 @@ pub struct Leg {
     pub playbacks: u32,
     pub music: MusicPositions,
     pub digits: dtmf::Sender,
+    /// Ticks of silence sent in place of a muted partner.
+    pub hushed: u32,
     pub peer_lost: u64,
     pub peer_jitter: Duration,
     pub round_trip: Duration,
@@ -197,6 +199,7 @@ impl Leg {
             playbacks: 0,
             music: MusicPositions::new(),
             digits: dtmf::Sender::default(),
+            hushed: 0,
             peer_lost: 0,
             peer_jitter: Duration::ZERO,
             round_trip: Duration::ZERO,

@@ -25,6 +25,8 @@ const REPORTS: std::ops::Range<u64> = 2500..7500;
 impl Core {
     pub(super) fn tick_leg(&mut self, now: Now, index: usize, out: &mut impl Sink) {
         self.release(now, index, out);
+        let partner = self.legs[index].as_deref().and_then(|leg| leg.partner);
+        let muted = partner.and_then(|partner| self.legs[partner].as_deref()).is_some_and(|partner| partner.muted);
         let Some(leg) = self.legs[index].as_deref_mut() else { return };
         if let Some((digit, duration)) = leg.keys.poll(now.instant) {
             self.output.push_back(Output::Event(Event::Digit { leg: leg.id, digit, duration }));
@@ -40,6 +42,9 @@ impl Core {
                 let event = Event::PlayingEnded { leg: leg.id, playback: playing.id(), interrupted: false };
                 self.output.push_back(Output::Event(event));
             }
+        }
+        if muted && leg.hears_partner() && leg.is_reachable() {
+            hush(leg, &mut exit);
         }
         let sends = leg.agreed.as_ref().is_some_and(|agreed| agreed.direction.sends);
         let since = now.instant - leg.heard;
@@ -136,6 +141,14 @@ fn play(leg: &mut Leg, speaking: bool, exit: &mut Exit<'_, impl Sink>) -> bool {
     let length = if filled > 0 { frame.len() } else { leg.begun(source).min(frame.len()) };
     leg.say(source, rate, timestamp, &frame[..length], exit);
     over && leg.begun(source) == 0
+}
+
+/// Sends this tick's silence: many a carrier hangs up when nothing at all comes for a while.
+fn hush(leg: &mut Leg, exit: &mut Exit<'_, impl Sink>) {
+    let Some(codec) = leg.codec() else { return };
+    let timestamp = leg.hushed.wrapping_mul(codec.clock() / 50);
+    leg.hushed = leg.hushed.wrapping_add(1);
+    leg.say(Source::Silence, Decoder::RATE, timestamp, &[0; Decoder::RATE as usize / 50], exit);
 }
 
 /// Sends an RTCP report if one is due.
