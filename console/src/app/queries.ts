@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo } from "react";
 import { get } from "../api/client";
-import type { AgentRow, CustomerRow, Entry, SessionDetail } from "../api/types";
+import type { AgentRow, CustomerRow, CustomerView, Entry, SessionDetail } from "../api/types";
 import { EMPTY, merge } from "../desk/journal";
 import { useDesk, useLive } from "./live";
 
@@ -20,10 +20,12 @@ export function useAgentNames(): (agent: string) => string {
   );
 }
 
-export function useCustomer(customer: string): CustomerRow | undefined {
+/** Asked for again when the desk shows that something became known of him. */
+export function useCustomer({ customer, name, identities }: CustomerView): CustomerRow | undefined {
   return useQuery({
-    queryKey: ["customer", customer],
+    queryKey: ["customer", customer, name, identities.length],
     queryFn: () => get<CustomerRow>(`/customers/${customer}`),
+    placeholderData: (before) => (before?.customer === customer ? before : undefined),
     staleTime: 15_000,
   }).data;
 }

@@ -26,7 +26,7 @@ export const en = {
     unreachable: "The server does not answer. Check the connection and try again.",
   },
   status: { ready: "Ready", not_ready: "Not ready", not_answering: "Not answering", signed_out: "Signed out" },
-  reason: { break: "Break", lunch: "Lunch", training: "Training", other: "Other" },
+  reason: { break: "Break", lunch: "Lunch", training: "Training", other: "Other", declined: "Declined an offer" },
   role: { operator: "Operator", supervisor: "Supervisor", admin: "Administrator" },
   phone: {
     off: "Phone is off",

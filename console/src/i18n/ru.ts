@@ -26,7 +26,7 @@ export const ru = {
     unreachable: "Сервер не отвечает. Проверьте связь и попробуйте снова.",
   },
   status: { ready: "Готов", not_ready: "Не готов", not_answering: "Не отвечает", signed_out: "Не в сети" },
-  reason: { break: "Перерыв", lunch: "Обед", training: "Обучение", other: "Другое" },
+  reason: { break: "Перерыв", lunch: "Обед", training: "Обучение", other: "Другое", declined: "После отказа" },
   role: { operator: "Оператор", supervisor: "Супервизор", admin: "Администратор" },
   phone: {
     off: "Телефон выключен",

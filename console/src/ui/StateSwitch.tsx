@@ -16,14 +16,16 @@ import { complain } from "./complain";
 import classes from "./Header.module.css";
 
 export const NOT_READY_REASONS = ["break", "lunch", "training", "other"] as const;
-type Known = (typeof NOT_READY_REASONS)[number];
+/** `declined` is set by the server after an offer that was declined. */
+const KNOWN_REASONS = [...NOT_READY_REASONS, "declined"] as const;
+type Known = (typeof KNOWN_REASONS)[number];
 const ICONS = { break: IconCoffee, lunch: IconToolsKitchen2, training: IconBook2, other: IconDots };
 
 export function useStatusText(): (status: AgentStatus) => string {
   const { t } = useTranslation();
   return (status) => {
     if (status.state !== "not_ready") return t(`status.${status.state}`);
-    const known = (NOT_READY_REASONS as readonly string[]).includes(status.reason);
+    const known = (KNOWN_REASONS as readonly string[]).includes(status.reason);
     return known ? t(`reason.${status.reason as Known}`) : status.reason || t("status.not_ready");
   };
 }

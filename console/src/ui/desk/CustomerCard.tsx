@@ -23,7 +23,7 @@ type Props = {
 
 export function CustomerCard({ customer, context, session, editable }: Props) {
   const { t } = useTranslation();
-  const detail = useCustomer(customer.customer);
+  const detail = useCustomer(customer);
   const [opened, setOpened] = useState<string | null>(null);
   const earlier = (detail?.sessions ?? []).filter((row) => row.session !== session);
   const evidence = (identity: Identity) =>
