@@ -148,8 +148,11 @@ export class Chat {
     this.#setPending(this.#state.pending.filter((one) => one.id !== id));
   }
 
-  typing(on: boolean): void {
-    if (this.#welcomed && this.#state.session !== null && this.#pacer.idle) this.#tell({ type: "typing", on });
+  /** `false`: it could not be told now, for there is more important to send. */
+  typing(on: boolean): boolean {
+    const can = this.#welcomed && this.#state.session !== null && this.#pacer.idle;
+    if (can) this.#tell({ type: "typing", on });
+    return can;
   }
 
   /** The customer has the conversation before his eyes. */

@@ -677,8 +677,8 @@ function Composer({ chat, t, onSent }: { chat: Chat; t: Translate; onSent(): voi
     draft.text = value;
     const now = Date.now();
     if (value && now - told.current > 3000) {
-      told.current = now;
-      chat.typing(true);
+      // What was not told is told with the next key.
+      if (chat.typing(true)) told.current = now;
     } else if (!value && told.current) {
       told.current = 0;
       chat.typing(false);
