@@ -222,7 +222,8 @@ pub(super) fn local(str0m: &str, mid: Option<&str>, layout: &Layout, id: u64, ve
         for line in str0m[start..].lines() {
             if line.starts_with("a=mid:") {
                 let _ = write!(out, "a=mid:{mid}\r\n");
-            } else {
+            } else if !line.starts_with("a=rtcp-fb:") {
+                // The feedback that str0m names belongs to a header extension that we do not use.
                 let _ = write!(out, "{line}\r\n");
             }
         }

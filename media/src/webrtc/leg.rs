@@ -143,11 +143,10 @@ impl Leg {
     pub fn accept_offer(
         &mut self,
         now: Instant,
-        sdp: &[u8],
+        peer: &PeerDescription,
         out: &mut Vec<LegOutput>,
     ) -> Result<(Vec<u8>, Negotiated), WebRtcError> {
-        let peer = PeerDescription::parse(sdp)?;
-        let mid = self.match_section(&peer)?;
+        let mid = self.match_section(peer)?;
         let offer = parsed(SdpOffer::from_sdp_string(&peer.render(&mid, Setup::ActPass)))?;
         self.pending = None;
         let reopen = self.mid;
@@ -161,7 +160,7 @@ impl Leg {
             }
             rtc.sdp_api().accept_offer(offer).map(|answer| answer.to_sdp_string()).map_err(refused)
         })?;
-        self.adopt(now, &peer, &mid);
+        self.adopt(now, peer, &mid);
         self.drive(now, out);
         Ok((self.local_description(&answer), self.negotiated(peer.direction)))
     }
@@ -169,15 +168,14 @@ impl Leg {
     pub fn accept_answer(
         &mut self,
         now: Instant,
-        sdp: &[u8],
+        peer: &PeerDescription,
         out: &mut Vec<LegOutput>,
     ) -> Result<Negotiated, WebRtcError> {
-        let peer = PeerDescription::parse(sdp)?;
-        let mid = self.match_section(&peer)?;
+        let mid = self.match_section(peer)?;
         let answer = parsed(SdpAnswer::from_sdp_string(&peer.render(&mid, Setup::Active)))?;
         let pending = self.pending.take().ok_or(WebRtcError::NoOffer)?;
         self.guarded(|rtc| rtc.sdp_api().accept_answer(pending, answer).map_err(refused))?;
-        self.adopt(now, &peer, &mid);
+        self.adopt(now, peer, &mid);
         self.drive(now, out);
         Ok(self.negotiated(peer.direction))
     }

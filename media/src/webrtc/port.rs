@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use model::{Instant, LegId};
 
-use super::description::Format;
+use super::description::{Format, PeerDescription};
 use super::error::WebRtcError;
 use super::leg::{Clock, Leg, LegOutput, config};
 use crate::api::Direction;
@@ -139,11 +139,13 @@ impl WebRtcPort {
         leg: LegId,
         sdp: &[u8],
     ) -> Result<(Vec<u8>, Negotiated), WebRtcError> {
+        // Before a new leg is built, which is work.
+        let peer = PeerDescription::parse(sdp)?;
         let result = match self.legs.get_mut(&leg) {
-            Some(slot) => slot.leg.accept_offer(now, sdp, &mut self.scratch),
+            Some(slot) => slot.leg.accept_offer(now, &peer, &mut self.scratch),
             None => {
                 let mut fresh = self.fresh(now, leg)?;
-                let result = fresh.accept_offer(now, sdp, &mut self.scratch)?;
+                let result = fresh.accept_offer(now, &peer, &mut self.scratch)?;
                 self.insert(leg, fresh);
                 Ok(result)
             }
@@ -156,7 +158,7 @@ impl WebRtcPort {
     /// The peer's answer to [`WebRtcPort::make_offer`].
     pub fn accept_answer(&mut self, now: Instant, leg: LegId, sdp: &[u8]) -> Result<Negotiated, WebRtcError> {
         let slot = self.legs.get_mut(&leg).ok_or(WebRtcError::UnknownLeg(leg))?;
-        let result = slot.leg.accept_answer(now, sdp, &mut self.scratch);
+        let result = slot.leg.accept_answer(now, &PeerDescription::parse(sdp)?, &mut self.scratch);
         self.settle(leg);
         result
     }

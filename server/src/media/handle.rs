@@ -427,6 +427,24 @@ mod tests {
     }
 
     #[test]
+    fn no_order_is_left_lying_however_they_are_timed() {
+        let world = World::start(1);
+        for round in 0..5_000_u32 {
+            for half in 0..2 {
+                let leg = LegId(Uuid::from_u128(u128::from(round * 2 + half)));
+                let offer = Some(Arc::from(&b"not SDP"[..]));
+                let (channel, kind) = (Channel::Customer, LegKind::WebRtc);
+                world.handle.send(Command::Open { leg, session: session(), channel, kind, offer });
+                // The second order meets the thread at another point each time.
+                (0..round % 512).for_each(|_| std::hint::spin_loop());
+            }
+            for _ in 0..2 {
+                world.event(|event| matches!(event, Event::Incompatible { .. }).then_some(()));
+            }
+        }
+    }
+
+    #[test]
     fn a_prompt_is_played_to_its_end_and_a_recording_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("call.wav");

@@ -121,9 +121,10 @@ impl<E: Fn(Event)> Thread<E> {
     /// `false`: stop.
     fn obey(&mut self, now: Now) -> bool {
         // In this order: a wake-up between the two must not be read away while its mark stays, or nobody would ever wake us
-        // again. What is sent after the mark is taken back wakes us, what was sent before it is seen below.
+        // again. What is sent after the mark is taken back wakes us, what was sent before it is seen below: a swap, unlike a
+        // store, orders what follows after the sender's own swap.
         let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
-        self.woken.store(false, Ordering::SeqCst);
+        self.woken.swap(false, Ordering::SeqCst);
         loop {
             match self.orders.try_recv() {
                 Ok(Order::Command(command)) => self.command(now, command),
