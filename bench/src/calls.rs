@@ -41,6 +41,9 @@ pub fn run() -> Result<()> {
     {
         fs::write(folder.path().join(name), scenario)?;
     }
+    // One customer with many calls at once would be one session.
+    let numbers: String = (0..CALLS).map(|number| format!("+4930{};\n", 5_000_000 + number)).collect();
+    fs::write(folder.path().join("numbers.csv"), format!("SEQUENTIAL\n{numbers}"))?;
     let floor = through_floor(folder.path())?;
     let (tandem, seconds) = through_tandem(folder.path())?;
 
@@ -153,6 +156,7 @@ fn sipp(folder: &Path, server: SocketAddr, callee: SocketAddr) -> Result<f64> {
     let mut command = Command::new("sipp");
     command.current_dir(folder).arg(server.to_string());
     command.args(["-sf", "caller.xml", "-i", "127.0.0.1", "-nostdin", "-timeout", "40", "-timeout_error"]);
+    command.args(["-inf", "numbers.csv", "-l", &CALLS.to_string()]);
     command.args(["-p", &free_udp()?.port().to_string(), "-r", &RATE.to_string(), "-m", &CALLS.to_string()]);
     let log = folder.join("caller.log");
     let mut caller = Running::start(&mut command, &log)?;
