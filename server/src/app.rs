@@ -129,19 +129,37 @@ impl App {
         Ok(())
     }
 
+    /// Tells the engine what has become of a changed user and of his telephones.
+    pub fn user_changed(&self, user: &User, sign_ins: &[SignIn], devices: &[Device]) {
+        self.set_agent(user);
+        if user.is(Role::Operator) {
+            devices
+                .iter()
+                .filter(|device| device.user == user.id)
+                .for_each(|device| self.open_device(user, device));
+        } else {
+            self.close_telephones(user, sign_ins, devices);
+        }
+    }
+
     /// Takes everything away that a removed user could still use.
-    pub fn remove_agent(&self, user: &User, sign_ins: &[SignIn], devices: &[Device]) {
-        let mine = sign_ins.iter().filter(|sign_in| sign_in.user == user.id);
-        for sign_in in mine {
-            let username = self.key.softphone(&user.login, &sign_in.token_hash).username;
-            self.commands.admin(AdminCommand::RemoveCredential { username });
-        }
-        for device in devices.iter().filter(|device| device.user == user.id) {
-            self.commands.admin(AdminCommand::RemoveCredential { username: device.username.clone() });
-        }
+    pub fn user_removed(&self, user: &User, sign_ins: &[SignIn], devices: &[Device]) {
+        self.close_telephones(user, sign_ins, devices);
         self.commands.admin(AdminCommand::RemoveAgent(user.id));
         self.hub.cut_agent(user.id);
         self.hub.forget(user.id);
+    }
+
+    fn close_telephones(&self, user: &User, sign_ins: &[SignIn], devices: &[Device]) {
+        let softphones = sign_ins
+            .iter()
+            .filter(|sign_in| sign_in.user == user.id)
+            .map(|sign_in| self.key.softphone(&user.login, &sign_in.token_hash).username);
+        let desk_phones =
+            devices.iter().filter(|device| device.user == user.id).map(|device| device.username.clone());
+        for username in softphones.chain(desk_phones) {
+            self.commands.admin(AdminCommand::RemoveCredential { username });
+        }
     }
 
     pub fn is_expired(&self, sign_in: &SignIn) -> bool {

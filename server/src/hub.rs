@@ -40,8 +40,6 @@ struct Desk {
 pub struct DeskSocket {
     pub id: u64,
     pub events: mpsc::Receiver<Utf8Bytes>,
-    /// No other stream of this operator was open.
-    pub first: bool,
 }
 
 #[derive(Debug)]
@@ -51,8 +49,15 @@ pub struct VisitorSocket {
 }
 
 impl Hub {
-    /// The stream begins with the desk and the floor as they were shown last.
-    pub fn open_desk(&self, agent: AgentId, supervisor: bool, sign_in: &str) -> DeskSocket {
+    /// The stream begins with the desk and the floor as they were shown last. `if_first` is called when no other stream of
+    /// this operator was open; it and the closure of [`Hub::closed_for_good`] never cross.
+    pub fn open_desk(
+        &self,
+        agent: AgentId,
+        supervisor: bool,
+        sign_in: &str,
+        if_first: impl FnOnce(),
+    ) -> DeskSocket {
         let (sender, events) = mpsc::channel(QUEUE);
         let mut inner = self.inner();
         if let Some((_, desk)) = inner.shown.get(&agent) {
@@ -61,18 +66,24 @@ impl Hub {
         if let Some((_, floor)) = &inner.floor {
             let _ = sender.try_send(floor.clone());
         }
-        let first = !inner.desks.values().any(|desk| desk.agent == agent);
+        if !inner.has_desk(agent) {
+            if_first();
+        }
         let id = inner.next_id();
         inner.desks.insert(id, Desk { agent, supervisor, sign_in: sign_in.to_owned(), sender });
-        DeskSocket { id, events, first }
+        DeskSocket { id, events }
     }
 
     pub fn close_desk(&self, id: u64) {
         self.inner().desks.remove(&id);
     }
 
-    pub fn has_desk(&self, agent: AgentId) -> bool {
-        self.inner().desks.values().any(|desk| desk.agent == agent)
+    /// Calls `then` unless the operator has a stream.
+    pub fn closed_for_good(&self, agent: AgentId, then: impl FnOnce()) {
+        let inner = self.inner();
+        if !inner.has_desk(agent) {
+            then();
+        }
     }
 
     pub fn has_sign_in(&self, sign_in: &str) -> bool {
@@ -182,6 +193,10 @@ impl Hub {
 }
 
 impl Inner {
+    fn has_desk(&self, agent: AgentId) -> bool {
+        self.desks.values().any(|desk| desk.agent == agent)
+    }
+
     fn next_id(&mut self) -> u64 {
         self.next += 1;
         self.next

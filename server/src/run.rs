@@ -231,8 +231,11 @@ async fn set_up(app: &App) -> anyhow::Result<()> {
     for user in users.values().filter(|user| user.is(Role::Operator)) {
         app.set_agent(user);
     }
+    if users.is_empty() {
+        tracing::warn!("nobody can sign in yet: `tandem add-user` adds the first administrator");
+    }
     for device in app.store.devices().await? {
-        if let Some(user) = users.get(&device.user) {
+        if let Some(user) = users.get(&device.user).filter(|user| user.is(Role::Operator)) {
             if device.realm != app.config.sip.domain {
                 tracing::warn!(
                     device.username,

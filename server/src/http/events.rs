@@ -41,24 +41,24 @@ pub async fn events(
 async fn serve(app: App, signed_in: SignedIn, socket: WebSocket) {
     let agent = signed_in.user.id;
     let is_operator = signed_in.user.is(Role::Operator);
-    let stream = app.hub.open_desk(agent, signed_in.sees_all(), &signed_in.sign_in);
+    let opened = || {
+        if is_operator {
+            // Its answer says nothing that the desk event does not.
+            drop(app.commands.agent(agent, AgentCommand::DeskOpened));
+        }
+    };
+    let stream = app.hub.open_desk(agent, signed_in.sees_all(), &signed_in.sign_in, opened);
     let id = stream.id;
-    if is_operator && stream.first {
-        // Its answer says nothing that the desk event does not.
-        drop(app.commands.agent(agent, AgentCommand::DeskOpened));
-    }
     pump(socket, stream).await;
     app.hub.close_desk(id);
-    if is_operator && !app.hub.has_desk(agent) {
+    if is_operator {
         tokio::spawn(close_later(app, agent));
     }
 }
 
 async fn close_later(app: App, agent: AgentId) {
     tokio::time::sleep(DESK_LINGERS).await;
-    if !app.hub.has_desk(agent) {
-        drop(app.commands.agent(agent, AgentCommand::DeskClosed));
-    }
+    app.hub.closed_for_good(agent, || drop(app.commands.agent(agent, AgentCommand::DeskClosed)));
 }
 
 async fn pump(mut socket: WebSocket, mut stream: DeskSocket) {

@@ -14,7 +14,7 @@ use super::error::{ApiError, ApiResult, ErrorBody};
 use crate::app::App;
 use crate::clock;
 use crate::secret::{Ha1, hash_password};
-use crate::store::{Device, Role, User, UserChange};
+use crate::store::{Device, Role, SignIn, User, UserChange};
 
 const LOCALES: [&str; 2] = ["ru", "en"];
 
@@ -146,18 +146,20 @@ pub async fn change(
         locale: patch.locale,
     };
     let user = app.store.change_user(id, &change).await?.ok_or_else(|| ApiError::not_found("user"))?;
-    app.set_agent(&user);
     set_sip_password(&app, &user, patch.sip_password).await?;
-    if change.password_hash.is_some() && id != signed_in.user.id {
+    let (sign_ins, devices) = (app.store.sign_ins().await?, app.store.devices().await?);
+    app.user_changed(&user, &sign_ins, &devices);
+    if change.password_hash.is_some() {
         // Whoever knew the old password is out.
-        for sign_in in app.store.sign_ins().await?.iter().filter(|sign_in| sign_in.user == id) {
+        let his = |sign_in: &&SignIn| sign_in.user == id && sign_in.token_hash != signed_in.sign_in;
+        for sign_in in sign_ins.iter().filter(his) {
             app.end_sign_in(&user.login, &sign_in.token_hash).await?;
         }
-    } else if roles_change {
+    }
+    if roles_change {
         app.hub.cut_agent(id);
     }
     tracing::info!(login = user.login, by = signed_in.user.login, "a user was changed");
-    let devices = app.store.devices().await?;
     Ok(Json(row(user, &devices)))
 }
 
@@ -175,7 +177,7 @@ pub async fn remove(
     let user = app.store.user(id).await?.ok_or_else(|| ApiError::not_found("user"))?;
     let (sign_ins, devices) = (app.store.sign_ins().await?, app.store.devices().await?);
     app.store.remove_user(id, clock::wall()).await?;
-    app.remove_agent(&user, &sign_ins, &devices);
+    app.user_removed(&user, &sign_ins, &devices);
     tracing::info!(login = user.login, by = signed_in.user.login, "a user was removed");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -237,7 +239,9 @@ async fn set_sip_password(app: &App, user: &User, password: Option<String>) -> A
         ha1_sha256: ha1.sha256,
     };
     app.store.set_device(&device).await?;
-    app.open_device(user, &device);
+    if user.is(Role::Operator) {
+        app.open_device(user, &device);
+    }
     Ok(())
 }
 

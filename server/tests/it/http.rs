@@ -150,6 +150,15 @@ async fn a_user_is_added_changed_and_removed_at_run_time() {
     let (_, desk) = events.until(what, |event| event["desk"]["name"] == "Olga P.").await;
     assert_eq!(desk["desk"]["status"]["state"], "ready", "nobody's state is reset");
 
+    let elsewhere = server.sign_in("olga").await;
+    assert_eq!(admin.send("PATCH", &path, &json!({"password": "a new password"})).await.status, 200);
+    assert_eq!(elsewhere.get("/api/v1/me").await.status, 401, "the old password has brought nobody in");
+    let own = json!({"roles": ["supervisor"]});
+    let me = admin.get("/api/v1/me").await.json();
+    let refused =
+        admin.send("PATCH", &format!("/api/v1/users/{}", me["agent"].as_str().expect("an id")), &own).await;
+    assert_eq!(refused.error().1.as_deref(), Some("roles"), "an administrator stays one");
+
     assert_eq!(admin.send("DELETE", &path, &json!({})).await.status, 204);
     while events.next().await.is_some() {}
     assert_eq!(olga.get("/api/v1/me").await.status, 401);

@@ -63,3 +63,47 @@ async fn a_dialplan_with_mistakes_keeps_the_server_from_starting() {
     let error = run::start(config, true).await.err().expect("refused").to_string();
     assert!(error.contains("nowhere"), "{error}");
 }
+
+#[tokio::test]
+async fn a_reload_takes_what_is_good_and_leaves_what_is_not() {
+    let server = Server::start().await;
+    let folder = server.folder.path();
+    let plans = folder.join("plans");
+    std::fs::create_dir(&plans).expect("made");
+    server.running.stop(std::future::pending()).await;
+    let mut config = configuration(folder);
+    config.dialplans.folder = plans.clone();
+    let plan = |text: &str| {
+        let text = format!("flow f {{ entry chat \"main\" state a {{ say \"{text}\" close \"bye\" }} }}\n");
+        std::fs::write(plans.join("f.plan"), text).expect("written");
+    };
+    plan("one");
+    let running = run::start(config, true).await.expect("the server starts");
+    let version = || running.app.plans.current().expect("a plan").plan.version().to_owned();
+    let first = version();
+
+    plan("two");
+    let file = folder.join("tandem.toml");
+    std::fs::write(&file, "[[queue]]\nname = \"support\"\n[[queue]]\nname = \"sales\"\n").expect("written");
+    running.reload(&file).await;
+    let second = version();
+    assert_ne!(first, second);
+    assert_eq!(running.app.queues().len(), 2);
+
+    std::fs::write(plans.join("f.plan"), "flow f {").expect("written");
+    std::fs::write(&file, "[[queue]]\nnam = \"support\"\n").expect("written");
+    running.reload(&file).await;
+    assert_eq!(version(), second);
+    assert_eq!(running.app.queues().len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_drains_is_not_ready_and_ends_by_itself() {
+    let server = Server::start().await;
+    let browser = server.browser();
+    assert_eq!(browser.get("/readyz").await.status, 200);
+    server.running.app.vitals.set_draining();
+    assert_eq!(browser.get("/readyz").await.status, 503);
+    assert_eq!(browser.get("/livez").await.status, 200);
+    server.running.stop(std::future::pending()).await;
+}
