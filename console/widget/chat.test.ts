@@ -71,6 +71,24 @@ describe("the widget's conversation", () => {
     expect(socket().of("send")).toMatchObject([{ id: "id-1", text: "hi" }]);
   });
 
+  it("does what was pressed while it connected as soon as it is welcome, and says so when it cannot", async () => {
+    const chat = make();
+    chat.begin({});
+    chat.code("123456");
+    socket().open();
+    await pass(1000);
+    expect(socket().of("code")).toEqual([]);
+    socket().welcome(null, [], { state: "idle" });
+    await pass(1000);
+    expect(socket().of("code")).toEqual([{ type: "code", code: "123456" }]);
+
+    const offline = make();
+    offline.begin({});
+    offline.code("123456");
+    socket().close();
+    expect(offline.state().notice).toMatchObject({ about: "code", error: true });
+  });
+
   it("shows a message once when acknowledgement, echo and resume all bring it", async () => {
     const chat = make();
     chat.send("hi");

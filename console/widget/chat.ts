@@ -76,6 +76,8 @@ export class Chat {
   #ping: ReturnType<typeof setInterval> | undefined;
   #pong: ReturnType<typeof setTimeout> | undefined;
   #typingTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What was pressed while the first connection was being made. */
+  #held: ToServer | null = null;
   #delivered = 0;
   #toldRead = 0;
 
@@ -235,6 +237,8 @@ export class Chat {
     clearInterval(this.#ping);
     clearTimeout(this.#pong);
     this.#set({ link: "down", typing: false });
+    if (this.#held) this.#set({ notice: { about: this.#held.type, error: true } });
+    this.#held = null;
     const wait = this.#turnedAway ? TURNED_AWAY_MS : this.#backoff.next();
     this.#turnedAway = false;
     this.#timer = setTimeout(() => this.#open(), wait);
@@ -300,6 +304,8 @@ export class Chat {
     for (const { id, text, error } of this.#state.pending) {
       if (error === undefined) this.#tell({ type: "send", id, text });
     }
+    if (this.#held) this.#tell(this.#held);
+    this.#held = null;
   }
 
   #arrive(session: string, incoming: readonly Arrived[]): void {
@@ -371,6 +377,7 @@ export class Chat {
   /** For what somebody pressed: without a connection it fails at once instead of happening some time later. */
   #request(frame: ToServer): void {
     if (this.#welcomed) this.#tell(frame);
+    else if (this.#state.link === "connecting") this.#held = frame;
     else {
       this.connect();
       this.#set({ notice: { about: frame.type, error: true } });
