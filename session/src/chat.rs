@@ -1,5 +1,8 @@
 //! What the widget asks for.
 
+use std::sync::Arc;
+
+use dialplans::Plan;
 use dialplans::api::{ChannelKind, Entry as FlowEntry, FlowRef, Input as FlowInput};
 use model::{
     AgentStatus, Author, Cause, Change, Ending, Evidence, Identity, LegId, Medium, Now, Party, SessionId,
@@ -17,6 +20,8 @@ use crate::timers::Timer;
 const WAITING_MESSAGES: usize = 20;
 const EXTERNAL_ID_LENGTH: usize = 64;
 const NAME_LENGTH: usize = 100;
+/// Numbers and addresses that one browser may claim.
+const MOST_IDENTITIES: usize = 6;
 
 pub(crate) fn refusal(code: &'static str, message: &str) -> Refusal {
     Refusal { code, message: message.to_owned(), field: None }
@@ -89,6 +94,9 @@ impl Engine {
             visitor.name = Some(name.chars().take(NAME_LENGTH).collect());
         }
         let news: Vec<Identity> = typed.into_iter().filter(|new| !visitor.identities.contains(new)).collect();
+        if visitor.identities.len() + news.len() > MOST_IDENTITIES {
+            return Err(refusal("too_many_identities", "That is more than one person has."));
+        }
         visitor.identities.extend(news.iter().cloned());
         let name = visitor.name.clone();
         let session = visitor.session;
@@ -174,8 +182,10 @@ impl Engine {
         if self.draining || self.sessions.len() + self.pending.len() >= self.config.max_sessions {
             return Some(Err(refusal("overload", "We cannot take new chats just now.")));
         }
-        let flow = self.plan.as_ref().and_then(|plan| plan.entry(&FlowEntry::Chat(account.to_owned())));
-        let Some(flow) = flow else {
+        let plan = self.plan.clone();
+        let flow =
+            plan.and_then(|plan| plan.entry(&FlowEntry::Chat(account.to_owned())).map(|flow| (plan, flow)));
+        let Some((plan, flow)) = flow else {
             return Some(Err(refusal_of("account", "unknown_account", "There is no such chat.")));
         };
         let visitor = self.visitors.entry(visitor_id).or_default();
@@ -186,6 +196,7 @@ impl Engine {
         let name = visitor.name.clone();
         let pending = Pending::Chat {
             visitor: visitor_id,
+            plan,
             flow,
             account: account.to_owned(),
             waiting: vec![(request, external_id, text)],
@@ -201,15 +212,18 @@ impl Engine {
         &mut self,
         now: Now,
         visitor_id: VisitorId,
-        flow: FlowRef,
+        (plan, flow): (Arc<Plan>, FlowRef),
         account: String,
         waiting: Vec<(RequestId, String, String)>,
         customer: CustomerCard,
     ) {
         let (joined, id) = match self.joinable(customer.customer, Medium::Chat) {
             Some(id) => (true, id),
-            None => (false, self.open_session(now, customer.clone(), account, Medium::Chat)),
+            None => (false, self.open_session(now, customer.clone(), account.clone(), Medium::Chat)),
         };
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.chat_account = Some(account);
+        }
         let visitor = self.visitors.entry(visitor_id).or_default();
         visitor.resolving = None;
         visitor.session = Some(id);
@@ -230,7 +244,7 @@ impl Engine {
             self.customer_media_changed(now, id);
             self.visitor_state(now, id);
         } else {
-            self.start_flow(now, id, leg, flow, ChannelKind::Text, None, None);
+            self.start_flow(now, id, leg, plan, flow, ChannelKind::Text, None, None);
             self.visitor_state(now, id);
         }
     }
@@ -328,10 +342,7 @@ impl Engine {
             .is_some_and(|session| session.flow.as_ref().is_some_and(|flow| flow.leg == leg));
         let alone = self.sessions.get(&id).is_some_and(|session| session.customer_voice().is_none());
         if flow_was_his {
-            self.flow_input(now, id, FlowInput::HungUp);
-            if let Some(session) = self.sessions.get_mut(&id) {
-                session.flow = None;
-            }
+            self.flow_hung_up(now, id);
         }
         if alone {
             let waiting = self.sessions.get(&id).is_some_and(|s| s.queued.is_some() || s.offer.is_some());

@@ -1,6 +1,5 @@
 //! How legs and sessions end, and what one ending means for the others.
 
-use dialplans::api::Input as FlowInput;
 use media::api::Command as MediaCommand;
 use model::{Author, Cause, Change, Ending, LegId, Medium, Now, SessionId, Side};
 
@@ -37,10 +36,7 @@ impl Engine {
             .map(|leg| leg.id)
             .collect();
         if flow_was_his {
-            self.flow_input(now, id, FlowInput::HungUp);
-            if let Some(session) = self.sessions.get_mut(&id) {
-                session.flow = None;
-            }
+            self.flow_hung_up(now, id);
         }
         let (cause, by) = (ending.cause, ending.by);
         for other in others {
@@ -55,6 +51,13 @@ impl Engine {
             }
             self.customer_media_changed(now, id);
             self.visitor_state(now, id);
+            let nobody = self.sessions.get(&id).is_some_and(|session| {
+                session.owner.is_none() && session.queued.is_none() && session.flow.is_none()
+            });
+            if nobody && !self.serve_chat_by_flow(now, id) {
+                self.end_session(now, id, ending);
+                return;
+            }
         }
         self.maybe_end(now, id, ending);
     }
@@ -111,7 +114,10 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.call_when_owner_is_up = None;
         let has_chat = session.chat().is_some();
+        let has_queue = session.queue_name.is_some() && session.owner.is_some();
         match session.customer_voice().map(|leg| leg.id) {
+            // He is on the phone and nobody is there: somebody else takes the whole session.
+            Some(_) if has_queue => self.owner_is_no_more(now, id),
             Some(leg) => self.hang_up(now, leg, Cause::NoAnswer, Side::Agent),
             None if has_chat => {
                 self.say(now, id, Author::System, "call_failed".to_owned(), Vec::new(), None);
@@ -162,16 +168,9 @@ impl Engine {
             self.put(Output::Media(MediaCommand::StopRecording { session: id }));
         }
         self.leave_customer(customer, id);
-        self.codes.retain(|_, (session, _)| *session != id);
-        let tokens: Vec<String> = self
-            .tokens
-            .iter()
-            .filter(|(_, (session, _))| *session == id)
-            .map(|(name, _)| name.clone())
-            .collect();
-        for username in tokens {
-            self.tokens.remove(&username);
-            self.sip.remove_credential(&username);
+        self.forget_token(id);
+        if let Some(code) = self.sessions.get_mut(&id).and_then(|session| session.code.take()) {
+            self.codes.remove(&code);
         }
         self.journal(now, id, Change::SessionEnded { ending });
         if let Some((_, visitor)) = chat {

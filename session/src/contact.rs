@@ -1,7 +1,9 @@
 //! Who comes in, and which session he joins. A customer with an open session joins it; nobody takes a second place.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use dialplans::Plan;
 use dialplans::api::{ChannelKind, Entry as FlowEntry, FlowRef};
 use media::api::{Channel, Command as MediaCommand, LegKind};
 use model::{
@@ -23,22 +25,17 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What waits for the store.
 pub(crate) enum Pending {
-    Call {
-        incoming: IncomingCall,
-        flow: FlowRef,
-        called: String,
-        gone: bool,
-    },
+    /// The plan is the one that the flow was found in, whatever is loaded until the store answers.
+    Call { incoming: IncomingCall, plan: Arc<Plan>, flow: FlowRef, called: String, gone: bool },
     Chat {
         visitor: VisitorId,
+        plan: Arc<Plan>,
         flow: FlowRef,
         account: String,
         waiting: Vec<(RequestId, String, String)>,
     },
     /// A visitor with an open session has told us more about himself.
-    Identify {
-        session: SessionId,
-    },
+    Identify { session: SessionId },
 }
 
 /// A browser with the widget, while it is connected or has an open session.
@@ -76,7 +73,7 @@ impl Engine {
             }
             return;
         }
-        let Some((flow, called)) = self.entry_of(&incoming.called) else {
+        let Some((plan, flow, called)) = self.entry_of(&incoming.called) else {
             self.sip.reject(now, call, 404, None);
             return;
         };
@@ -87,18 +84,19 @@ impl Engine {
             now,
             identities.into_iter().collect(),
             name,
-            Pending::Call { incoming, flow, called, gone: false },
+            Pending::Call { incoming, plan, flow, called, gone: false },
         );
         self.pending_calls.insert(call, request);
     }
 
-    fn entry_of(&self, called: &str) -> Option<(FlowRef, String)> {
-        let plan = self.plan.as_ref()?;
+    fn entry_of(&self, called: &str) -> Option<(Arc<Plan>, FlowRef, String)> {
+        let plan = self.plan.clone()?;
         let spellings = [Some(called.to_owned()), phone::normalise(&self.config.region, called)];
         spellings
             .into_iter()
             .flatten()
             .find_map(|number| plan.entry(&FlowEntry::Sip(number.clone())).map(|flow| (flow, number)))
+            .map(|(flow, number)| (plan, flow, number))
     }
 
     fn caller_number(&self, incoming: &IncomingCall) -> Option<String> {
@@ -126,12 +124,12 @@ impl Engine {
     pub(crate) fn handle_resolved(&mut self, now: Now, request: RequestId, customer: CustomerCard) {
         let Some(pending) = self.pending.remove(&request) else { return };
         match pending {
-            Pending::Call { incoming, flow, called, gone } => {
+            Pending::Call { incoming, plan, flow, called, gone } => {
                 self.pending_calls.remove(&incoming.call);
-                self.admit_call(now, incoming, flow, called, gone, customer);
+                self.admit_call(now, incoming, (plan, flow), called, gone, customer);
             }
-            Pending::Chat { visitor, flow, account, waiting } => {
-                self.admit_chat(now, visitor, flow, account, waiting, customer);
+            Pending::Chat { visitor, plan, flow, account, waiting } => {
+                self.admit_chat(now, visitor, (plan, flow), account, waiting, customer);
             }
             Pending::Identify { session } => self.identified(now, session, customer),
         }
@@ -164,7 +162,7 @@ impl Engine {
         &mut self,
         now: Now,
         incoming: IncomingCall,
-        flow: FlowRef,
+        (plan, flow): (Arc<Plan>, FlowRef),
         called: String,
         gone: bool,
         customer: CustomerCard,
@@ -185,14 +183,14 @@ impl Engine {
             let leg = self.join_call(now, id, incoming);
             if superseded && let Some(leg) = leg {
                 // Nothing is waiting yet: the call's own flow leads from here.
-                self.start_flow(now, id, leg, flow, ChannelKind::Voice, caller, Some(called));
+                self.start_flow(now, id, leg, plan, flow, ChannelKind::Voice, caller, Some(called));
             }
             return;
         }
         let caller = self.caller_number(&incoming);
         let id = self.open_session(now, customer, called.clone(), Medium::Voice);
         let leg = self.add_customer_call(now, id, incoming, false);
-        self.start_flow(now, id, leg, flow, ChannelKind::Voice, caller, Some(called));
+        self.start_flow(now, id, leg, plan, flow, ChannelKind::Voice, caller, Some(called));
     }
 
     /// A call joins a session that is there already. Returns its leg.
@@ -257,10 +255,14 @@ impl Engine {
             step: Step::Describing { answer },
             playback: None,
             binding: None,
+            agreed: false,
             late_offer: incoming.sdp.is_none(),
         };
         self.calls.insert(incoming.call, leg);
         self.add_leg(now, id, leg, Party::Customer, address, Line::Voice(voice));
+        if !answer {
+            self.sip.ring(now, incoming.call, 180, None);
+        }
         let offer = incoming.sdp.map(Into::into);
         self.put(Output::Media(MediaCommand::Open {
             leg,
@@ -352,6 +354,8 @@ impl Engine {
         let Some((leg_id, visitor)) = source.chat() else { return };
         let Some(leg) = source.legs.remove(&leg_id) else { return };
         let context = std::mem::take(&mut source.context);
+        let transcript = std::mem::take(&mut source.transcript);
+        let account = source.chat_account.take();
         let queued = source.queued.take();
         self.waiting.remove(&from);
         let owner = source.owner.take();
@@ -361,13 +365,24 @@ impl Engine {
             // His slot goes with the session that ends; wrap-up belongs to the one that goes on.
             self.acd.release(now, from);
         }
+        if let Some(owner) = owner {
+            self.show_desk(owner);
+        }
         let address = leg.address.clone();
         self.add_leg(now, into, leg_id, Party::Customer, address, leg.line);
         if let Some(visitor) = self.visitors.get_mut(&visitor) {
             visitor.session = Some(into);
         }
+        self.timers.set(now.instant + self.config.chat_idle, Timer::ChatIdle(into));
+        if let Some(session) = self.sessions.get_mut(&into) {
+            session.chat_account = session.chat_account.take().or(account);
+        }
         for (key, value) in context {
             self.set_context(now, into, key, value, false);
+        }
+        // What he has written is read where it goes on, and is recognised there when it comes again.
+        for message in transcript {
+            self.say(now, into, message.author, message.text, message.buttons, message.external_id);
         }
         self.end_session(now, from, Ending::new(Cause::Merged, Side::System));
 

@@ -115,6 +115,11 @@ impl Engine {
             found.desk_open = open;
         }
         self.acd.set_reachable(now, agent, Medium::Chat, open);
+        if open {
+            self.desk_found(agent);
+        } else {
+            self.desk_lost(now, agent);
+        }
         self.show_desk(agent);
     }
 

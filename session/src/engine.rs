@@ -53,6 +53,9 @@ pub struct Engine {
     pub(crate) pending_calls: BTreeMap<CallId, RequestId>,
     pub(crate) codes: BTreeMap<String, (SessionId, Instant)>,
     pub(crate) tokens: BTreeMap<String, (SessionId, Instant)>,
+    /// When visitors typed wrong codes and asked to be phoned, lately.
+    pub(crate) wrong_codes: VecDeque<Instant>,
+    pub(crate) asked_calls: VecDeque<(Instant, String)>,
     pub(crate) trunks: Vec<String>,
     pub(crate) timers: Timers,
     pub(crate) draining: bool,
@@ -95,6 +98,8 @@ impl Engine {
             pending_calls: BTreeMap::new(),
             codes: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            wrong_codes: VecDeque::new(),
+            asked_calls: VecDeque::new(),
             trunks: Vec::new(),
             timers: Timers::default(),
             draining: false,
@@ -256,6 +261,7 @@ impl Engine {
             self.timers.set(now.instant + FLOOR_INTERVAL, Timer::Floor);
             let event = AgentEvent::Floor { queues: self.queue_statuses(now), sessions: self.summaries() };
             self.put(Output::ToAgent { agent: None, event });
+            self.tell_positions(now);
         }
         if self.draining && !self.drained_said && self.calls.is_empty() && self.pending.is_empty() {
             self.drained_said = true;
@@ -367,6 +373,7 @@ impl Engine {
         let seq = self.journal(now, id, Change::Message { message: message.clone() });
         let Some(session) = self.sessions.get_mut(&id) else { return seq };
         session.last_word = now.instant;
+        session.keep_message(message.clone());
         if let Some(external_id) = external_id {
             session.remember_message(external_id, seq, now.wall);
         }

@@ -1,10 +1,10 @@
 //! From one medium to the other within the session: talk from the browser, be phoned, come into the chat by a code; and the
 //! flow's transfers.
 
+use std::time::Duration;
+
 use dialplans::api::Input as FlowInput;
-use model::{
-    AgentId, AgentStatus, Cause, Change, Evidence, LegId, Medium, Now, Party, SessionId, Side, VisitorId,
-};
+use model::{AgentId, AgentStatus, Change, Evidence, LegId, Medium, Now, Party, SessionId, Side, VisitorId};
 use sip_core::api::Credential;
 use sip_core::digest::{self, Algorithm};
 
@@ -17,11 +17,19 @@ use crate::timers::Timer;
 
 const MOST_CALLS_ASKED_FOR: u32 = 5;
 const MOST_WRONG_CODES: u32 = 5;
+/// A code has six digits and lives for minutes: guesses of all visitors together are slowed down.
+const CODES_WINDOW: Duration = Duration::from_secs(60);
+const WRONG_CODES_IN_ALL: usize = 30;
+/// Calls that visitors may ask for, to one number and in all.
+const CALLS_WINDOW: Duration = Duration::from_secs(3600);
+const CALLS_TO_A_NUMBER: usize = 3;
+const CALLS_IN_ALL: usize = 500;
 
 impl Engine {
     /// A one-time SIP account that can call into the visitor's session and nowhere else.
     pub(crate) fn talk_token(&mut self, now: Now, visitor: VisitorId) -> Result<Reply, Refusal> {
         let id = self.session_without_call(visitor)?;
+        self.forget_token(id);
         let secret = self.random_secret();
         let username = format!("talk-{}", &secret[..12]);
         let password = self.random_secret();
@@ -35,6 +43,9 @@ impl Engine {
         });
         let until = now.instant + self.config.code_lifetime;
         self.tokens.insert(username.clone(), (id, until));
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.token = Some(username.clone());
+        }
         self.timers.set(until, Timer::Token(username.clone()));
         Ok(Reply::CallToken {
             uri: format!("sip:{username}@{realm}"),
@@ -42,6 +53,14 @@ impl Engine {
             password,
             expires_in_seconds: self.config.code_lifetime.as_secs(),
         })
+    }
+
+    /// A session has one token at most.
+    pub(crate) fn forget_token(&mut self, id: SessionId) {
+        if let Some(username) = self.sessions.get_mut(&id).and_then(|session| session.token.take()) {
+            self.tokens.remove(&username);
+            self.sip.remove_credential(&username);
+        }
     }
 
     fn session_without_call(&self, visitor: VisitorId) -> Result<SessionId, Refusal> {
@@ -57,8 +76,24 @@ impl Engine {
     pub(crate) fn call_me(&mut self, now: Now, visitor: VisitorId, number: &str) -> Result<Reply, Refusal> {
         let id = self.session_without_call(visitor)?;
         let number = self.number_to_call(id, number)?;
-        let owner = self.sessions.get(&id).and_then(|session| session.owner);
-        self.start_call(now, id, owner, number, Side::Customer);
+        self.asked_calls.retain(|(at, _)| now.instant.saturating_since(*at) < CALLS_WINDOW);
+        let to_this = self.asked_calls.iter().filter(|(_, asked)| *asked == number).count();
+        if to_this >= CALLS_TO_A_NUMBER || self.asked_calls.len() >= CALLS_IN_ALL {
+            return Err(refusal("too_many_calls", "That was asked for too often. Please try later."));
+        }
+        self.asked_calls.push_back((now.instant, number.clone()));
+        match self.sessions.get(&id).and_then(|session| session.owner) {
+            Some(owner) => self.start_call(now, id, owner, number, Side::Customer),
+            None => {
+                // Nobody is phoned for whom nobody is there: the call is made when an operator has the session.
+                let change = Change::Escalated { to: Medium::Voice, by: Side::Customer, how: number.clone() };
+                self.journal(now, id, change);
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.calls_asked_for += 1;
+                    session.call_when_owned = Some(number);
+                }
+            }
+        }
         Ok(Reply::Done)
     }
 
@@ -83,7 +118,7 @@ impl Engine {
         if self.sip.bindings(&login).next().is_none() {
             return Err(refusal("no_phone", "Your phone is not registered."));
         }
-        self.start_call(now, id, Some(agent), number, Side::Agent);
+        self.start_call(now, id, agent, number, Side::Agent);
         Ok(())
     }
 
@@ -104,22 +139,38 @@ impl Engine {
         Ok(number)
     }
 
-    /// The operator's phone first, so that nobody is called for whom nobody is there.
-    fn start_call(&mut self, now: Now, id: SessionId, owner: Option<AgentId>, number: String, by: Side) {
+    fn start_call(&mut self, now: Now, id: SessionId, owner: AgentId, number: String, by: Side) {
         self.journal(now, id, Change::Escalated { to: Medium::Voice, by, how: number.clone() });
         if let Some(session) = self.sessions.get_mut(&id) {
             session.calls_asked_for += 1;
         }
-        let Some(owner) = owner else {
-            self.phone_customer(now, id, number);
-            return;
-        };
+        let reason = if by == Side::Agent { OwnerReason::CallCustomer } else { OwnerReason::Escalation };
+        self.ring_owner_then_customer(now, id, owner, number, reason);
+    }
+
+    /// The operator's phone first, so that nobody is called for whom nobody is there.
+    fn ring_owner_then_customer(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        owner: AgentId,
+        number: String,
+        reason: OwnerReason,
+    ) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.call_when_owner_is_up = Some(number);
         }
-        let reason = if by == Side::Agent { OwnerReason::CallCustomer } else { OwnerReason::Escalation };
         if self.ring_owner(now, id, owner, reason) == 0 {
             self.escalation_failed(now, id);
+        }
+    }
+
+    /// The session has an owner now: the call that the customer asked for is made.
+    pub(crate) fn call_as_asked(&mut self, now: Now, id: SessionId, owner: AgentId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(number) = session.call_when_owned.take() else { return };
+        if session.customer_voice().is_none() && session.agent_voice_legs().next().is_none() {
+            self.ring_owner_then_customer(now, id, owner, number, OwnerReason::Escalation);
         }
     }
 
@@ -138,7 +189,9 @@ impl Engine {
         }
         let code = self.random_code();
         let until = now.instant + self.config.code_lifetime;
-        self.codes.retain(|_, (session, _)| *session != id);
+        if let Some(old) = self.sessions.get_mut(&id).and_then(|session| session.code.replace(code.clone())) {
+            self.codes.remove(&old);
+        }
         self.codes.insert(code.clone(), (id, until));
         self.timers.set(until, Timer::Code(code.clone()));
         self.journal(
@@ -153,14 +206,30 @@ impl Engine {
         if self.visitor_mut(visitor).wrong_codes >= MOST_WRONG_CODES {
             return Err(refusal_of("code", "too_many_codes", "Too many wrong codes."));
         }
+        self.wrong_codes.retain(|at| now.instant.saturating_since(*at) < CODES_WINDOW);
+        if self.wrong_codes.len() >= WRONG_CODES_IN_ALL {
+            return Err(refusal_of(
+                "code",
+                "try_again",
+                "Too many wrong codes just now. Please try in a minute.",
+            ));
+        }
         let digits: String = code.chars().filter(char::is_ascii_digit).collect();
         let found = self.codes.get(&digits).filter(|(_, until)| *until > now.instant).map(|(id, _)| *id);
-        let Some(id) = found.filter(|id| self.sessions.get(id).is_some_and(|s| s.ended.is_none())) else {
+        let open =
+            |id: &SessionId| self.sessions.get(id).is_some_and(|s| s.ended.is_none() && s.chat().is_none());
+        let Some(id) = found.filter(open) else {
+            self.wrong_codes.push_back(now.instant);
             self.visitor_mut(visitor).wrong_codes += 1;
             return Err(refusal_of("code", "wrong_code", "This code is not known (any more)."));
         };
-        self.codes.remove(&digits);
         let own = self.visitor_mut(visitor).session;
+        if own.is_some_and(|own| {
+            self.sessions.get(&own).is_some_and(|session| session.customer_voice().is_some())
+        }) {
+            return Err(refusal("in_call", "You are in another call."));
+        }
+        self.codes.remove(&digits);
         match own {
             Some(own) if own == id => {}
             Some(own) => self.absorb(now, own, id),
@@ -197,15 +266,20 @@ impl Engine {
         free && self.ring_agent(now, id, agent, &Role::TransferAgent) > 0
     }
 
+    /// Nothing else has come to the operator while his phone rang for the transfer.
+    pub(crate) fn is_free_for_transfer(&self, id: SessionId, leg: LegId) -> bool {
+        let party = self.sessions.get(&id).and_then(|s| s.legs.get(&leg)).map(|leg| &leg.party);
+        match party {
+            Some(Party::Agent { agent }) => {
+                self.acd.agent(*agent).is_some_and(|view| view.sessions.is_empty() && view.offers.is_empty())
+            }
+            Some(Party::Customer | Party::External) | None => true,
+        }
+    }
+
     pub(crate) fn transfer_answered(&mut self, now: Now, id: SessionId, leg: LegId) {
         let party = self.sessions.get(&id).and_then(|s| s.legs.get(&leg)).map(|leg| leg.party.clone());
         if let Some(Party::Agent { agent }) = party {
-            let still_free =
-                self.acd.agent(agent).is_some_and(|view| view.sessions.is_empty() && view.offers.is_empty());
-            if !still_free {
-                self.hang_up(now, leg, Cause::Cancelled, Side::System);
-                return;
-            }
             self.hang_up_other_devices(now, id, leg);
             self.take_ownership(now, id, agent);
         }

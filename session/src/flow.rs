@@ -1,9 +1,12 @@
 //! The dialplan at work: its effects become prompts, messages and places in queues; what the customer does goes back to it.
 
-use dialplans::Run;
+use std::sync::Arc;
+
 use dialplans::api::{
-    ChannelKind, Customer, Effect, Env, FlowRef, Input as FlowInput, QueuePlace, TransferTarget,
+    ChannelKind, Customer, Effect, Entry as FlowEntry, Env, FlowRef, Input as FlowInput, QueuePlace,
+    TransferTarget,
 };
+use dialplans::{Plan, Run};
 use media::api::{Command as MediaCommand, Prompt};
 use model::{Author, Cause, Change, Ending, LegId, Now, PlaybackId, QueueName, SessionId, Side};
 
@@ -20,12 +23,12 @@ impl Engine {
         now: Now,
         id: SessionId,
         leg: LegId,
+        plan: Arc<Plan>,
         flow: FlowRef,
         channel: ChannelKind,
         caller: Option<String>,
         called: Option<String>,
     ) {
-        let Some(plan) = self.plan.clone() else { return };
         let name = plan.flow_name(flow).to_owned();
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.caller = caller;
@@ -43,6 +46,33 @@ impl Engine {
         let Some(flow) = self.sessions.get_mut(&id).and_then(|session| session.flow.as_mut()) else { return };
         flow.run.handle(now, input, &env);
         self.pump_flow(now, id);
+    }
+
+    /// The customer left the flow's leg. The flow learns it and is over; whether the session is, others decide.
+    pub(crate) fn flow_hung_up(&mut self, now: Now, id: SessionId) {
+        let env = self.flow_env(now, id);
+        let Some(mut flow) = self.sessions.get_mut(&id).and_then(|session| session.flow.take()) else {
+            return;
+        };
+        flow.run.handle(now, FlowInput::HungUp, &env);
+        while let Some(effect) = flow.run.poll_effect() {
+            if let Effect::Trace { state, verb, outcome } = effect {
+                let flow = flow.name.clone();
+                self.journal(now, id, Change::Step { flow, state, verb: verb.to_owned(), outcome });
+            }
+        }
+    }
+
+    /// A chat that nobody serves any more gets the flow of its entry. Whether there is one.
+    pub(crate) fn serve_chat_by_flow(&mut self, now: Now, id: SessionId) -> bool {
+        let Some(session) = self.sessions.get(&id) else { return false };
+        let (Some((leg, _)), Some(account)) = (session.chat(), session.chat_account.clone()) else {
+            return false;
+        };
+        let Some(plan) = self.plan.clone() else { return false };
+        let Some(flow) = plan.entry(&FlowEntry::Chat(account)) else { return false };
+        self.start_flow(now, id, leg, plan, flow, ChannelKind::Text, None, None);
+        true
     }
 
     pub(crate) fn flow_timeout(&mut self, now: Now, id: SessionId) {

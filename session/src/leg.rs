@@ -37,6 +37,8 @@ pub(crate) struct Voice {
     pub playback: Option<PlaybackId>,
     /// The registered contact that our INVITE goes to.
     pub binding: Option<BindingId>,
+    /// Both sides have agreed on media once: a later offer that does not fit changes nothing.
+    pub agreed: bool,
     /// The INVITE carried no offer: ours goes out in the 200.
     pub late_offer: bool,
 }

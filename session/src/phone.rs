@@ -19,18 +19,19 @@ pub fn normalise(region: &str, text: &str) -> Option<String> {
     Some(number.format().mode(phonenumber::Mode::E164).to_string())
 }
 
-/// Whether an E.164 number belongs to the region's own country code: what we call without being allowed abroad.
+/// Whether an E.164 number is an ordinary one of the region itself: what we call without being allowed more.
 pub fn is_domestic(region: &str, e164: &str) -> bool {
     let Ok(home) = country::Id::from_str(region) else { return false };
-    match phonenumber::parse(None, e164) {
-        Ok(number) => {
-            number.country().id() == Some(home)
-                || phonenumber::metadata::DATABASE
-                    .by_id(home.as_ref())
-                    .is_some_and(|meta| meta.country_code() == number.country().code())
-        }
-        Err(_) => false,
-    }
+    let Ok(number) = phonenumber::parse(None, e164) else { return false };
+    let ordinary = matches!(
+        number.number_type(&phonenumber::metadata::DATABASE),
+        phonenumber::Type::Mobile
+            | phonenumber::Type::FixedLine
+            | phonenumber::Type::FixedLineOrMobile
+            | phonenumber::Type::Voip
+            | phonenumber::Type::TollFree
+    );
+    number.country().id() == Some(home) && ordinary
 }
 
 #[cfg(test)]
@@ -56,5 +57,9 @@ mod tests {
         assert!(is_domestic("RU", "+79001112233"));
         assert!(!is_domestic("RU", "+442071838750"));
         assert!(!is_domestic("RU", "+8821612345678"));
+        assert!(!is_domestic("RU", "+77011234567"), "Kazakhstan shares the country code");
+        assert!(!is_domestic("RU", "+78031234567"), "premium rate");
+        assert!(is_domestic("RU", "+74951234567"), "Moscow");
+        assert!(is_domestic("DE", "+4930123456") && !is_domestic("DE", "+499001234567"));
     }
 }

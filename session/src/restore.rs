@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use dialplans::api::{ChannelKind, Entry as FlowEntry};
 use model::{
     AgentId, Author, Cause, Change, Ending, Entry, Instant, LegId, Medium, Now, Party, QueueName, SessionId,
     Side, Timestamp, VisitorId,
@@ -20,7 +19,6 @@ use crate::view::LegState;
 /// What the journal says was going on.
 #[derive(Default)]
 struct Tail {
-    entry: String,
     /// Open legs: medium, and the address of chat legs.
     legs: Vec<(LegId, Medium, Party, String)>,
     place: Option<(QueueName, i32, Timestamp)>,
@@ -117,6 +115,7 @@ impl Engine {
                 session.owner = Some(owner);
                 session.was_answered = true;
             }
+            self.wait_for_owner(now, id);
             self.show_desk(owner);
             return;
         }
@@ -134,11 +133,8 @@ impl Engine {
             return;
         }
         // It was with its flow, whose state is not kept: the flow starts over with what it has learnt.
-        let plan = self.plan.clone();
-        let flow = plan.and_then(|plan| plan.entry(&FlowEntry::Chat(tail.entry)));
-        match flow {
-            Some(flow) => self.start_flow(now, id, leg, flow, ChannelKind::Text, None, None),
-            None => self.end_session(now, id, Ending::new(Cause::Restarted, Side::System)),
+        if !self.serve_chat_by_flow(now, id) {
+            self.end_session(now, id, Ending::new(Cause::Restarted, Side::System));
         }
     }
 }
@@ -146,13 +142,16 @@ impl Engine {
 fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
     session.seq = entry.seq;
     match &entry.change {
-        Change::SessionOpened { entry, .. } => tail.entry = entry.clone(),
+        Change::SessionOpened { entry, medium: Medium::Chat, .. } => {
+            session.chat_account = Some(entry.clone())
+        }
         Change::CustomerNamed { name, .. } => session.customer.name = Some(name.clone()),
         Change::LegOpened { leg, medium, party, address } => {
             tail.legs.push((*leg, *medium, party.clone(), address.clone()));
         }
         Change::LegEnded { leg, .. } => tail.legs.retain(|(open, ..)| open != leg),
         Change::Message { message } => {
+            session.keep_message(message.clone());
             if let Some(external_id) = &message.external_id
                 && matches!(message.author, Author::Customer | Author::Agent { .. })
             {
@@ -174,7 +173,8 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         Change::WrapUpStarted { agent } => tail.wrap_up = Some(*agent),
         Change::WrapUpEnded { .. } => tail.wrap_up = None,
         Change::SessionEnded { .. } => tail.ended = true,
-        Change::IdentityLinked { .. }
+        Change::SessionOpened { medium: Medium::Voice, .. }
+        | Change::IdentityLinked { .. }
         | Change::CustomerChanged { .. }
         | Change::LegRinging { .. }
         | Change::LegAnswered { .. }

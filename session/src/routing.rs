@@ -8,10 +8,13 @@ use crate::api::{Output, VisitorEvent, VisitorState};
 use crate::engine::Engine;
 use crate::leg::Role;
 use crate::session::{LiveOffer, Queued, WrapUp};
+use crate::timers::Timer;
 use crate::view::{DeskView, OfferView};
 
 /// A session whose operator was lost goes before everybody.
 const HEAD_OF_QUEUE: i32 = 1_000;
+/// Most waiting customers who are told their place at one time.
+const TOLD_AT_ONCE: usize = 200;
 
 impl Engine {
     pub(crate) fn handle_acd(&mut self, now: Now, output: AcdOutput) {
@@ -93,6 +96,20 @@ impl Engine {
             session.flow = None;
         }
         self.bring_together(now, id);
+        let customer_left = self.sessions.get(&id).is_some_and(|session| session.customer_voice().is_none());
+        if customer_left {
+            // The phone rang for a call that is a chat by now.
+            let legs: Vec<_> = self
+                .sessions
+                .get(&id)
+                .into_iter()
+                .flat_map(|s| s.agent_voice_legs().map(|leg| leg.id))
+                .collect();
+            for leg in legs {
+                self.hang_up(now, leg, model::Cause::Cancelled, model::Side::Customer);
+            }
+        }
+        self.call_as_asked(now, id, agent);
     }
 
     /// The session gets this owner, who has a slot for it already.
@@ -167,7 +184,55 @@ impl Engine {
         if session.owner_lost_until.is_none_or(|until| until > now.instant) {
             return;
         }
+        if session.agent_voice_legs().any(|leg| leg.is_up()) {
+            // He is on the phone with the customer, whatever became of his desk.
+            session.owner_lost_until = None;
+            return;
+        }
         self.owner_is_no_more(now, id);
+    }
+
+    /// His desk is gone: whoever only writes to him is served by somebody else when he does not come back.
+    pub(crate) fn desk_lost(&mut self, now: Now, agent: AgentId) {
+        for id in self.sessions_of(agent) {
+            self.wait_for_owner(now, id);
+        }
+    }
+
+    pub(crate) fn wait_for_owner(&mut self, now: Now, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.owner_lost_until.is_some() || session.agent_voice_legs().any(|leg| leg.is_up()) {
+            return;
+        }
+        let until = now.instant + self.config.agent_grace;
+        session.owner_lost_until = Some(until);
+        self.timers.set(until, Timer::OwnerGrace(id));
+    }
+
+    /// His desk is there (again): text is served. A customer on the phone is served when his phone is.
+    pub(crate) fn desk_found(&mut self, agent: AgentId) {
+        for id in self.sessions_of(agent) {
+            if let Some(session) = self.sessions.get_mut(&id)
+                && session.customer_voice().is_none()
+            {
+                session.owner_lost_until = None;
+            }
+        }
+    }
+
+    /// Chats that wait learn when they have moved up.
+    pub(crate) fn tell_positions(&mut self, now: Now) {
+        let waiting: Vec<SessionId> = self.waiting.iter().copied().take(TOLD_AT_ONCE).collect();
+        for id in waiting {
+            let VisitorState::Waiting { position } = self.visitor_state_of(now, id) else { continue };
+            let Some(session) =
+                self.sessions.get_mut(&id).filter(|session| session.told_position != position)
+            else {
+                continue;
+            };
+            session.told_position = position;
+            self.visitor_state(now, id);
+        }
     }
 
     /// The session goes to the head of its queue, and the customer on the phone hears music.

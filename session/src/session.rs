@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use dialplans::Run;
 use model::{
-    AgentId, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, OfferId, Party, QueueName,
+    AgentId, Change, Ending, Entry, Instant, LegId, Media, Medium, Message, Now, OfferId, Party, QueueName,
     RecordingId, SessionId, Timestamp, VisitorId,
 };
 
@@ -12,6 +12,8 @@ use crate::api::CustomerCard;
 use crate::leg::{Leg, Line};
 use crate::view::{LegView, SessionState, SessionView};
 
+/// Latest messages that are kept at hand.
+const TRANSCRIPT: usize = 50;
 /// Most recent sender's ids of messages that are remembered to recognise repeats.
 const REMEMBERED_MESSAGES: usize = 512;
 
@@ -38,6 +40,17 @@ pub(crate) struct Session {
     pub ended: Option<Ending>,
     /// A call to this number starts as soon as the operator is on the line.
     pub call_when_owner_is_up: Option<String>,
+    /// The customer asked to be phoned on this number; the session has no owner yet.
+    pub call_when_owned: Option<String>,
+    /// The account of the web chat that the chat came in by.
+    pub chat_account: Option<String>,
+    /// The live one-time account to talk, and the live code of the chat.
+    pub token: Option<String>,
+    pub code: Option<String>,
+    /// The latest messages, for a session that this one may become part of.
+    pub transcript: VecDeque<Message>,
+    /// Where in the queue the customer was last told to be.
+    pub told_position: usize,
     pub calls_asked_for: u32,
     pub was_answered: bool,
     pub last_word: Instant,
@@ -110,6 +123,12 @@ impl Session {
             wrap_up: None,
             ended: None,
             call_when_owner_is_up: None,
+            call_when_owned: None,
+            chat_account: None,
+            token: None,
+            code: None,
+            transcript: VecDeque::new(),
+            told_position: 0,
             calls_asked_for: 0,
             was_answered: false,
             last_word: now.instant,
@@ -158,6 +177,13 @@ impl Session {
 
     pub fn repeat_of(&self, external_id: &str) -> Option<(u64, Timestamp)> {
         self.repeats.by_id.get(external_id).copied()
+    }
+
+    pub fn keep_message(&mut self, message: Message) {
+        if self.transcript.len() >= TRANSCRIPT {
+            self.transcript.pop_front();
+        }
+        self.transcript.push_back(message);
     }
 
     pub fn remember_message(&mut self, external_id: String, seq: u64, at: Timestamp) {

@@ -32,6 +32,7 @@ impl Engine {
                 match step {
                     Step::Describing { answer } => {
                         voice.step = Step::Described;
+                        voice.agreed = !voice.late_offer;
                         if answer {
                             self.answer_customer(now, id, leg);
                         }
@@ -48,6 +49,9 @@ impl Engine {
             }
             MediaEvent::Accepted { leg, direction } => {
                 if let Some(id) = self.legs.get(&leg).copied() {
+                    if let Some(voice) = self.voice_of(id, leg) {
+                        voice.agreed = true;
+                    }
                     self.direction_changed(now, id, leg, direction);
                 }
             }
@@ -263,6 +267,7 @@ impl Engine {
             step: Step::Preparing,
             playback: None,
             binding: binding.map(|binding| binding.id),
+            agreed: false,
             late_offer: false,
         };
         self.add_leg(now, id, leg, party, address, Line::Voice(voice));
@@ -354,6 +359,9 @@ impl Engine {
                 self.customer_media_changed(now, id);
                 self.bring_together(now, id);
             }
+            Role::TransferAgent if !self.is_free_for_transfer(id, leg) => {
+                self.hang_up(now, leg, Cause::Cancelled, Side::System);
+            }
             Role::TransferAgent | Role::TransferOut { .. } => {
                 self.leg_up(now, id, leg);
                 self.transfer_answered(now, id, leg);
@@ -426,7 +434,7 @@ impl Engine {
     fn incompatible(&mut self, now: Now, leg: LegId, why: &str) {
         let Some(id) = self.legs.get(&leg).copied() else { return };
         let Some(voice) = self.voice_of(id, leg) else { return };
-        let (step, call) = (voice.step, voice.call);
+        let (step, call, agreed) = (voice.step, voice.call, voice.agreed);
         tracing::info!(%leg, why, "no common media");
         let Some(call) = call else {
             self.leg_ended(now, id, leg, Ending::new(Cause::Incompatible, Side::System));
@@ -434,12 +442,12 @@ impl Engine {
         };
         match step {
             Step::Describing { .. } | Step::Described => self.sip.reject(now, call, 488, Some(why)),
-            // The session stays as it was (RFC 3261 §14.2) while it has ever worked.
-            Step::Up if self.sessions.get(&id).is_some_and(|s| s.was_answered) => {
+            // The session stays as it was (RFC 3261 §14.2).
+            Step::Up if agreed => {
                 self.sip.reject_offer(now, call, 488);
             }
             Step::Up | Step::AwaitingAck | Step::Preparing | Step::Calling => {
-                self.sip.hangup(now, call, Cause::Incompatible, Side::System);
+                self.hang_up(now, leg, Cause::Incompatible, Side::System);
             }
         }
     }

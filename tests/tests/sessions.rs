@@ -395,3 +395,110 @@ fn a_call_of_an_operator_who_is_removed_goes_to_the_head_of_its_queue() {
     assert_eq!(count(entries, |c| matches!(c, Change::Queued { .. })), 2, "back in the queue");
     assert_eq!(world.engine.counts().waiting, 1);
 }
+
+fn ending(entries: &[model::Entry]) -> (Cause, model::Side) {
+    entries
+        .iter()
+        .find_map(|entry| match &entry.change {
+            Change::SessionEnded { ending } => Some((ending.cause, ending.by)),
+            _ => None,
+        })
+        .expect("the session ended")
+}
+
+#[test]
+fn a_caller_who_hangs_up_in_the_menu_hung_up_himself() {
+    let mut world = centre(1);
+    let call = world.caller_calls(PHONE);
+    world.pass(seconds(3));
+    world.caller_hangs_up(call);
+    world.pass(seconds(1));
+    assert_eq!(ending(only(&world.journals())), (Cause::HungUp, model::Side::Customer));
+}
+
+#[test]
+fn a_chat_that_joined_a_call_in_the_menu_outlives_the_call() {
+    let mut world = centre(1);
+    let call = world.caller_calls(PHONE);
+    world.pass(seconds(3));
+    let visitor = world.visitor_comes(Some(PHONE));
+    world.visitor_writes(visitor, "m1", "hello").expect("taken");
+    world.caller_hangs_up(call);
+    world.pass(seconds(1));
+    assert_eq!(count(only(&world.journals()), |c| matches!(c, Change::SessionEnded { .. })), 0);
+    // The flow of the chat's own entry serves it now.
+    world.visitor_writes(visitor, "m2", "sales").expect("taken");
+    world.pass(seconds(1));
+    assert_eq!(world.desk(world.agents()[0]).offers.len(), 1);
+}
+
+#[test]
+fn chats_of_an_operator_who_vanished_go_to_somebody_else() {
+    let (mut world, agent, visitor) = chatting(None);
+    world.desk_vanishes(agent);
+    world.pass(seconds(10));
+    assert_eq!(world.engine.counts().waiting, 0, "he may come back");
+    world.pass(seconds(15));
+    assert_eq!(world.engine.counts().waiting, 1, "back at the head of the queue");
+    world.visitor_writes(visitor, "m9", "anybody?").expect("taken");
+}
+
+#[test]
+fn chats_of_an_operator_who_reloads_stay_his() {
+    let (mut world, agent, _) = chatting(None);
+    world.desk_vanishes(agent);
+    world.pass(seconds(10));
+    world.agent_does(agent, AgentCommand::DeskOpened).expect("welcome");
+    world.pass(seconds(60));
+    assert_eq!(world.desk(agent).sessions[0].state, SessionState::Active);
+}
+
+#[test]
+fn a_customer_who_calls_while_the_operator_of_his_chat_has_no_phone_waits_for_another_one() {
+    let (mut world, agent, _) = chatting(Some(PHONE));
+    world.phone_vanishes(agent);
+    let call = world.caller_calls(PHONE);
+    world.pass(seconds(5));
+    assert!(world.call_is_up(call), "he is not hung up");
+    assert_eq!(world.engine.counts().waiting, 1);
+    assert_eq!(world.journals().len(), 1, "still one session");
+}
+
+#[test]
+fn an_absorbed_chat_is_read_where_it_goes_on() {
+    let (mut world, agent, _call) = talking();
+    let id = session_of(only(&world.journals()));
+    let Ok(Reply::ChatCode { code, .. }) = world.agent_does(agent, AgentCommand::OfferChat { session: id }) else {
+        panic!("no code")
+    };
+    let visitor = world.visitor_comes(None);
+    world.visitor_writes(visitor, "m1", "my order is 17").expect("taken");
+    world.visitor_does(visitor, VisitorCommand::Code { code }).expect("the code is known");
+    let journals = world.journals();
+    let into = journals.iter().find(|entries| session_of(entries) == id).expect("the call's session");
+    let read = |c: &Change| matches!(c, Change::Message { message } if message.text == "my order is 17");
+    assert_eq!(count(into, read), 1);
+    let again = world.visitor_writes(visitor, "m1", "my order is 17").expect("taken");
+    assert!(matches!(again, Reply::Accepted { session, .. } if session == id));
+    let journals = world.journals();
+    let into = journals.iter().find(|entries| session_of(entries) == id).expect("the call's session");
+    assert_eq!(count(into, read), 1, "a repeat is recognised after the merge");
+}
+
+#[test]
+fn a_customer_who_asks_to_be_phoned_is_phoned_when_an_operator_has_his_chat() {
+    let mut world = centre(1);
+    let agent = world.agents()[0];
+    let visitor = world.visitor_comes(None);
+    world.visitor_writes(visitor, "m0", "hello").expect("taken");
+    world.visitor_does(visitor, VisitorCommand::CallMe { phone: PHONE.to_owned() }).expect("noted");
+    assert_eq!(world.calls_to_customers(), 0, "nobody is there for him yet");
+    world.visitor_writes(visitor, "m1", "sales").expect("taken");
+    world.pass(seconds(1));
+    let offer = world.desk(agent).offers[0].offer;
+    world.agent_does(agent, AgentCommand::Accept { offer }).expect("accepted");
+    world.pass(seconds(1));
+    world.operator_answers(agent);
+    world.pass(seconds(1));
+    assert_eq!(world.calls_to_customers(), 1);
+}

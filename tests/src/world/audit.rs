@@ -12,7 +12,7 @@ pub struct Audit {
     offers: BTreeMap<OfferId, (SessionId, AgentId)>,
     sent: BTreeMap<RequestId, String>,
     /// Every message of a visitor: the number under which it was acknowledged.
-    acknowledged: BTreeMap<String, u64>,
+    acknowledged: BTreeMap<(String, SessionId), u64>,
     touched: BTreeSet<SessionId>,
     pub outcomes: BTreeMap<&'static str, usize>,
     pub refusals: BTreeMap<&'static str, usize>,
@@ -86,10 +86,10 @@ impl Audit {
     pub(super) fn reply(&mut self, request: RequestId, result: Result<Reply, Refusal>) {
         let sent = self.sent.remove(&request);
         match result {
-            Ok(Reply::Accepted { seq, .. }) => {
+            Ok(Reply::Accepted { session, seq, .. }) => {
                 let Some(external_id) = sent else { return };
-                // A repeat is acknowledged with the number of the first.
-                let first = *self.acknowledged.entry(external_id.clone()).or_insert(seq);
+                // A repeat is acknowledged with the number of the first, unless the session became part of another.
+                let first = *self.acknowledged.entry((external_id.clone(), session)).or_insert(seq);
                 assert_eq!(first, seq, "{external_id} was taken for two messages");
             }
             Ok(_) => {}

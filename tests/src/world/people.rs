@@ -82,7 +82,7 @@ pub(crate) struct Operator {
     pub stack: Stack,
     pub login: String,
     address: SocketAddr,
-    connection: Option<ConnectionId>,
+    pub connection: Option<ConnectionId>,
     cseq: u32,
     pub desk: Option<DeskView>,
     /// Calls that ring or ran on the device, for scripts; the last is the newest.

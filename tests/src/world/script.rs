@@ -80,6 +80,18 @@ impl World {
         self.operator_acts(agent, OperatorAct::SignIn);
     }
 
+    /// His browser is gone; a desk phone of his lives on.
+    pub fn desk_vanishes(&mut self, agent: AgentId) {
+        self.agent_says(agent, AgentCommand::DeskClosed);
+    }
+
+    /// His phone is gone; his browser lives on.
+    pub fn phone_vanishes(&mut self, agent: AgentId) {
+        let connection = self.operators.get_mut(&agent).and_then(|operator| operator.connection.take());
+        self.network.cut(self.now.instant, connection.expect("he was signed in"));
+        self.run(Duration::from_millis(100));
+    }
+
     pub fn remove_operator(&mut self, agent: AgentId) {
         self.admin(AdminCommand::RemoveAgent(agent));
     }
