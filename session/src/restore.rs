@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use model::{
-    AgentId, Author, Cause, Change, Ending, Entry, Instant, LegId, Medium, Now, Party, QueueName, SessionId,
-    Side, Timestamp, VisitorId,
+    AgentId, Author, Cause, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, Party, QueueName,
+    SessionId, Side, Timestamp, VisitorId,
 };
 
 use crate::api::RestoredSession;
@@ -56,22 +56,33 @@ impl Engine {
                 }
             }
         }
+        if tail.ended {
+            self.restore_wrap_up(now, id, tail.wrap_up);
+            self.leave_customer(customer, id);
+            return;
+        }
         if let Some(agent) = tail.wrap_up {
             self.journal(now, id, Change::WrapUpEnded { agent, disposition: None, note: None });
         }
         match chat {
-            Some(_) if tail.ended => self.sweep_later(id),
             Some((leg, visitor, party, address)) => {
                 self.restore_chat(now, id, leg, visitor, party, address, tail);
             }
-            None if tail.ended => {
-                if let Some(session) = self.sessions.get_mut(&id) {
-                    session.ended = Some(restarted);
-                }
-                self.leave_customer(customer, id);
-                self.sweep_later(id);
-            }
             None => self.end_session(now, id, restarted),
+        }
+    }
+
+    /// All that was left of it was its operator's wrap-up, whose time begins anew.
+    fn restore_wrap_up(&mut self, now: Now, id: SessionId, agent: Option<AgentId>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.ended = Some(Ending::new(Cause::Restarted, Side::System));
+        self.sweep_later(id);
+        let Some(agent) = agent else { return };
+        if self.agents.contains_key(&agent) {
+            self.acd.assign(now, agent, id, Media::VOICE);
+            self.acd.finish(now, id);
+        } else {
+            self.journal(now, id, Change::WrapUpEnded { agent, disposition: None, note: None });
         }
     }
 

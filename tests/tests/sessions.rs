@@ -502,3 +502,19 @@ fn a_customer_who_asks_to_be_phoned_is_phoned_when_an_operator_has_his_chat() {
     world.pass(seconds(1));
     assert_eq!(world.calls_to_customers(), 1);
 }
+
+#[test]
+fn a_crash_in_wrap_up_leaves_the_operator_his_form() {
+    let (mut world, agent, call) = talking();
+    let id = session_of(only(&world.journals()));
+    world.caller_hangs_up(call);
+    world.pass(seconds(1));
+    assert_eq!(world.desk(agent).sessions[0].state, SessionState::WrapUp);
+    world.crash_and_restart();
+    assert_eq!(world.desk(agent).sessions[0].state, SessionState::WrapUp, "still there");
+    let done =
+        AgentCommand::FinishWrapUp { session: id, disposition: Some("sold".to_owned()), note: None };
+    world.agent_does(agent, done).expect("he may still say what it was");
+    world.pass(seconds(1));
+    assert_eq!(world.engine.counts().sessions, 0);
+}

@@ -44,7 +44,7 @@ impl Store {
     /// Every session that has not ended, the oldest first, for the engine to take up again.
     pub async fn open_sessions(&self) -> Result<Vec<RestoredSession>, StoreError> {
         let rows = sqlx::query(
-            "SELECT session_id, customer_id FROM sessions WHERE ended_us IS NULL ORDER BY opened_us, session_id",
+            "SELECT session_id, customer_id FROM sessions WHERE ended_us IS NULL OR state = 'wrap_up' ORDER BY opened_us, session_id",
         )
         .fetch_all(&self.pool)
         .await?;

@@ -159,7 +159,10 @@ impl World {
             self.operators.iter().map(|(agent, operator)| (*agent, operator.login.clone())).collect();
         self.load_configuration(&operators);
         for entries in journals {
-            let open = !entries.iter().any(|entry| matches!(entry.change, Change::SessionEnded { .. }));
+            let begun = |c: &Change| matches!(c, Change::WrapUpStarted { .. });
+            let done = |c: &Change| matches!(c, Change::WrapUpEnded { .. });
+            let open = count(&entries, |c| matches!(c, Change::SessionEnded { .. })) == 0
+                || count(&entries, begun) > count(&entries, done);
             let Some(Entry { change: Change::SessionOpened { customer, .. }, .. }) = entries.first() else {
                 continue;
             };
