@@ -198,7 +198,7 @@ impl Widget {
         let mut messages = Vec::new();
         if let Some(session) = session {
             let after = if hello.session == Some(session) { hello.cursor } else { 0 };
-            let said = self.app.store.messages(session, after).await.map_err(|error| {
+            let said = self.app.store.messages(session, self.visitor, after).await.map_err(|error| {
                 tracing::error!(%error, "the messages of a chat could not be read");
                 wrong_hello("Something failed on our side.")
             })?;

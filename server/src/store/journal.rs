@@ -1,6 +1,6 @@
 //! Reading the journal back: timelines, backlogs of chats, and the open sessions after a restart.
 
-use model::{Entry, Message, SessionId, Timestamp};
+use model::{Entry, Message, SessionId, Timestamp, VisitorId};
 use session::api::RestoredSession;
 use sqlx::{Row, sqlite::SqliteRow};
 
@@ -20,17 +20,21 @@ impl Store {
         rows.iter().map(entry).collect()
     }
 
-    /// The messages of a session with a `seq` above `after`, in order.
+    /// The messages of a session with a `seq` above `after`, in order: what was said since the visitor is in it. What somebody
+    /// else wrote there before is not his to read.
     pub async fn messages(
         &self,
         session: SessionId,
+        visitor: VisitorId,
         after: u64,
     ) -> Result<Vec<(u64, Timestamp, Message)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT seq, at_us, message FROM messages WHERE session_id = $1 AND seq > $2 ORDER BY seq",
+            "SELECT seq, at_us, message FROM messages WHERE session_id = $1 AND seq > $2 AND at_us >= \
+             (SELECT MIN(opened_us) FROM legs WHERE session_id = $1 AND medium = 'chat' AND address = $3) ORDER BY seq",
         )
         .bind(session.to_string())
         .bind(i64::try_from(after).unwrap_or(i64::MAX))
+        .bind(visitor.to_string())
         .fetch_all(&self.pool)
         .await?;
         rows.iter()

@@ -4,6 +4,7 @@ use std::time::Duration;
 use model::{
     AgentChange, AgentId, AgentStatus, Author, Cause, Change, CustomerId, Ending, Entry, Evidence, Identity,
     LegId, Medium, Message, MessageId, Party, QueueName, Record, RecordingId, SessionId, Side, Timestamp,
+    VisitorId,
 };
 use server::store::{Page, SessionFilter, Store, Work, Writer, Written};
 use session::api::{Reply, RequestId};
@@ -74,6 +75,12 @@ fn phone(number: &str) -> Identity {
     Identity::Phone(number.to_owned())
 }
 
+/// The chat leg of visitor `n`.
+fn chat_opened(n: u8) -> Change {
+    let (leg, visitor) = (id(LegId::new, n.wrapping_add(100)), id(VisitorId::new, n));
+    Change::LegOpened { leg, medium: Medium::Chat, party: Party::Customer, address: visitor.to_string() }
+}
+
 #[tokio::test]
 async fn the_tables_follow_from_the_journal_and_survive_a_restart() {
     let disk = Disk::new().await;
@@ -87,6 +94,7 @@ async fn the_tables_follow_from_the_journal_and_survive_a_restart() {
         session,
         [
             Change::SessionOpened { customer, entry: "main".to_owned(), medium: Medium::Chat },
+            chat_opened(1),
             Change::CustomerNamed { customer, name: "Ivan".to_owned() },
             message(Author::Customer, "hello", "1", 10),
             Change::Queued { queue, priority: 0, since: Timestamp::from_micros(3) },
@@ -118,16 +126,18 @@ async fn the_tables_follow_from_the_journal_and_survive_a_restart() {
     assert_eq!(row.head.disposition.as_deref(), Some("solved"));
     assert_eq!(
         (row.head.opened.as_micros(), row.head.ended.map(Timestamp::as_micros)),
-        (1_000_000, Some(11_000_000))
+        (1_000_000, Some(12_000_000))
     );
 
-    let messages = disk.store.messages(session, 3).await.expect("read");
+    let stranger = disk.store.messages(session, id(VisitorId::new, 2), 0).await.expect("read");
+    assert!(stranger.is_empty(), "whoever has no chat in the session reads nothing of it");
+    let messages = disk.store.messages(session, id(VisitorId::new, 1), 4).await.expect("read");
     assert_eq!(
         messages.iter().map(|(seq, _, message)| (*seq, message.text.as_str())).collect::<Vec<_>>(),
-        [(6, "good day")]
+        [(7, "good day")]
     );
     let entries = disk.store.entries(session, 0).await.expect("read");
-    assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=14).collect::<Vec<_>>());
+    assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=15).collect::<Vec<_>>());
     let recordings = disk.store.recordings(None, Some(agent), Page::default()).await.expect("read");
     assert_eq!(recordings[0].millis, Some(1_500));
     assert!(
@@ -165,9 +175,9 @@ async fn an_entry_that_comes_twice_stands_once() {
     let customer = disk.resolve(&[]).await;
     let session = id(SessionId::new, 1);
     let opened = Change::SessionOpened { customer, entry: "main".to_owned(), medium: Medium::Chat };
-    disk.write(session, [opened.clone(), message(Author::Customer, "one", "x", 1)]).await;
-    disk.write(session, [opened, message(Author::Customer, "two", "x", 2)]).await;
-    let messages = disk.store.messages(session, 0).await.expect("read");
+    disk.write(session, [opened.clone(), chat_opened(1), message(Author::Customer, "one", "x", 1)]).await;
+    disk.write(session, [opened, chat_opened(1), message(Author::Customer, "two", "x", 2)]).await;
+    let messages = disk.store.messages(session, id(VisitorId::new, 1), 0).await.expect("read");
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].2.text, "one");
 }
