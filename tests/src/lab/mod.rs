@@ -3,8 +3,15 @@
 
 mod api;
 mod process;
+pub mod rtp;
+pub mod sip;
+mod sipp;
+pub mod sound;
 mod tandem;
+mod visitor;
 
 pub use api::Api;
 pub use process::{Process, free_port, wait_for};
-pub use tandem::Tandem;
+pub use sipp::Sipp;
+pub use tandem::{Tandem, project};
+pub use visitor::Visitor;

@@ -34,12 +34,16 @@ impl Process {
 
     /// Waits for its own end, `most` at most.
     pub fn wait(&mut self, most: Duration) -> ExitStatus {
+        self.ended(most).unwrap_or_else(|| panic!("it did not end within {most:?}:\n{}", self.tail()))
+    }
+
+    /// How it ended by itself, if it did in time.
+    pub fn ended(&mut self, most: Duration) -> Option<ExitStatus> {
         let end = Instant::now() + most;
         loop {
             match self.child.try_wait() {
-                Ok(Some(status)) => return status,
                 Ok(None) if Instant::now() < end => std::thread::sleep(Duration::from_millis(50)),
-                Ok(None) => panic!("it did not end within {most:?}:\n{}", self.tail()),
+                Ok(status) => return status,
                 Err(error) => panic!("cannot wait: {error}"),
             }
         }

@@ -1,0 +1,194 @@
+//! SIP by hand, for what no well-behaved peer would send.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+/// A UDP peer.
+pub struct Udp {
+    socket: UdpSocket,
+    server: SocketAddr,
+}
+
+impl Udp {
+    /// `from` is the own address, such as `127.0.0.2`.
+    pub fn new(server: SocketAddr, from: &str) -> Self {
+        let socket = UdpSocket::bind((from, 0)).expect("a socket");
+        Self { socket, server }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().expect("it is bound")
+    }
+
+    pub fn send(&self, bytes: &[u8]) {
+        self.socket.send_to(bytes, self.server).expect("it is sent");
+    }
+
+    /// The next answer that begins so, `None` when none has come in time.
+    pub fn answer(&self, begins: &str, within: Duration) -> Option<String> {
+        let end = Instant::now() + within;
+        let mut buffer = vec![0; 65_536];
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            self.socket.set_read_timeout(Some(left)).expect("a time");
+            let Ok(length) = self.socket.recv(&mut buffer) else { continue };
+            let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if text.starts_with(begins) {
+                return Some(text);
+            }
+        }
+    }
+
+    /// A request of its own dialog and its final answer's status; repeated as RFC 3261 §17.1 wants, until 8 s have passed.
+    pub fn ask(&self, request: &Request) -> Option<(u16, String)> {
+        let bytes = request.bytes("UDP", self.address());
+        for wait in [500, 1000, 2000, 4500] {
+            self.send(&bytes);
+            let end = Instant::now() + Duration::from_millis(wait);
+            while let Some(text) = self.answer("SIP/2.0 ", end.saturating_duration_since(Instant::now())) {
+                match status(&text) {
+                    Some(status) if status >= 200 && text.contains(&request.call_id()) => {
+                        return Some((status, text));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+}
+
+/// A TCP peer.
+pub struct Tcp {
+    pub stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Tcp {
+    pub fn new(server: SocketAddr) -> Self {
+        let stream = TcpStream::connect(server).expect("a connection");
+        stream.set_nodelay(true).expect("no delay");
+        Self { stream, received: Vec::new() }
+    }
+
+    /// `false` when the server has closed already.
+    pub fn send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    pub fn ask(&mut self, request: &Request, within: Duration) -> Option<u16> {
+        let own = self.stream.local_addr().ok()?;
+        if !self.send(&request.bytes("TCP", own)) {
+            return None;
+        }
+        let end = Instant::now() + within;
+        let mut buffer = [0; 65_536];
+        loop {
+            let text = String::from_utf8_lossy(&self.received).into_owned();
+            // Answers without a body all; cut at the empty line.
+            for answer in text.split("\r\n\r\n") {
+                let answer = answer.trim_start();
+                if answer.contains(&request.call_id()) && status(answer).is_some_and(|status| status >= 200) {
+                    return status(answer);
+                }
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            self.stream.set_read_timeout(Some(left)).ok()?;
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(length) => self.received.extend(&buffer[..length]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return None;
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Whether the server closes the connection in time.
+    pub fn is_cut(&mut self, within: Duration) -> bool {
+        let end = Instant::now() + within;
+        let mut buffer = [0; 4096];
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            self.stream.set_read_timeout(Some(left)).expect("a time");
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => return true,
+            }
+        }
+    }
+}
+
+/// A request of our own making.
+pub struct Request {
+    pub method: &'static str,
+    pub uri: String,
+    pub from: String,
+    pub to: String,
+    pub contact: bool,
+    pub body: Option<(&'static str, String)>,
+    pub extra: String,
+    id: u64,
+}
+
+impl Request {
+    pub fn new(method: &'static str, uri: &str) -> Self {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            method,
+            uri: uri.to_owned(),
+            from: "sip:tester@127.0.0.1".to_owned(),
+            to: uri.to_owned(),
+            contact: true,
+            body: None,
+            extra: String::new(),
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
+    pub fn with_sdp(mut self, sdp: &str) -> Self {
+        self.body = Some(("application/sdp", sdp.replace('\n', "\r\n")));
+        self
+    }
+
+    fn call_id(&self) -> String {
+        format!("lab-{}-{}", std::process::id(), self.id)
+    }
+
+    fn bytes(&self, transport: &str, own: SocketAddr) -> Vec<u8> {
+        let Self { method, uri, from, to, extra, id, .. } = self;
+        let contact = if self.contact { format!("Contact: <sip:tester@{own}>\r\n") } else { String::new() };
+        let (kind, body) = self
+            .body
+            .as_ref()
+            .map_or((String::new(), ""), |(kind, body)| (format!("Content-Type: {kind}\r\n"), body.as_str()));
+        format!(
+            "{method} {uri} SIP/2.0\r\n\
+             Via: SIP/2.0/{transport} {own};branch=z9hG4bK-lab-{id};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <{from}>;tag=lab{id}\r\nTo: <{to}>\r\n\
+             Call-ID: {call}\r\nCSeq: 1 {method}\r\n{contact}{extra}{kind}\
+             Content-Length: {length}\r\n\r\n{body}",
+            call = self.call_id(),
+            length = body.len(),
+        )
+        .into_bytes()
+    }
+}
+
+fn status(answer: &str) -> Option<u16> {
+    answer.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
+}

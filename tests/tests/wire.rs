@@ -1,0 +1,9 @@
+//! The running server with real peers: SIPp, baresip, Chromium, and hands that type what no peer would.
+
+mod wire {
+    mod browser;
+    mod calls;
+    mod http;
+    mod restart;
+    mod torture;
+}

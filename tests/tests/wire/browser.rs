@@ -1,0 +1,239 @@
+//! Chromium as operator and customer, and a phone (baresip); `tests/browser` holds what they do.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use e2e::lab::sound::Channel;
+use e2e::lab::{Api, Process, Tandem, project};
+use serde_json::{Value, json};
+
+const CONFIG: &str = r#"
+[[trunk]]
+name = "carrier"
+sources = ["127.0.0.1"]
+destination = "127.0.0.1:9"
+"#;
+
+const CALLER: f64 = 1000.0;
+const OPERATOR: f64 = 440.0;
+const CUSTOMER: f64 = 1300.0;
+
+/// A script that leaves something out must not pass.
+const CHECKS: [&str; 22] = [
+    "the operator signs in, and his phone registers",
+    "the caller hears the greeting",
+    "the operator sees who calls, why and since when before accepting",
+    "after accepting each hears the other",
+    "the operator gives the caller a name",
+    "the caller types the operator's code on the page and is in the same session",
+    "call and chat run at once",
+    "a held caller hears music, and the operator after it",
+    "a muted operator is not heard until he unmutes",
+    "a reload of the operator's tab gives the caller music and then the operator back",
+    "the operator hangs up, the caller's call ends, and the chat goes on",
+    "after the chat is closed he wraps up with a disposition",
+    "the recording plays in the console",
+    "a customer writes, and the flow asks him with buttons",
+    "his choice brings him to an operator, who sees it before accepting",
+    "each sees the other type, and what he wrote",
+    "messages are delivered and read on both sides",
+    "HTML from a customer is shown as text on both sides",
+    "a reload of either side loses and doubles nothing",
+    "the customer calls from the page, and each hears the other",
+    "the chat runs on during the call and after it",
+    "the end is wrapped up, and the widget can begin anew",
+];
+
+#[test]
+fn an_operator_in_a_browser_serves_a_phone_and_a_page() {
+    let tandem = Tandem::start(CONFIG);
+    let facts = run_browser(&tandem);
+    let by = tandem.sign_in("vera");
+
+    let rows = by.get("/sessions?limit=500");
+    assert_eq!(rows.as_array().map(Vec::len), Some(2), "one session each: {rows}");
+    assert_eq!(by.get("/sessions?state=open"), json!([]));
+
+    let call = by.get(&format!("/sessions/{}", facts["phone.session"]));
+    in_order(
+        &call,
+        &[
+            "session_opened voice",
+            "context_set topic=support",
+            "queued support",
+            "offered",
+            "leg_answered agent voice",
+            "offer_ended accepted",
+            "owner_changed",
+            "recording_started",
+            "customer_named",
+            "escalated chat by agent",
+            "leg_opened customer chat",
+            "message agent: Отправляю ссылку на заказ: https://shop.example.org/orders/1042",
+            "message customer: Вижу, спасибо! А доставка завтра?",
+            "leg_held agent voice",
+            "leg_muted agent voice",
+            "leg_ended agent voice",
+            "leg_answered agent voice",
+            "leg_ended customer voice",
+            "recording_ended",
+            "message customer: До свидания!",
+            "leg_ended customer chat",
+            "session_ended",
+            "wrap_up_started",
+            "wrap_up_ended resolved",
+        ],
+    );
+    check_recording(&by, &call, CALLER, OPERATOR);
+
+    let chat = by.get(&format!("/sessions/{}", facts["chat.session"]));
+    in_order(
+        &chat,
+        &[
+            "session_opened chat",
+            "message customer: Здравствуйте!",
+            "context_set topic=support",
+            "queued support",
+            "offered",
+            "offer_ended accepted",
+            "owner_changed",
+            "message agent: Чем могу помочь?",
+            "message customer: Не приходит код подтверждения",
+            "message agent: Пока вас не было",
+            "message customer: И пока вас не было",
+            "escalated voice by customer",
+            "leg_opened customer voice",
+            "leg_answered agent voice",
+            "recording_started",
+            "message customer: Слышу вас хорошо",
+            "recording_ended",
+            "message agent: Хорошего дня!",
+            "session_ended",
+            "wrap_up_started",
+            "wrap_up_ended sold",
+        ],
+    );
+    check_recording(&by, &chat, CUSTOMER, OPERATOR);
+    let texts: Vec<&str> = entries(&chat)
+        .filter(|change| change["type"] == "message" && change["message"]["author"]["who"] != "flow")
+        .filter_map(|change| change["message"]["text"].as_str())
+        .collect();
+    let mut once = texts.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), texts.len(), "a message stands there twice: {texts:?}");
+    tandem.settles(
+        &["tandem_sessions_open", "tandem_legs", "tandem_offers", "tandem_sip_calls"],
+        Duration::from_secs(5),
+    );
+}
+
+/// Runs the script, and gives the facts that it found when every check was made and is good.
+fn run_browser(tandem: &Tandem) -> BTreeMap<String, String> {
+    let folder = tandem.folder.path();
+    let pictures = project().join("tests/out");
+    let settings = json!({
+        "http": format!("http://{}", tandem.http), "sip": tandem.sip, "folder": folder, "pictures": pictures,
+        "login": "anna", "password": "demo-anna",
+    });
+    let script = project().join("tests/browser/run.mjs");
+    let log = folder.join("browser.log");
+    let mut command = Command::new("node");
+    command.arg(script).arg(settings.to_string());
+    let mut node = Process::start(&mut command, &log);
+    let status = node.wait(Duration::from_secs(180));
+    let said = fs::read_to_string(&log).unwrap_or_default();
+    let lines: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let good: Vec<&str> =
+        lines.iter().filter(|line| line["ok"] == true).filter_map(|line| line["check"].as_str()).collect();
+    for line in lines.iter().filter(|line| line["check"].is_string()) {
+        eprintln!("{line}");
+    }
+    let phone = fs::read_to_string(folder.join("phone.log")).unwrap_or_default();
+    assert!(status.success() && good == CHECKS, "{status}\n{said}\n{phone}\n{}", tandem.log());
+    let fact = |line: &Value| Some((line["fact"].as_str()?.to_owned(), line["value"].as_str()?.to_owned()));
+    lines.iter().filter_map(fact).collect()
+}
+
+fn entries(session: &Value) -> impl Iterator<Item = &Value> {
+    session["entries"].as_array().expect("entries").iter().map(|entry| &entry["change"])
+}
+
+/// The timeline as lines of what matters here.
+fn told(session: &Value) -> Vec<String> {
+    let legs: BTreeMap<&str, String> = entries(session)
+        .filter(|change| change["type"] == "leg_opened")
+        .map(|leg| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            (leg["leg"].as_str().expect("an id"), text(&leg["party"]["who"]) + " " + &text(&leg["medium"]))
+        })
+        .collect();
+    entries(session)
+        .map(|change| {
+            let text = |key: &str| change[key].as_str().unwrap_or_default();
+            let leg = legs.get(text("leg")).cloned().unwrap_or_default();
+            match text("type") {
+                "session_opened" => format!("session_opened {}", text("medium")),
+                "context_set" => format!("context_set {}={}", text("key"), text("value")),
+                "queued" => format!("queued {}", text("queue")),
+                "offer_ended" => format!("offer_ended {}", text("outcome")),
+                "escalated" => format!("escalated {} by {}", text("to"), text("by")),
+                "wrap_up_ended" => format!("wrap_up_ended {}", text("disposition")),
+                "message" => {
+                    let message = &change["message"];
+                    let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                    format!("message {}: {}", part(&message["author"]["who"]), part(&message["text"]))
+                }
+                kind if kind.starts_with("leg_") => format!("{kind} {leg}"),
+                kind => kind.to_owned(),
+            }
+        })
+        .collect()
+}
+
+#[track_caller]
+fn in_order(session: &Value, expected: &[&str]) {
+    let told = told(session);
+    let mut rest = told.iter();
+    for line in expected {
+        assert!(
+            rest.any(|one| one == line),
+            "“{line}” is missing or stands too early in\n{}",
+            told.join("\n")
+        );
+    }
+}
+
+/// The session's recordings together hold the customer on the left and the operator on the right, each apart from the other,
+/// and are as long as he was talked to.
+#[track_caller]
+fn check_recording(by: &Api, session: &Value, left: f64, right: f64) {
+    let recordings = session["recordings"].as_array().expect("recordings");
+    let [recording] = recordings.as_slice() else { panic!("one recording: {recordings:?}") };
+    let audio = by.bytes(&format!("/recordings/{}/audio", recording["recording"].as_str().expect("an id")));
+    let channels = Channel::of_wav(&audio);
+    let [customer, operator] = channels.as_slice() else { panic!("{} channels", channels.len()) };
+    let whole = customer.seconds();
+    let told = recording["millis"].as_f64().expect("its length") / 1000.0;
+    assert!((whole - told).abs() < 0.5, "it lasts {whole} s and is said to last {told} s");
+    let answered = span(session, "leg_answered agent voice", "leg_ended customer voice");
+    assert!((whole - answered).abs() < 1.5, "they talked for {answered} s, and it lasts {whole} s");
+    let heard = customer.seconds_of(left);
+    assert!(heard > whole * 0.9, "the customer is heard for {heard} of {whole} s on the left");
+    let heard = operator.seconds_of(right);
+    assert!(heard > whole * 0.4, "the operator is heard for {heard} of {whole} s on the right");
+    assert!(customer.seconds_of(right) < 0.3, "the operator is heard on the left");
+    assert!(operator.seconds_of(left) < 0.3, "the customer is heard on the right");
+}
+
+/// Seconds between the first of these lines and the last of those.
+fn span(session: &Value, from: &str, to: &str) -> f64 {
+    let told = told(session);
+    let at = |place: Option<usize>| {
+        let place = place.expect("it is in the timeline");
+        session["entries"][place]["at"].as_f64().expect("a time") / 1e6
+    };
+    at(told.iter().rposition(|line| line == to)) - at(told.iter().position(|line| line == from))
+}
