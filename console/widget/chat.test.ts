@@ -255,14 +255,14 @@ describe("the widget's conversation", () => {
     expect(chat.state().pending).toEqual([]);
   });
 
-  it("sends again by itself what was refused for the moment", async () => {
+  it.each(["try_again", "overload", "overloaded"])("sends again by itself what was refused with %s", async (code) => {
     const chat = make();
     chat.connect();
     socket().open();
     socket().welcome("s");
     chat.send("x");
     await pass(200);
-    socket().say({ type: "error", for: "send", id: "id-1", code: "try_again", message: "" });
+    socket().say({ type: "error", for: "send", id: "id-1", code, message: "" });
     await pass(4000);
     expect(
       socket()

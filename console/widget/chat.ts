@@ -59,7 +59,7 @@ const TYPING_SHOWN_MS = 6_000;
 const RETRY_MS = 3_000;
 const TURNED_AWAY_MS = 60_000;
 /** Refusals that pass: the message stays and is sent again. */
-const PASSING = new Set(["try_again", "overload", "unavailable"]);
+const PASSING = new Set(["try_again", "overload", "overloaded", "unavailable"]);
 
 export class Chat {
   readonly #deps: Deps;
