@@ -23,7 +23,7 @@ struct Inner {
     desks: BTreeMap<u64, Desk>,
     visitors: BTreeMap<VisitorId, Vec<(u64, mpsc::Sender<VisitorEvent>)>>,
     shown: BTreeMap<AgentId, (DeskView, Utf8Bytes)>,
-    floor: Option<(Vec<QueueStatus>, Utf8Bytes)>,
+    floor: Option<Floor>,
 }
 
 #[derive(Debug)]
@@ -63,8 +63,8 @@ impl Hub {
         if let Some((_, desk)) = inner.shown.get(&agent) {
             let _ = sender.try_send(desk.clone());
         }
-        if let Some((_, floor)) = &inner.floor {
-            let _ = sender.try_send(floor.clone());
+        if let Some(floor) = &inner.floor {
+            let _ = sender.try_send(if supervisor { floor.whole.clone() } else { floor.queues_only.clone() });
         }
         if !inner.has_desk(agent) {
             if_first();
@@ -123,6 +123,9 @@ impl Hub {
 
     /// `None`: everybody with a console.
     pub fn to_agent(&self, agent: Option<AgentId>, event: AgentEvent) {
+        if let AgentEvent::Floor { queues, .. } = &event {
+            return self.show_floor(queues.clone(), json(&event));
+        }
         let text = json(&event);
         let mut inner = self.inner();
         // Supervisors are sent every entry when it is written; this one would be its repeat.
@@ -135,9 +138,19 @@ impl Hub {
             AgentEvent::Desk { desk } => {
                 inner.shown.insert(desk.agent, (desk, text));
             }
-            AgentEvent::Floor { queues, sessions: _ } => inner.floor = Some((queues, text)),
-            AgentEvent::Entry { .. } | AgentEvent::Typing { .. } => {}
+            AgentEvent::Floor { .. } | AgentEvent::Entry { .. } | AgentEvent::Typing { .. } => {}
         }
+    }
+
+    /// Everybody sees the queues; whose customers are being served is for supervisors.
+    fn show_floor(&self, queues: Vec<QueueStatus>, whole: Utf8Bytes) {
+        let queues_only = json(&AgentEvent::Floor { queues: queues.clone(), sessions: Vec::new() });
+        let mut inner = self.inner();
+        inner.desks.retain(|_, desk| {
+            let text = if desk.supervisor { &whole } else { &queues_only };
+            desk.sender.try_send(text.clone()).is_ok()
+        });
+        inner.floor = Some(Floor { queues, whole, queues_only });
     }
 
     /// Shows a written entry to supervisors.
@@ -174,7 +187,7 @@ impl Hub {
     }
 
     pub fn queues(&self) -> Option<Vec<QueueStatus>> {
-        self.inner().floor.as_ref().map(|(queues, _)| queues.clone())
+        self.inner().floor.as_ref().map(|floor| floor.queues.clone())
     }
 
     pub fn forget(&self, agent: AgentId) {
@@ -201,6 +214,14 @@ impl Inner {
         self.next += 1;
         self.next
     }
+}
+
+/// The floor as it was shown last.
+#[derive(Debug)]
+struct Floor {
+    queues: Vec<QueueStatus>,
+    whole: Utf8Bytes,
+    queues_only: Utf8Bytes,
 }
 
 fn json(event: &AgentEvent) -> Utf8Bytes {

@@ -14,8 +14,9 @@ use super::ports::Ports;
 /// Receive buffer of the port that all browsers share, in bytes.
 const SHARED_BUFFER: usize = 4 * 1024 * 1024;
 
-/// Ports that something else on the machine holds are passed over, so many of them for one leg.
-const BIND_ATTEMPTS: usize = 32;
+/// Ports that something else on the machine holds are passed over, so many of them for one leg: a second server on the same
+/// range holds whole stretches of it. A failed attempt costs a few microseconds and rests before it is tried again.
+const BIND_ATTEMPTS: usize = 512;
 
 /// A socket, and whether it takes the pair of ports into quarantine when it goes.
 #[derive(Debug)]
