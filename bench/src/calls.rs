@@ -85,7 +85,7 @@ destination = "{callee}"
 listen = "{http}"
 [media]
 webrtc_port = 0
-rtp_ports = [42000, 47999]
+rtp_ports = [10000, 15999]
 [recording]
 enabled = false
 [dialplans]

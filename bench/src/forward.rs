@@ -122,7 +122,7 @@ impl Ours {
         let config = config::Media {
             listen: Ipv4Addr::LOCALHOST.into(),
             advertised: Ipv4Addr::LOCALHOST.into(),
-            rtp_ports: (40_000, 40_000 + CALLS as u16 * 8),
+            rtp_ports: (16_000, 16_000 + CALLS as u16 * 8),
             webrtc_port: 0,
             threads: 1,
         };
