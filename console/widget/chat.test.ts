@@ -291,6 +291,98 @@ describe("the widget's conversation", () => {
     expect(chat.state()).toMatchObject({ session: "s2", pending: [] });
   });
 
+  const merged = async (old: [number, number], now: [number, number], stateFirst: boolean) => {
+    const chat = make();
+    chat.connect();
+    socket().open();
+    socket().welcome("old");
+    chat.send("mine");
+    await pass(500);
+    socket().say({ type: "ack", id: "id-1", session: "old", seq: old[0], at: 1e6 });
+    socket().say({ type: "message", session: "old", ...from(old[1], "yours") });
+    chat.look();
+    chat.send("under way");
+    await pass(500);
+    const state = () =>
+      socket().say({ type: "state", session: "new", state: { state: "with", name: "Anna", in_call: true } });
+    if (stateFirst) state();
+    socket().say({ type: "message", session: "new", ...from(now[0], "mine", "customer", "id-1") });
+    socket().say({ type: "message", session: "new", ...from(now[1], "yours") });
+    if (!stateFirst) state();
+    return chat;
+  };
+
+  const cases: { name: string; old: [number, number]; now: [number, number]; first: string }[] = [
+    { name: "higher", old: [40, 44], now: [5, 6], first: "state" },
+    { name: "higher", old: [40, 44], now: [5, 6], first: "messages" },
+    { name: "lower", old: [2, 3], now: [50, 51], first: "state" },
+    { name: "lower", old: [2, 3], now: [50, 51], first: "messages" },
+    { name: "equal", old: [5, 6], now: [5, 6], first: "state" },
+    { name: "equal", old: [5, 6], now: [5, 6], first: "messages" },
+  ];
+  it.each(cases)("goes on where its session was merged, old seqs $name, $first first", async ({ old, now, first }) => {
+    const chat = await merged(old, now, first === "state");
+    expect(chat.state()).toMatchObject({ session: "new", visitor: { state: "with" } });
+    expect(chat.state().messages.map((one) => one.seq)).toEqual(now);
+    expect(texts(chat)).toEqual(["mine", "yours"]);
+    expect(chat.state().pending).toMatchObject([{ id: "id-2" }]);
+    chat.look();
+    await pass(1000);
+    expect(socket().of("delivered").at(-1)).toEqual({ type: "delivered", up_to: now[1] });
+    expect(socket().of("read").at(-1)).toEqual({ type: "read", up_to: now[1] });
+    socket().close();
+    await pass(600);
+    socket().open();
+    await pass(200);
+    expect(socket().of("hello")[0]).toMatchObject({ session: "new", cursor: now[1] });
+  });
+
+  it("is not called back by late words of the session that was merged away, and shows what was under way once", async () => {
+    const chat = await merged([40, 44], [5, 6], false);
+    socket().say({ type: "state", session: "old", state: { state: "closed" } });
+    socket().say({ type: "ack", id: "id-2", session: "old", seq: 45, at: 2e6 });
+    socket().say({ type: "message", session: "old", ...from(46, "late") });
+    expect(chat.state()).toMatchObject({ session: "new", visitor: { state: "with" } });
+    await pass(1000);
+    socket().say({ type: "message", session: "new", ...from(7, "under way", "customer", "id-2") });
+    socket().say({ type: "ack", id: "id-2", session: "new", seq: 7, at: 2e6 });
+    socket().say({ type: "message", session: "new", ...from(8, "under way", "customer", "id-2") });
+    expect(texts(chat)).toEqual(["mine", "yours", "under way"]);
+    expect(chat.state().pending).toEqual([]);
+    expect(
+      socket()
+        .of("send")
+        .map(({ id }) => id),
+    ).toEqual(["id-1", "id-2", "id-2"]);
+  });
+
+  it("shows every message that has no id of its sender", () => {
+    const chat = make();
+    chat.connect();
+    socket().open();
+    const said = [from(1, "one"), from(2, "two")].map((one) => ({
+      ...one,
+      message: { ...one.message, external_id: null },
+    }));
+    socket().welcome("s", said);
+    expect(texts(chat)).toEqual(["one", "two"]);
+  });
+
+  it("begins at the start of the new session when nothing was said in it before the connection broke", async () => {
+    const chat = make();
+    chat.connect();
+    socket().open();
+    socket().welcome("old", [from(40, "one")]);
+    socket().say({ type: "state", session: "new", state: { state: "flow" } });
+    socket().close();
+    await pass(600);
+    socket().open();
+    await pass(200);
+    expect(socket().of("hello")[0]).toMatchObject({ session: "new", cursor: 0 });
+    socket().welcome("new", [from(2, "one")]);
+    expect(texts(chat)).toEqual(["one"]);
+  });
+
   it("survives damaged and forbidden storage", () => {
     const damaged = new Store();
     damaged.kept.set("tandem.chat.main", "{nonsense");

@@ -78,6 +78,8 @@ export class Chat {
   #typingTimer: ReturnType<typeof setTimeout> | undefined;
   /** What was pressed while the first connection was being made. */
   #held: ToServer | null = null;
+  /** Sessions whose chat went on in another one. */
+  readonly #left = new Set<string>();
   #delivered = 0;
   #toldRead = 0;
 
@@ -274,7 +276,10 @@ export class Chat {
         this.#operatorRead(event.up_to);
         return;
       case "state":
-        this.#set({ visitor: event.state, session: event.session ?? this.#state.session });
+        // A session that was left may still say its last word; it is not about this conversation any more.
+        if (event.session !== null && this.#left.has(event.session)) return;
+        if (event.session !== null && event.session !== this.#state.session) this.#arrive(event.session, []);
+        this.#set({ visitor: event.state });
         return;
       case "talk_invitation":
         this.#set({ invitation: true });
@@ -299,7 +304,10 @@ export class Chat {
     this.#save({ token });
     const over = session === null && this.#state.session !== null;
     this.#set({ link: "open", visitor: over ? { state: "closed" } : state });
-    if (session !== null) this.#arrive(session, messages);
+    if (session !== null) {
+      this.#left.delete(session);
+      this.#arrive(session, messages);
+    }
     // What the server already has is settled above; the rest goes again, under its ids, in its order.
     for (const { id, text, error } of this.#state.pending) {
       if (error === undefined) this.#tell({ type: "send", id, text });
@@ -308,9 +316,12 @@ export class Chat {
     this.#held = null;
   }
 
+  /** Shows what came. Another session than before: its `seq`s are its own, and what was said before comes again in it. */
   #arrive(session: string, incoming: readonly Arrived[]): void {
+    if (this.#left.has(session)) return;
     const fresh = session !== this.#state.session;
     if (fresh) {
+      if (this.#state.session !== null) this.#left.add(this.#state.session);
       this.#delivered = 0;
       this.#toldRead = 0;
       // A page that was reloaded goes on with its own session: what was seen of it stays seen.
@@ -319,9 +330,14 @@ export class Chat {
     const { read: saved } = this.#saved;
     const read = saved?.session === session ? saved.upTo : 0;
     const known = fresh ? [] : this.#state.messages;
-    const seqs = new Set(known.map((one) => one.seq));
+    const shown = new Set(known.flatMap(({ seq, message }) => [seq, message.external_id ?? seq]));
     const news = incoming
-      .filter((one) => !seqs.has(one.seq) && seqs.add(one.seq))
+      .filter(({ seq, message }) => {
+        const id = message.external_id ?? seq;
+        const again = shown.has(seq) || shown.has(id);
+        shown.add(seq).add(id);
+        return !again;
+      })
       .map(({ seq, at, message }) => ({ seq, at, message }));
     const messages = [...known, ...news].sort((a, b) => a.seq - b.seq);
     const ids = new Set(incoming.map((one) => one.message.external_id));
@@ -338,6 +354,11 @@ export class Chat {
   #acknowledged({ id, session, seq, at }: Extract<FromServer, { type: "ack" }>): void {
     const pending = this.#state.pending.find((one) => one.id === id);
     if (!pending) return;
+    if (this.#left.has(session)) {
+      // It went along to the session that goes on: the answer to a repeat says where it stands there.
+      this.#tell({ type: "send", id, text: pending.text });
+      return;
+    }
     const message = { id, author: { who: "customer" as const }, text: pending.text, external_id: id };
     this.#arrive(session, [{ seq, at, message }]);
   }
