@@ -51,6 +51,7 @@ export function goLive(me: Me): Live {
     close: () => {
       removeEventListener("online", hurry);
       events.close();
+      desk.close();
       phone.stop();
       tab.stop();
       live = null;

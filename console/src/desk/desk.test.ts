@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { ApiFailure } from "../api/client";
 import type { AgentCommand, DeskView, Entry, Reply, SessionView } from "../api/types";
 import { Desk } from "./desk";
@@ -42,6 +42,8 @@ function shelf(text: string | null = null) {
   };
   return { kept, load: () => kept.text, save };
 }
+
+afterEach(() => vi.useRealTimers());
 
 describe("a journal", () => {
   it("takes entries in any order and each once", () => {
@@ -153,6 +155,114 @@ describe("the desk", () => {
     expect(store.state().pending).toMatchObject([{ external_id: "x1", error: "not_yours" }]);
     store.retry("x1");
     expect(server.sent).toHaveLength(2);
+  });
+
+  const accept = () => Promise.resolve<Reply>({ reply: "accepted", session: "s", seq: 1, at: 1 });
+  const ids = (server: FakeServer) => server.sent.map((one) => "external_id" in one && one.external_id);
+  const refuse = (failure: unknown) => () => Promise.reject(failure);
+
+  it.each([
+    ["no network", new ApiFailure(0, { code: "unreachable", message: "" })],
+    ["429", new ApiFailure(429, { code: "http", message: "" })],
+    ["502", new ApiFailure(502, { code: "http", message: "" })],
+    ["503 overloaded", new ApiFailure(503, { code: "overloaded", message: "" })],
+    ["an answer cut short", new TypeError("terminated")],
+  ])("sends again by itself, less and less often, after %s", async (_, failure) => {
+    vi.useFakeTimers();
+    const server = new FakeServer();
+    server.answer = refuse(failure);
+    const store = new Desk(server, shelf());
+    store.handle({ type: "desk", desk: desk(0) });
+    store.send("s", "hello", "x1", 5);
+    for (const [wait, sent] of [
+      [499, 1],
+      [1, 2],
+      [999, 2],
+      [1, 3],
+      [1999, 3],
+      [1, 4],
+    ] as const) {
+      await vi.advanceTimersByTimeAsync(wait);
+      expect(server.sent).toHaveLength(sent);
+    }
+    expect(store.state().pending).toMatchObject([{ external_id: "x1" }]);
+    expect(store.state().pending[0]?.error).toBeUndefined();
+    server.answer = accept;
+    server.journal = [mine(1, "x1")];
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(ids(server)).toEqual(["x1", "x1", "x1", "x1", "x1"]);
+    expect(store.state().pending).toEqual([]);
+  });
+
+  it("sends the messages of a session one after another, those of another one beside them", async () => {
+    const server = new FakeServer();
+    const answers: ((reply: Reply) => void)[] = [];
+    server.answer = () => new Promise((done) => answers.push(done));
+    const store = new Desk(server, shelf());
+    store.send("s", "one", "x1", 5);
+    store.send("s", "two", "x2", 6);
+    store.send("other", "three", "y1", 7);
+    store.setLink("open");
+    await settle();
+    expect(ids(server)).toEqual(["x1", "y1"]);
+    answers[0]?.({ reply: "accepted", session: "s", seq: 1, at: 1 });
+    await settle();
+    expect(ids(server)).toEqual(["x1", "y1", "x2"]);
+  });
+
+  it("lets no later message overtake one that has to be sent again", async () => {
+    vi.useFakeTimers();
+    const server = new FakeServer();
+    server.answer = refuse(new ApiFailure(503, { code: "overloaded", message: "" }));
+    const store = new Desk(server, shelf());
+    store.send("s", "one", "x1", 5);
+    await vi.advanceTimersByTimeAsync(100);
+    store.send("s", "two", "x2", 6);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(ids(server)).toEqual(["x1"]);
+    server.answer = accept;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(ids(server)).toEqual(["x1", "x1", "x2"]);
+  });
+
+  it("goes on with the next message after one that was refused for good", async () => {
+    const server = new FakeServer();
+    server.answer = () =>
+      server.sent.length === 1 ? Promise.reject(new ApiFailure(409, { code: "too_long", message: "" })) : accept();
+    const store = new Desk(server, shelf());
+    store.send("s", "one", "x1", 5);
+    store.send("s", "two", "x2", 6);
+    await settle();
+    expect(ids(server)).toEqual(["x1", "x2"]);
+    expect(store.state().pending[0]).toMatchObject({ external_id: "x1", error: "too_long" });
+  });
+
+  it("does not send again what the server took, but asks for its entry", async () => {
+    const server = new FakeServer();
+    const store = new Desk(server, shelf());
+    store.handle({ type: "desk", desk: desk(0) });
+    store.send("s", "one", "x1", 5);
+    await settle();
+    expect(store.state().pending).toHaveLength(1);
+    server.journal = [mine(1, "x1")];
+    store.setLink("open");
+    await settle();
+    expect(ids(server)).toEqual(["x1"]);
+    expect(store.state().pending).toEqual([]);
+  });
+
+  it("sends nothing any more in the name of an operator who signed out", async () => {
+    vi.useFakeTimers();
+    const server = new FakeServer();
+    server.answer = refuse(new ApiFailure(502, { code: "http", message: "" }));
+    const kept = shelf();
+    const store = new Desk(server, kept);
+    store.send("s", "one", "x1", 5);
+    await vi.advanceTimersByTimeAsync(100);
+    store.close();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(ids(server)).toEqual(["x1"]);
+    expect(kept.kept.text).toContain("x1");
   });
 
   it("forgets journals of sessions that left it", () => {

@@ -1,5 +1,6 @@
 import { ApiFailure } from "../api/client";
 import type { AgentCommand, AgentEvent, DeskView, Entry, QueueStatus, Reply, SessionSummary, Uuid } from "../api/types";
+import { Backoff } from "../lib/backoff";
 import { completeUpTo, EMPTY, type Journal, merge } from "./journal";
 import { Outbox, type Pending, type Shelf } from "./outbox";
 
@@ -30,7 +31,11 @@ export class Desk {
   readonly #listeners = new Set<() => void>();
   readonly #fetching = new Set<Uuid>();
   readonly #typingTimers = new Map<Uuid, ReturnType<typeof setTimeout>>();
-  readonly #sending = new Set<string>();
+  /** Sessions whose messages are being sent, with what ends a wait before the next attempt. */
+  readonly #chains = new Map<Uuid, { hurry(): void }>();
+  /** Messages that the server took and that their journal does not show yet. */
+  readonly #taken = new Set<string>();
+  #closed = false;
 
   constructor(server: Server, shelf: Shelf) {
     this.#server = server;
@@ -83,13 +88,13 @@ export class Desk {
     const message = { session, text, external_id, at };
     this.#outbox.add(message);
     this.#set({ pending: this.#outbox.all });
-    void this.#transmit(message);
+    void this.#transmit(session);
   }
 
   retry(external_id: string): void {
     const message = this.#outbox.retry(external_id);
     this.#set({ pending: this.#outbox.all });
-    if (message) void this.#transmit(message);
+    if (message) void this.#transmit(message.session);
   }
 
   discard(external_id: string): void {
@@ -97,28 +102,66 @@ export class Desk {
     this.#set({ pending: this.#outbox.all });
   }
 
-  /** Sends what has no answer yet once more, in its order and under its old ids. */
-  async resend(): Promise<void> {
-    for (const message of this.#outbox.unsettled) await this.#transmit(message);
+  /** The server can be reached (again): whatever waits for that waits no longer. */
+  resend(): void {
+    for (const chain of this.#chains.values()) chain.hurry();
+    for (const { session, external_id } of this.#outbox.unsettled) {
+      if (this.#taken.has(external_id)) this.#fetch(session);
+      else void this.#transmit(session);
+    }
   }
 
-  async #transmit({ session, external_id, text }: Pending): Promise<void> {
-    if (this.#sending.has(external_id)) return;
-    this.#sending.add(external_id);
-    try {
-      await this.#server.command({ command: "send", session, external_id, text });
-      // The bubble turns real when the entry arrives; ask for it in case its event was lost.
-      const { journals } = this.#state;
-      const here = journals.get(session)?.some(({ change }) => hasExternalId(change, external_id));
-      if (here) this.discard(external_id);
-      else this.#fetch(session);
-    } catch (error) {
-      const failure = error instanceof ApiFailure ? error : null;
-      if (failure && !failure.transient) this.#outbox.fail(external_id, failure.code);
-      this.#set({ pending: this.#outbox.all });
-    } finally {
-      this.#sending.delete(external_id);
+  /** Sends nothing any more: what is under way belongs to the operator who signed out and stays on his shelf. */
+  close(): void {
+    this.#closed = true;
+    for (const chain of this.#chains.values()) chain.hurry();
+  }
+
+  /**
+   * Sends the messages of a session one after another, which keeps their order: each under its id, again and again,
+   * until the server said yes or no.
+   */
+  async #transmit(session: Uuid): Promise<void> {
+    if (this.#closed || this.#chains.has(session)) return;
+    const backoff = new Backoff();
+    const chain = { hurry: () => {} };
+    this.#chains.set(session, chain);
+    for (let next = this.#next(session); next && !this.#closed; next = this.#next(session)) {
+      const { external_id, text } = next;
+      try {
+        await this.#server.command({ command: "send", session, external_id, text });
+        backoff.reset();
+        this.#accepted(session, external_id);
+      } catch (error) {
+        if (error instanceof ApiFailure && !error.transient) {
+          backoff.reset();
+          this.#outbox.fail(external_id, error.code);
+          this.#set({ pending: this.#outbox.all });
+        } else {
+          await new Promise<void>((done) => {
+            const timer = setTimeout(done, backoff.next());
+            chain.hurry = () => {
+              clearTimeout(timer);
+              backoff.reset();
+              done();
+            };
+          });
+        }
+      }
     }
+    this.#chains.delete(session);
+  }
+
+  #next(session: Uuid): Pending | undefined {
+    return this.#outbox.unsettled.find((one) => one.session === session && !this.#taken.has(one.external_id));
+  }
+
+  #accepted(session: Uuid, external_id: string): void {
+    this.#taken.add(external_id);
+    // The bubble turns real when the entry arrives; ask for it in case its event was lost.
+    const journal = this.#state.journals.get(session);
+    if (journal?.some(({ change }) => hasExternalId(change, external_id))) this.discard(external_id);
+    else this.#fetch(session);
   }
 
   #isHere(session: Uuid): boolean {
