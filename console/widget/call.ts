@@ -1,10 +1,13 @@
 import type { CallToken } from "./protocol";
 
 export type CallState =
-  | { phase: "none"; problem?: "failed" | "microphone" | "unsupported" }
+  | { phase: "none"; problem?: Problem | "unsupported" }
   | { phase: "asking" }
   | { phase: "ringing" }
   | { phase: "talking"; since: number; muted: boolean };
+
+/** Why a call ended otherwise than by somebody's wish; `lost`: its connection broke while they talked. */
+export type Problem = "failed" | "microphone" | "lost";
 
 /** What `widget-voice.js` brings. */
 export type Voice = {
@@ -13,7 +16,7 @@ export type Voice = {
 export type VoiceHandlers = {
   ringing(): void;
   talking(): void;
-  ended(problem?: "failed" | "microphone"): void;
+  ended(problem?: Problem): void;
 };
 export type VoiceCall = { mute(on: boolean): void; hangUp(): void };
 
@@ -95,7 +98,7 @@ export class Call {
     this.#over();
   }
 
-  #over(problem?: "failed" | "microphone"): void {
+  #over(problem?: Problem): void {
     this.#round += 1;
     this.#call = null;
     this.#set({ phase: "none", problem });

@@ -58,10 +58,13 @@ export function App({ chat, call, t, title, locale, theme }: AppProps) {
 
   // A complaint does not stand there for ever.
   useEffect(() => {
-    if (!state.notice?.error && !(callState.phase === "none" && callState.problem)) return;
+    const problem = callState.phase === "none" && callState.problem;
+    // The offer to call again stays until it is answered.
+    const passing = problem && problem !== "lost";
+    if (!state.notice?.error && !passing) return;
     const timer = setTimeout(() => {
       chat.dismissNotice();
-      call.forget();
+      if (passing) call.forget();
     }, 8000);
     return () => clearTimeout(timer);
   }, [state.notice, callState, chat, call]);
@@ -107,6 +110,22 @@ export function App({ chat, call, t, title, locale, theme }: AppProps) {
           {callState.phase === "none" && callState.problem && (
             <p class="banner bad" role="alert" data-testid="voice-problem">
               {t(`call_${callState.problem}`)}
+              {callState.problem === "lost" && (
+                <>
+                  <button
+                    type="button"
+                    class="primary small"
+                    disabled={state.link !== "open" || state.session === null || state.visitor.state === "closed"}
+                    onClick={talk}
+                    data-testid="voice-again"
+                  >
+                    {t("call_again")}
+                  </button>
+                  <button type="button" class="plain small" onClick={() => call.forget()}>
+                    {t("invitation_no")}
+                  </button>
+                </>
+              )}
             </p>
           )}
           {state.notice?.error && (state.notice.about === "talk" || state.notice.about === "close") && (

@@ -25,15 +25,16 @@ window.TandemVoice = {
       user_agent: "Tandem widget",
     });
     let session: RTCSession | null = null;
+    let listener: Listener | null = null;
     let over = false;
-    const end = (problem?: "failed" | "microphone") => {
+    const end: typeof on.ended = (problem) => {
       if (over) return;
       over = true;
+      listener?.close();
       // Leaves the last BYE time to go out.
       ua.stop();
       on.ended(problem);
     };
-    let listener: Listener | null = null;
     let noMicrophone = false;
     ua.on("connected", () => {
       if (session) return;
@@ -54,12 +55,8 @@ window.TandemVoice = {
             noMicrophone = true;
           },
           confirmed: () => on.talking(),
-          ended: () => {
-            listener?.close();
-            end();
-          },
+          ended: () => end(),
           failed: ({ originator, cause }) => {
-            listener?.close();
             if (noMicrophone) end("microphone");
             else if (originator === "local" && cause === "Canceled") end();
             else end("failed");
@@ -68,8 +65,8 @@ window.TandemVoice = {
       });
     });
     ua.on("disconnected", () => {
-      // Before the call there is nothing to wait for; a running one goes on by its media path.
-      if (!session?.isEstablished()) end("failed");
+      // The server ends the call of a widget that it lost: there is nobody to talk to any more.
+      end(session?.isEstablished() ? "lost" : "failed");
     });
     ua.start();
     return {
