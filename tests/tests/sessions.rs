@@ -468,7 +468,8 @@ fn a_customer_who_calls_while_the_operator_of_his_chat_has_no_phone_waits_for_an
 fn an_absorbed_chat_is_read_where_it_goes_on() {
     let (mut world, agent, _call) = talking();
     let id = session_of(only(&world.journals()));
-    let Ok(Reply::ChatCode { code, .. }) = world.agent_does(agent, AgentCommand::OfferChat { session: id }) else {
+    let Ok(Reply::ChatCode { code, .. }) = world.agent_does(agent, AgentCommand::OfferChat { session: id })
+    else {
         panic!("no code")
     };
     let visitor = world.visitor_comes(None);
@@ -512,8 +513,7 @@ fn a_crash_in_wrap_up_leaves_the_operator_his_form() {
     assert_eq!(world.desk(agent).sessions[0].state, SessionState::WrapUp);
     world.crash_and_restart();
     assert_eq!(world.desk(agent).sessions[0].state, SessionState::WrapUp, "still there");
-    let done =
-        AgentCommand::FinishWrapUp { session: id, disposition: Some("sold".to_owned()), note: None };
+    let done = AgentCommand::FinishWrapUp { session: id, disposition: Some("sold".to_owned()), note: None };
     world.agent_does(agent, done).expect("he may still say what it was");
     world.pass(seconds(1));
     assert_eq!(world.engine.counts().sessions, 0);

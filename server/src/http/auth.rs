@@ -10,8 +10,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use model::AgentId;
+use model::{AgentId, AgentStatus};
 use serde::{Deserialize, Serialize};
+use session::api::AgentCommand;
 use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
@@ -186,6 +187,15 @@ pub async fn login(
 #[utoipa::path(post, path = "/api/v1/logout", tag = "sign-in", responses((status = 204), (status = 401, body = ErrorBody)))]
 pub async fn logout(State(app): State<App>, signed_in: SignedIn) -> ApiResult<Response> {
     app.end_sign_in(&signed_in.user.login, &signed_in.sign_in).await?;
+    let user = &signed_in.user;
+    let elsewhere = app.store.sign_ins().await?.iter().any(|sign_in| sign_in.user == user.id);
+    if user.is(Role::Operator) && !elsewhere {
+        // Whoever went home is offered nothing, not even on the desk phone that stays registered.
+        let gone = AgentCommand::SetStatus { status: AgentStatus::SignedOut };
+        if let Err(refusal) = app.commands.agent(user.id, gone).await {
+            tracing::warn!(?refusal, login = user.login, "a signed-out operator could not be set signed out");
+        }
+    }
     let cookie = cookie(&app, "", Duration::ZERO);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }

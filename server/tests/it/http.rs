@@ -19,6 +19,23 @@ async fn signing_in_and_out() {
 }
 
 #[tokio::test]
+async fn whoever_signs_out_everywhere_is_offered_nothing_any_more() {
+    let server = Server::start().await;
+    let (here, there) = (server.sign_in("anna").await, server.sign_in("anna").await);
+    here.desk(json!({"command": "set_status", "status": {"state": "ready"}})).await;
+    let boris = server.sign_in("boris").await;
+    let state = async || {
+        let agents = boris.get("/api/v1/agents").await.json();
+        let anna = agents.as_array().and_then(|agents| agents.iter().find(|agent| agent["login"] == "anna"));
+        anna.map(|anna| anna["status"]["state"].clone())
+    };
+    assert_eq!(there.post("/api/v1/logout", &json!({})).await.status, 204);
+    assert_eq!(state().await, Some(json!("ready")), "she is still signed in elsewhere");
+    assert_eq!(here.post("/api/v1/logout", &json!({})).await.status, 204);
+    assert_eq!(state().await, Some(json!("signed_out")));
+}
+
+#[tokio::test]
 async fn the_cookie_is_out_of_reach_of_scripts_and_other_sites() {
     let server = Server::start().await;
     let login = json!({"login": "anna", "password": "demo-anna"});
