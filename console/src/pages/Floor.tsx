@@ -2,8 +2,9 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { get } from "../api/client";
-import type { AgentRow, QueueStatus, SessionState } from "../api/types";
+import type { AgentRow, QueueStatus, SessionState, SessionSummary } from "../api/types";
 import { useDesk } from "../app/live";
+import { shownState } from "../desk/lost";
 import { customerName, duration } from "../lib/format";
 import { Dot, Elapsed, MediaIcons, Tag } from "../ui/common";
 import { SessionDrawer } from "../ui/desk/CustomerCard";
@@ -76,7 +77,7 @@ export function FloorPage() {
                     </td>
                     <td>{customerName(session.customer) ?? <span className="dim">{t("customer.unknown")}</span>}</td>
                     <td>
-                      <Tag tone={TONE[session.state]}>{t(`session.state.${session.state}`)}</Tag>
+                      <StateTag session={session} />
                     </td>
                     <td className="dim">{session.queue ?? "—"}</td>
                     <td>{session.owner ? (names.get(session.owner) ?? "…") : <span className="dim">—</span>}</td>
@@ -133,6 +134,12 @@ export function FloorPage() {
       <SessionDrawer session={opened} onClose={() => setOpened(null)} />
     </div>
   );
+}
+
+function StateTag({ session }: { session: SessionSummary }) {
+  const { t } = useTranslation();
+  const state = shownState(session.state, session.media);
+  return <Tag tone={TONE[state]}>{t(`session.state.${state}`)}</Tag>;
 }
 
 function Queue({ queue }: { queue: QueueStatus }) {

@@ -3,6 +3,7 @@ import { useTranslation } from "react-i18next";
 import type { SessionView } from "../../api/types";
 import { useDesk } from "../../app/live";
 import { EMPTY, type Journal, unread } from "../../desk/journal";
+import { shownState } from "../../desk/lost";
 import { customerName } from "../../lib/format";
 import { Elapsed, MediaIcons, Remaining, Tag } from "../common";
 import classes from "./SessionList.module.css";
@@ -52,7 +53,9 @@ function Row({ session, selected, onSelect }: { session: SessionView; selected: 
             {t("wrapup.short")} {session.wrap_up_until && <Remaining until={session.wrap_up_until} />}
           </Tag>
         )}
-        {session.state === "agent_lost" && <Tag tone="danger">{t("session.agent_lost")}</Tag>}
+        {shownState(session.state, openMedia(session)) === "agent_lost" && (
+          <Tag tone="danger">{t("session.agent_lost")}</Tag>
+        )}
         {count > 0 && (
           <span className={`${classes.count} num`} data-testid="unread">
             {count}
