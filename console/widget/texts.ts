@@ -43,6 +43,7 @@ const ru = {
   phone: "Номер телефона",
   call_me_do: "Жду звонка",
   call_me_done: "Звоним вам. Возьмите, пожалуйста, трубку.",
+  call_me_later: "Перезвоним, как только оператор освободится.",
   code_label: "Код из шести цифр",
   code_do: "Присоединиться",
   code_done: "Чат присоединён к вашему звонку.",
@@ -65,12 +66,17 @@ const ru = {
   bad_phone: "Это не похоже на номер телефона.",
   abroad: "За границу мы, к сожалению, не звоним.",
   no_trunk: "Сейчас мы не можем звонить. Напишите, пожалуйста, в чат.",
-  too_many_calls: "Мы уже звонили на этот номер несколько раз.",
+  too_many_calls: "Звонок просили уже несколько раз. Попробуйте позже или напишите в чат.",
   in_call: "Вы уже разговариваете с нами.",
+  code_in_call: "Вы уже разговариваете с нами. Закончите этот звонок, чтобы ввести код.",
   wrong_code: "Такого кода нет или он устарел.",
   too_many_codes: "Слишком много неверных кодов. Попробуйте позже.",
+  code_try_again: "Сейчас код не проверить. Попробуйте через минуту.",
+  try_again: "Сейчас не получилось. Попробуйте чуть позже.",
+  too_many_identities: "Слишком много разных телефонов и адресов. Этот мы не записали.",
   too_long: "Сообщение слишком длинное.",
   overload: "Сейчас мы не можем принять новый чат. Попробуйте позже.",
+  overloaded: "Сейчас слишком много обращений. Попробуйте чуть позже.",
   unread: "Новых сообщений: {n}",
   end: "Завершить разговор",
   close: "Закрыть",
@@ -123,6 +129,7 @@ const en: Texts = {
   phone: "Phone number",
   call_me_do: "Call me",
   call_me_done: "We are calling you. Please pick up.",
+  call_me_later: "We will call as soon as an operator is free.",
   code_label: "Six-digit code",
   code_do: "Join",
   code_done: "The chat has joined your call.",
@@ -145,12 +152,17 @@ const en: Texts = {
   bad_phone: "This is not a phone number.",
   abroad: "We are sorry, we do not call abroad.",
   no_trunk: "We cannot call just now. Please write in the chat.",
-  too_many_calls: "We have called this number several times already.",
+  too_many_calls: "A call was asked for several times already. Please try later, or write in the chat.",
   in_call: "You are talking to us already.",
+  code_in_call: "You are talking to us already. End this call to use the code.",
   wrong_code: "This code is not known or no longer valid.",
   too_many_codes: "Too many wrong codes. Please try later.",
+  code_try_again: "The code cannot be checked just now. Please try in a minute.",
+  try_again: "That did not work just now. Please try a little later.",
+  too_many_identities: "Too many different phone numbers and addresses. We did not keep this one.",
   too_long: "The message is too long.",
   overload: "We cannot take a new chat just now. Please try later.",
+  overloaded: "We are very busy just now. Please try a little later.",
   unread: "New messages: {n}",
   end: "End the conversation",
   close: "Close",
@@ -161,9 +173,10 @@ export const widgetTexts = { ru, en };
 export type Key = keyof typeof ru;
 export type Translate = (key: Key, values?: Record<string, string | number>) => string;
 
-/** What a refusal means to a customer. */
-export function refusal(t: Translate, code: string | undefined): string {
-  return t(code !== undefined && code in ru ? (code as Key) : "failed");
+/** What a refusal means to a customer; the same code may mean more of what he asked for (`about`). */
+export function refusal(t: Translate, code: string | undefined, about = ""): string {
+  const keys = Object.keys(ru) as Key[];
+  return t(keys.find((key) => key === `${about}_${code}`) ?? keys.find((key) => key === code) ?? "failed");
 }
 
 export function translator(locale: string): Translate {

@@ -17,6 +17,9 @@ export type AppProps = {
   locale: string;
   theme: "light" | "dark";
 };
+/** What has no form that could say why it was refused. */
+const PLAIN = new Set(["talk", "close", "identify"]);
+
 type View = "chat" | "ways" | "call_me" | "code";
 
 export function App({ chat, call, t, title, locale, theme }: AppProps) {
@@ -128,9 +131,9 @@ export function App({ chat, call, t, title, locale, theme }: AppProps) {
               )}
             </p>
           )}
-          {state.notice?.error && (state.notice.about === "talk" || state.notice.about === "close") && (
+          {state.notice?.error && PLAIN.has(state.notice.about) && (
             <p class="banner bad" role="alert">
-              {refusal(t, state.notice.code)}
+              {refusal(t, state.notice.code, state.notice.about)}
             </p>
           )}
           {state.link === "down" && (
@@ -480,7 +483,7 @@ function Problem({ state, about, t }: { state: State; about: string; t: Translat
   if (!notice?.error || notice.about !== about) return null;
   return (
     <span class="wrong" role="alert" data-testid="form-error">
-      {refusal(t, notice.code)}
+      {refusal(t, notice.code, about)}
     </span>
   );
 }
@@ -598,7 +601,9 @@ function Conversation({ chat, state, t, locale }: { chat: Chat; state: State; t:
         )}
         {state.notice && !state.notice.error && (state.notice.about === "call_me" || state.notice.about === "code") && (
           <p class="done" role="status" data-testid="notice">
-            {t(state.notice.about === "code" ? "code_done" : "call_me_done")}
+            {t(
+              state.notice.about === "code" ? "code_done" : visitor.state === "with" ? "call_me_done" : "call_me_later",
+            )}
           </p>
         )}
         {closed && (

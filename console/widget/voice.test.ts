@@ -16,7 +16,7 @@ class FakeUa {
   stop = () => {
     this.stopped += 1;
     // As the library does: whatever still runs is ended by its own side.
-    if (this.established) this.handlers.ended?.();
+    if (this.established) this.handlers.ended?.({ originator: "local", cause: "Terminated" });
   };
   call = (_: string, { eventHandlers }: { eventHandlers: FakeUa["handlers"] }) => {
     this.handlers = eventHandlers;
@@ -49,6 +49,21 @@ it("ends a running call at once when the connection to the server breaks", () =>
   expect(on.ended.mock.calls).toEqual([["lost"]]);
   expect(ua.stopped).toBe(1);
   expect(document.querySelectorAll("audio")).toHaveLength(0);
+});
+
+it("ends it no otherwise when a request was under way just then", () => {
+  const ua = call();
+  ua.established = true;
+  ua.handlers.ended?.({ originator: "system", cause: "Connection Error" });
+  ua.emit("disconnected");
+  expect(on.ended.mock.calls).toEqual([["lost"]]);
+});
+
+it("ends without a complaint when the operator hangs up", () => {
+  const ua = call();
+  ua.established = true;
+  ua.handlers.ended?.({ originator: "remote", cause: "Terminated" });
+  expect(on.ended.mock.calls).toEqual([[undefined]]);
 });
 
 it("says that a call did not come through when the connection breaks before it was taken", () => {

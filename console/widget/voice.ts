@@ -55,7 +55,8 @@ window.TandemVoice = {
             noMicrophone = true;
           },
           confirmed: () => on.talking(),
-          ended: () => end(),
+          // A request that was under way when the connection broke tells of it before the connection does.
+          ended: ({ cause }) => end(cause === "Connection Error" ? "lost" : undefined),
           failed: ({ originator, cause }) => {
             if (noMicrophone) end("microphone");
             else if (originator === "local" && cause === "Canceled") end();

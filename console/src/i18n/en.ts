@@ -338,5 +338,6 @@ export const en = {
     bad_name: "A name has 1 to 100 characters.",
     forbidden: "You are not allowed to do this.",
     try_again: "That did not work. Please try again.",
+    overloaded: "The server is overloaded just now. Please try a little later.",
   },
 };
