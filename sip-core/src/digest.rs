@@ -297,7 +297,9 @@ fn same_resource(claimed: &[u8], request_uri: &Uri<'_>) -> bool {
     }
     let Ok(claimed) = Uri::parse(claimed) else { return false };
     match (claimed.host(), request_uri.host()) {
-        (Some(a), Some(b)) => a.same_as(&b) && (claimed.user().is_none() || claimed.user() == request_uri.user()),
+        (Some(a), Some(b)) => {
+            a.same_as(&b) && (claimed.user().is_none() || claimed.user() == request_uri.user())
+        }
         (None, _) | (_, None) => claimed.same_as(request_uri),
     }
 }

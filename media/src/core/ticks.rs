@@ -26,7 +26,8 @@ impl Core {
     pub(super) fn tick_leg(&mut self, now: Now, index: usize, out: &mut impl Sink) {
         self.release(now, index, out);
         let partner = self.legs[index].as_deref().and_then(|leg| leg.partner);
-        let muted = partner.and_then(|partner| self.legs[partner].as_deref()).is_some_and(|partner| partner.muted);
+        let muted =
+            partner.and_then(|partner| self.legs[partner].as_deref()).is_some_and(|partner| partner.muted);
         let Some(leg) = self.legs[index].as_deref_mut() else { return };
         if let Some((digit, duration)) = leg.keys.poll(now.instant) {
             self.output.push_back(Output::Event(Event::Digit { leg: leg.id, digit, duration }));
