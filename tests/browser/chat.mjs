@@ -73,13 +73,13 @@ export async function chatAndCall({ http, shot, desk, customerContext, tones }) 
     await desk.write("Пока вас не было");
     await shop.at("launcher").click();
     await shows(shop, "Пока вас не было");
-    const after = await shop.messages();
+    const after = await atLeast(shop, mine.length + 1);
     assert(same(after.slice(0, mine.length), mine), `before ${texts(mine)}\nafter ${texts(after)}`);
     assert(after.length === mine.length + 1, `${after.length} messages`);
     await page.reload();
     await shop.write("И пока вас не было");
     await shows(desk, "И пока вас не было");
-    const again = await desk.messages();
+    const again = await atLeast(desk, his.length + 2);
     assert(same(again.slice(0, his.length), his), `before ${texts(his)}\nafter ${texts(again)}`);
     assert(again.length === his.length + 2, `${again.length} messages`);
     const state = await desk.at("state-select").getAttribute("data-state");
@@ -119,6 +119,16 @@ export async function chatAndCall({ http, shot, desk, customerContext, tones }) 
     await shop.at("input").waitFor();
   });
   for (const problems of [desk.problems, shop.problems]) assert(problems.length === 0, problems.join("\n"));
+}
+
+/** What is on the screen once there are so many: a page that was loaded anew shows the latest first. */
+async function atLeast(side, count) {
+  let messages = [];
+  await until(`${count} messages`, 10_000, async () => {
+    messages = await side.messages();
+    return messages.length >= count;
+  });
+  return messages;
 }
 
 function same(a, b) {
