@@ -66,6 +66,8 @@ fn bad_requests_are_refused_in_json_that_names_the_field() {
         agent: Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
+            // A connection whose request was refused before its body was read is closed: none is used again.
+            .max_idle_connections(0)
             .build()
             .into(),
         base: format!("http://{}/api/v1", tandem.http),
@@ -142,7 +144,9 @@ fn bad_requests_are_refused_in_json_that_names_the_field() {
         assert_eq!(status, 400, "{answer}");
         assert!(answer["error"]["message"].is_string(), "{answer}");
     }
-    refused(too_large(&tandem, admin), 413, None);
+    // The answer may be overtaken by the hang-up on what is not read; then it is asked again.
+    let answer = (0..5).map(|_| too_large(&tandem, admin)).find(|(status, _)| *status != 0);
+    refused(answer.expect("an answer"), 413, None);
     for path in ["/sessions/none", "/sessions/00000000-0000-7000-8000-000000000000", "/nowhere"] {
         refused(wild.ask(Ask { method: "GET", path, cookie: Some(anna), csrf: true, body: None }), 404, None);
     }
