@@ -105,7 +105,11 @@ pub fn start(
             recorder.clone(),
         )?;
         handle.links.push(link);
-        handle.threads.push(Builder::new().name(format!("media-{index}")).spawn(move || thread.run())?);
+        let run = move || {
+            let _guard = AbortOnPanic;
+            thread.run();
+        };
+        handle.threads.push(Builder::new().name(format!("media-{index}")).spawn(run)?);
     }
 
     let links = handle.links.clone();
@@ -114,7 +118,11 @@ pub fn start(
         links.iter().for_each(|link| link.order(Order::RecordingFailed(recording)))
     };
     let writer = Builder::new().name("recorder".into());
-    handle.recorder = Some(writer.spawn(move || recorder::run(&waiting, &jobs, &events, &failed))?);
+    let run = move || {
+        let _guard = AbortOnPanic;
+        recorder::run(&waiting, &jobs, &events, &failed);
+    };
+    handle.recorder = Some(writer.spawn(run)?);
     Ok(handle)
 }
 
@@ -189,9 +197,8 @@ impl Drop for MediaHandle {
             link.order(Order::Stop);
         }
         for thread in self.threads.drain(..).chain(self.recorder.take()) {
-            if thread.join().is_err() {
-                tracing::error!("a media thread had panicked");
-            }
+            // It cannot have panicked: that would have ended the process.
+            let _ = thread.join();
         }
     }
 }
@@ -201,6 +208,19 @@ impl Link {
         if self.orders.send(order).is_ok() && !self.woken.swap(true, Ordering::SeqCst) {
             // It can only fail when the counter is full, and then the thread is awake anyway.
             let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
+        }
+    }
+}
+
+/// A media thread without its loop would leave its calls silent for ever. A supervisor starts the process again, and the
+/// journal says what to do with the calls that broke.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a media thread panicked; the process ends");
+            std::process::abort();
         }
     }
 }
