@@ -68,7 +68,7 @@ fn two_hundred_callers_press_a_key_and_talk_and_nothing_of_them_stays_behind() {
     let count = CALLS.to_string();
     let arguments = ["-m", &count, "-r", "8", "-l", &count, "-mp", "38000"];
     let good = Sipp::start("caller", &folder, tandem.sip, free_port(), &numbers, &arguments)
-        .finish(Duration::from_secs(60));
+        .finish(Duration::from_secs(120));
     assert_eq!(good, u64::from(CALLS));
     assert!(answering.is_running(), "the desk phones went away:\n{}", answering.errors());
 
