@@ -17,12 +17,12 @@ export class Baresip {
   /** What it told of its calls, such as CALL_ESTABLISHED. */
   events = [];
 
-  /** `source` is the WAV file that it speaks; `number` its own. */
-  static async start({ folder, number, source }) {
+  /** `source` is the WAV file that it speaks, `number` its own and `sip` its port. It answers whoever calls. */
+  static async start({ folder, number, sip, source }) {
     const phone = new Baresip();
     phone.#folder = folder;
     fs.mkdirSync(folder, { recursive: true });
-    const [sip, control] = [await freePort(), await freePort()];
+    const control = await freePort();
     const config = [
       "poll_method epoll",
       `sip_listen 127.0.0.1:${sip}`,
@@ -43,7 +43,7 @@ export class Baresip {
       `ctrl_tcp_listen 127.0.0.1:${control}`,
     ];
     fs.writeFileSync(path.join(folder, "config"), `${config.join("\n")}\n`);
-    fs.writeFileSync(path.join(folder, "accounts"), `<sip:${number}@127.0.0.1:${sip}>;regint=0;audio_codecs=PCMU/8000/1\n`);
+    fs.writeFileSync(path.join(folder, "accounts"), `<sip:${number}@127.0.0.1:${sip}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1\n`);
     fs.writeFileSync(path.join(folder, "contacts"), "");
     phone.#process = spawn("baresip", ["-f", folder], { stdio: ["ignore", "pipe", "pipe"] });
     const note = (bytes) => {

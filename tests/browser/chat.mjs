@@ -1,11 +1,12 @@
 // A customer and an operator, both in browsers: chat with receipts and reloads on both sides, then a call from the page.
 import { pageHears, Shop, shows } from "./pages.mjs";
+import { isOperator, phoneHears } from "./phone.mjs";
 import { assert, check, fact } from "./report.mjs";
 import { until } from "./wait.mjs";
 
 const HTML = '<img src=x onerror="window.pwned=1"><b>жирно</b> & <script>window.pwned=2</script>';
 
-export async function chatAndCall({ http, shot, desk, customerContext, tones }) {
+export async function chatAndCall({ http, shot, desk, customerContext, tones, phone, number }) {
   const { page } = desk;
   const shop = await check("a customer writes, and the flow asks him with buttons", async () => {
     const shop = await Shop.open(customerContext, http);
@@ -108,6 +109,21 @@ export async function chatAndCall({ http, shot, desk, customerContext, tones }) 
     await desk.at("call-panel").waitFor({ state: "detached" });
     await desk.write("Хорошего дня!");
     await shows(shop, "Хорошего дня!");
+  });
+  await check("the operator calls the customer's phone out of the chat, and each hears the other", async () => {
+    phone.events.length = 0;
+    await desk.at("action-call-customer").click();
+    await desk.at("call-number").fill(number);
+    await desk.at("call-number-submit").click();
+    await until("the phone has answered", 10_000, () => phone.happened("CALL_ESTABLISHED"));
+    await desk.call("talking").waitFor();
+    const customer = await phoneHears(phone, "the operator", isOperator);
+    const operator = await pageHears(page, tones.phone);
+    await shot(page, "call-out");
+    assert((await desk.at("session-item").count()) === 1, "the desk shows more than one session");
+    phone.hangUp();
+    await desk.at("call-panel").waitFor({ state: "detached" });
+    return { operator, customer };
   });
   await check("the end is wrapped up, and the widget can begin anew", async () => {
     await desk.at("action-close-chat").click();

@@ -8,26 +8,26 @@ import { until } from "./wait.mjs";
 export const CALLER = 1000;
 export const OPERATOR = 440;
 
+/** How much of the operator there is in what the phone heard last, and how loud that was. */
+export const isOperator = ({ share, level }) => share > 0.5 && level > -45;
+
+export async function phoneHears(phone, what, heard) {
+  let last;
+  await until(`the phone hears ${what}`, 8000, () => {
+    const file = phone.heard();
+    last = file && listen(tail(file, 0.6), OPERATOR);
+    return last && heard(last);
+  }).catch((error) => {
+    throw new Error(`${error.message}; last ${JSON.stringify(last)}`);
+  });
+  return last;
+}
+
 export async function phoneCall({ http, sip, shot, desk, phone, visitorContext }) {
   const { page } = desk;
-  const hears = async (what, ms, heard) => {
-    let last;
-    await until(what, ms, () => {
-      const file = phone.heard();
-      if (!file) return false;
-      const samples = tail(file, 0.6);
-      last = { own: listen(samples, CALLER), operator: listen(samples, OPERATOR) };
-      return heard(last);
-    }).catch((error) => {
-      throw new Error(`${error.message}; last ${JSON.stringify(last)}`);
-    });
-    return last;
-  };
-  const hearsOperator = (ms = 8000) =>
-    hears("the caller hears the operator", ms, ({ operator }) => operator.share > 0.5 && operator.level > -45);
-  const hearsMusic = (ms = 8000) =>
-    hears("the caller hears music", ms, ({ operator }) => operator.share < 0.2 && operator.level > -40);
-  const hearsNothing = (ms = 8000) => hears("the caller hears nothing", ms, ({ operator }) => operator.level < -55);
+  const hearsOperator = () => phoneHears(phone, "the operator", isOperator);
+  const hearsMusic = () => phoneHears(phone, "music", ({ share, level }) => share < 0.2 && level > -40);
+  const hearsNothing = () => phoneHears(phone, "nothing", ({ level }) => level < -55);
 
   await check("the caller hears the greeting", async () => {
     phone.dial(`sip:+74950000000@${sip}`);

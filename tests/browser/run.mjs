@@ -11,9 +11,10 @@ import { Stopped, check } from "./report.mjs";
 import { writeTone } from "./sound.mjs";
 
 const { chromium } = createRequire(new URL("../../console/package.json", import.meta.url))("playwright-core");
-const { http, sip, folder, pictures, login, password } = JSON.parse(process.argv[2]);
+const { http, sip, folder, pictures, login, password, phonePort } = JSON.parse(process.argv[2]);
 /** What the customer's page says; the operator's browser says what comes from the file. */
 const CUSTOMER = 1300;
+const NUMBER = "+79001112233";
 
 const spoken = path.join(folder, "operator.wav");
 const caller = path.join(folder, "caller.wav");
@@ -46,13 +47,13 @@ try {
     await desk.beReady();
     return desk;
   });
-  phone = await Baresip.start({ folder: path.join(folder, "phone"), number: "+79001112233", source: caller });
+  phone = await Baresip.start({ folder: path.join(folder, "phone"), number: NUMBER, sip: phonePort, source: caller });
   const visitorContext = await browser.newContext(narrow);
   await scenario(() => phoneCall({ http, sip, shot, desk, phone, visitorContext }));
   const customerContext = await browser.newContext(narrow);
   await tonedMicrophone(customerContext, CUSTOMER);
-  const tones = { customer: CUSTOMER, operator: OPERATOR };
-  await scenario(() => chatAndCall({ http, shot, desk, customerContext, tones }));
+  const tones = { customer: CUSTOMER, operator: OPERATOR, phone: CALLER };
+  await scenario(() => chatAndCall({ http, shot, desk, customerContext, tones, phone, number: NUMBER }));
 } catch (error) {
   if (!(error instanceof Stopped)) throw error;
 } finally {
