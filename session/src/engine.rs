@@ -175,6 +175,7 @@ impl Engine {
                 }
             }
             Timer::Resolve(request) => self.resolve_timed_out(now, request),
+            Timer::TransportLost(leg) => self.transport_lost(now, leg),
             Timer::Floor => self.floor_due = true,
         }
     }

@@ -12,6 +12,7 @@ use sip_core::api::{Binding, CallId, OutgoingCall, Target, Transport};
 use crate::api::Output;
 use crate::engine::Engine;
 use crate::leg::{Line, OwnerReason, Role, Step, Voice};
+use crate::timers::Timer;
 use crate::view::LegState;
 
 /// The ACD's own deadline ends an offer; this only bounds what it could not.
@@ -19,6 +20,8 @@ const OFFER_RING: Duration = Duration::from_secs(120);
 const OWNER_RING: Duration = Duration::from_secs(30);
 /// No audio for this long: nobody is there any more.
 const DEAD: Duration = Duration::from_secs(300);
+/// A browser that hangs up closes its media at once; its BYE may be a moment behind, and says whose doing it was.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 const CUSTOMER_RING: Duration = Duration::from_secs(60);
 
 impl Engine {
@@ -69,7 +72,9 @@ impl Engine {
                     self.playing_ended(now, leg, playback);
                 }
             }
-            MediaEvent::TransportLost { leg } => self.drop_leg(now, leg, Cause::Lost),
+            MediaEvent::TransportLost { leg } => {
+                self.timers.set(now.instant + LAST_WORDS, Timer::TransportLost(leg));
+            }
             MediaEvent::RecordingEnded { recording, duration } => {
                 self.recording_ended(now, recording, duration)
             }
@@ -537,6 +542,10 @@ impl Engine {
     }
 
     /// The leg is gone and nobody meant it.
+    pub(crate) fn transport_lost(&mut self, now: Now, leg: LegId) {
+        self.drop_leg(now, leg, Cause::Lost);
+    }
+
     fn drop_leg(&mut self, now: Now, leg: LegId, cause: Cause) {
         self.hang_up(now, leg, cause, Side::System);
     }
