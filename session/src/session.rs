@@ -35,6 +35,8 @@ pub(crate) struct Session {
     pub owner: Option<AgentId>,
     /// The owner's device died; until when he is waited for.
     pub owner_lost_until: Option<Instant>,
+    /// The owner had muted himself on the device that died.
+    pub owner_was_muted: bool,
     pub recording: Option<RecordingId>,
     pub wrap_up: Option<WrapUp>,
     pub ended: Option<Ending>,
@@ -119,6 +121,7 @@ impl Session {
             offer: None,
             owner: None,
             owner_lost_until: None,
+            owner_was_muted: false,
             recording: None,
             wrap_up: None,
             ended: None,
@@ -177,6 +180,15 @@ impl Session {
 
     pub fn repeat_of(&self, external_id: &str) -> Option<(u64, Timestamp)> {
         self.repeats.by_id.get(external_id).copied()
+    }
+
+    /// The latest messages by their senders' ids.
+    pub fn latest_messages(&self, most: usize) -> impl Iterator<Item = (&str, u64, Timestamp)> {
+        let order = &self.repeats.order;
+        order.iter().skip(order.len().saturating_sub(most)).filter_map(|external_id| {
+            let (seq, at) = self.repeat_of(external_id)?;
+            Some((external_id.as_str(), seq, at))
+        })
     }
 
     pub fn keep_message(&mut self, message: Message) {

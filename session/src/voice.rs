@@ -290,7 +290,13 @@ impl Engine {
                 headers.push(("X-Tandem-Offer".to_owned(), offer.to_string()));
                 Some("offer")
             }
-            Role::Owner(reason) => Some(reason.header()),
+            Role::Owner(reason) => {
+                let muted = *reason == OwnerReason::Reconnect && session.owner_was_muted;
+                if muted && self.rings_a_browser(id, leg) {
+                    headers.push(("X-Tandem-Muted".to_owned(), "yes".to_owned()));
+                }
+                Some(reason.header())
+            }
             Role::TransferAgent => Some("transfer"),
             Role::CustomerIn | Role::CustomerOut { .. } | Role::TransferOut { .. } => None,
         };
@@ -355,8 +361,11 @@ impl Engine {
                     self.sip.hangup(now, call, Cause::Cancelled, Side::System);
                 }
             }
-            Role::Owner(_) => {
+            Role::Owner(reason) => {
                 self.leg_up(now, id, leg);
+                if reason == OwnerReason::Reconnect {
+                    self.stay_muted(now, id, leg);
+                }
                 self.owner_up(now, id, leg);
             }
             Role::CustomerOut { .. } => {
@@ -373,6 +382,28 @@ impl Engine {
             }
             Role::CustomerIn => {}
         }
+    }
+
+    fn rings_a_browser(&self, id: SessionId, leg: LegId) -> bool {
+        let leg = self.sessions.get(&id).and_then(|session| session.legs.get(&leg));
+        let Some((leg, voice)) = leg.and_then(|leg| Some((leg, leg.voice()?))) else { return false };
+        self.sip
+            .bindings(&leg.address)
+            .any(|binding| Some(binding.id) == voice.binding && binding.hop.transport == Transport::Ws)
+    }
+
+    /// Who had muted himself is not heard by surprise when he comes back. Only the console's phone can undo it.
+    fn stay_muted(&mut self, now: Now, id: SessionId, leg: LegId) {
+        let browser = self.rings_a_browser(id, leg);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if !std::mem::take(&mut session.owner_was_muted) || !browser {
+            return;
+        }
+        if let Some(back) = session.legs.get_mut(&leg) {
+            back.muted = true;
+        }
+        self.put(Output::Media(MediaCommand::Mute { leg, muted: true }));
+        self.journal(now, id, Change::LegMuted { leg, muted: true });
     }
 
     /// The owner is on the line with this leg; his other devices stop ringing.
@@ -568,6 +599,9 @@ impl Engine {
         self.journal(now, id, Change::LegEnded { leg, ending: ending.clone() });
         self.sweep_later(id);
         let was_up = gone.is_up();
+        if was_up && matches!(gone.party, Party::Agent { .. }) {
+            session.owner_was_muted = gone.muted;
+        }
         let Line::Voice(voice) = gone.line else { return };
         if let Some(call) = voice.call {
             self.calls.remove(&call);
