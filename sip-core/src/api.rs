@@ -61,6 +61,21 @@ pub struct Listener {
     pub advertised: String,
 }
 
+/// Session timers (RFC 4028): when nothing shows that the peer is still there, the call ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SessionTimers {
+    /// What we ask for, and the most that we grant.
+    pub expires: Duration,
+    /// Whoever asks for less gets 422. At least 90 s.
+    pub min: Duration,
+}
+
+impl Default for SessionTimers {
+    fn default() -> Self {
+        Self { expires: Duration::from_secs(1800), min: Duration::from_secs(90) }
+    }
+}
+
 /// A digest account. Several may share one address of record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Credential {
@@ -157,23 +172,26 @@ pub enum Event {
         call: CallId,
         sdp: Option<Vec<u8>>,
     },
-    /// Our outgoing call got a 18x.
+    /// Our outgoing call got a 18x. An INVITE may ring at several places: `fork` tells them apart, from 0. `sdp` is early media's.
     Ringing {
         call: CallId,
         status: u16,
         sdp: Option<Vec<u8>>,
+        fork: u32,
     },
     /// Our outgoing call got a 2xx; the ACK has been sent. Further forks are ACKed and BYEd by the stack itself.
     Answered {
         call: CallId,
         sdp: Option<Vec<u8>>,
     },
-    /// The peer sent an offer in a re-INVITE or UPDATE: answer with `accept_offer` or `reject_offer`.
+    /// The peer sent an offer in a re-INVITE, UPDATE or PRACK, maybe before the call is answered: answer with `accept_offer` or
+    /// `reject_offer`.
     Offer {
         call: CallId,
         sdp: Option<Vec<u8>>,
     },
-    /// The peer answered the offer of our `reinvite` (or refused: the session stays as it was).
+    /// The peer answered the offer of our `reinvite`, of our reliable 18x (late offer), or of a re-INVITE that only refreshed the
+    /// session (or refused: the session stays as it was).
     OfferAnswered {
         call: CallId,
         sdp: Option<Vec<u8>>,

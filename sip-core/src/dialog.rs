@@ -74,6 +74,12 @@ impl Dialog {
         }
     }
 
+    /// The 2xx has the last word on the way to the peer; what was counted in the early dialog goes on. RFC 3261 §13.2.2.4
+    pub(crate) fn confirmed(self, invite: &Message, response: &Message, hop: Hop, symmetric: bool) -> Dialog {
+        let Dialog { local_cseq, remote_cseq, .. } = self;
+        Dialog { local_cseq, remote_cseq, ..Dialog::as_client(invite, response, hop, symmetric) }
+    }
+
     /// Whether a message from the peer belongs here, as far as its tag tells.
     pub(crate) fn is_with(&self, remote_tag: Option<&[u8]>) -> bool {
         self.remote_tag == remote_tag.unwrap_or_default()

@@ -5,7 +5,7 @@ use model::{Cause, Ending, Now};
 use crate::api::{CallId, Hop, Peer, Rejection, Transport};
 use crate::auth::{NONCE_LIFETIME, Verdict};
 use crate::message::{Host, Message, Method, Name};
-use crate::respond::{ALLOW, Refusal, SDP};
+use crate::respond::{ALLOW, Refusal, SDP, SUPPORTED};
 use crate::stack::Stack;
 use crate::timer::Timer;
 use crate::transaction::{AckFor, MergeKey, ServerKey};
@@ -53,7 +53,11 @@ impl Stack {
     /// Option tags that we would have to understand. RFC 3261 §8.2.2.3
     pub(crate) fn refuses_extensions(&mut self, hop: Hop, request: &Message) -> bool {
         let unsupported = match request.tokens(Name::Require) {
-            Ok(tokens) => tokens.iter().map(<[u8]>::to_vec).collect::<Vec<_>>().join(&b", "[..]),
+            Ok(tokens) => {
+                let known = |token: &[u8]| SUPPORTED.split(", ").any(|known| known.as_bytes() == token);
+                let unknown = tokens.iter().filter(|token| !known(token)).map(<[u8]>::to_vec);
+                unknown.collect::<Vec<_>>().join(&b", "[..])
+            }
             Err(_) => {
                 self.refuse(
                     hop,
@@ -77,7 +81,7 @@ impl Stack {
     pub(crate) fn capabilities(&self, hop: Hop, request: &Message, tag: &str) -> crate::message::Builder {
         self.answer_to(request, hop.remote, 200, tag)
             .header(Name::Contact, self.contact(hop))
-            .header(Name::Supported, "")
+            .header(Name::Supported, SUPPORTED)
             .header(Name::Allow, ALLOW)
             .header(Name::Accept, SDP)
             .header(Name::AcceptEncoding, "identity")
@@ -185,13 +189,14 @@ impl Stack {
             return;
         }
         // RFC 3261 §12.2.2
-        if !self.calls.advance_cseq(id, request.cseq().number) {
+        if !self.calls.advance_cseq(id, request) {
             return self.refuse(hop, request, Refusal::because(500, "CSeq Out Of Order"), None);
         }
         match request.method() {
             Method::Bye => self.receive_bye(now, hop, id, request),
             Method::Invite => self.receive_reinvite(now, hop, id, request),
             Method::Update => self.receive_update(now, hop, id, request),
+            Method::Prack => self.receive_prack(now, hop, id, request),
             Method::Info => self.receive_info(now, hop, id, request),
             Method::Options => {
                 let answer = self.capabilities(hop, request, &self.dialog_tag(request));
@@ -199,7 +204,6 @@ impl Stack {
             }
             Method::Other(_) => self.refuse_once(now, hop, request, 501),
             Method::Register
-            | Method::Prack
             | Method::Refer
             | Method::Notify
             | Method::Subscribe

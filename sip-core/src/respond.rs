@@ -11,7 +11,9 @@ use crate::stack::Stack;
 use crate::transaction::{ClientKey, Owner, ServerKey, TransactionId};
 
 /// What we understand. RFC 3261 §20.5
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REGISTER";
+/// The extensions that we speak: option tags of Supported, and what Require may name.
+pub(crate) const SUPPORTED: &str = "100rel, timer";
 pub(crate) const SDP: &str = "application/sdp";
 
 /// A final answer other than 2xx that carries nothing special.

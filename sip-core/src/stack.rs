@@ -10,8 +10,8 @@ use std::time::Duration;
 use model::{Cause, Ending, Instant, Now};
 
 use crate::api::{
-    Binding, CallId, Config, ConnectionId, Counts, Credential, Event, Hop, Output, Rejection, Transport,
-    Trunk,
+    Binding, CallId, Config, ConnectionId, Counts, Credential, Event, Hop, Output, Rejection, SessionTimers,
+    Transport, Trunk,
 };
 use crate::auth::Auth;
 use crate::call::Calls;
@@ -37,6 +37,7 @@ pub struct Stack {
     pub(crate) auth: Auth,
     pub(crate) trunks: Vec<Trunk>,
     pub(crate) draining: bool,
+    pub(crate) session_timers: SessionTimers,
 }
 
 impl Stack {
@@ -54,6 +55,7 @@ impl Stack {
             auth,
             trunks: Vec::new(),
             draining: false,
+            session_timers: SessionTimers::default(),
         }
     }
 
@@ -190,9 +192,9 @@ impl Stack {
         }
         match owner {
             Owner::Invite(call) => self.invite_answered(now, call, hop, status, response),
-            Owner::Reinvite(call) => self.reinvite_answered(now, call, status, response),
-            // Whatever the peer says, the call is over for us.
-            Owner::Cancel(_) | Owner::Bye(_) => {}
+            Owner::Reinvite(call) | Owner::Update(call) => self.ask_answered(now, call, status, response),
+            // Whatever the peer says: the call is over for us, or the INVITE decides.
+            Owner::Cancel(_) | Owner::Bye(_) | Owner::Prack(_) => {}
         }
     }
 
@@ -220,7 +222,11 @@ impl Stack {
             Timer::Unacknowledged(call) => self.give_up_ack(now, call),
             Timer::Provisional(call) => self.repeat_provisional(now, call),
             Timer::Ring(call) => self.ring_timed_out(now, call),
-            Timer::Glare(call) => self.retry_reinvite(now, call),
+            Timer::Glare(call) => self.ask_again(now, call),
+            Timer::Refresh(call) => self.refresh_session(now, call),
+            Timer::Expired(call) => self.session_expired(now, call),
+            Timer::Reliable(call) => self.repeat_reliable(now, call),
+            Timer::Unpracked(call) => self.give_up_prack(now, call),
             Timer::Forget(call) => self.forget(now, call),
             Timer::Binding(binding) => self.unregister(binding),
             Timer::Nonce => {
@@ -245,8 +251,9 @@ impl Stack {
                 let Some(by) = self.calls.get(call).map(|call| call.far.lost) else { return };
                 self.end(now, call, Ending::with_status(Cause::Lost, by, status));
             }
-            Owner::Reinvite(call) => self.reinvite_lost(now, call, status),
-            Owner::Cancel(_) | Owner::Bye(_) => {}
+            Owner::Reinvite(call) | Owner::Update(call) => self.ask_lost(now, call, status),
+            // The peer gives up its INVITE by itself then. RFC 3262 §3
+            Owner::Prack(_) | Owner::Cancel(_) | Owner::Bye(_) => {}
         }
     }
 
@@ -291,6 +298,10 @@ impl Stack {
             Timer::Provisional,
             Timer::Ring,
             Timer::Glare,
+            Timer::Refresh,
+            Timer::Expired,
+            Timer::Reliable,
+            Timer::Unpracked,
             Timer::Forget,
         ] {
             self.timers.disarm(timer(id));

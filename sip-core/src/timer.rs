@@ -56,8 +56,16 @@ pub(crate) enum Timer {
     Provisional(CallId),
     /// When our outgoing call has rung long enough.
     Ring(CallId),
-    /// When a re-INVITE that met another one is tried again. RFC 3261 §14.1
+    /// When an offer that met another one is tried again. RFC 3261 §14.1
     Glare(CallId),
+    /// When we show that we are still there. RFC 4028 §10
+    Refresh(CallId),
+    /// When a session ends whose refresh did not come.
+    Expired(CallId),
+    /// When a reliable provisional answer is sent again for want of a PRACK. RFC 3262 §3
+    Reliable(CallId),
+    /// When we stop waiting for that PRACK.
+    Unpracked(CallId),
     /// When the last trace of an ended call is dropped, whatever its peer still owes us.
     Forget(CallId),
     /// When a registered contact was not refreshed in time.

@@ -48,7 +48,15 @@ impl Stack {
         }
         self.refuse_pending(now, call, 487);
         self.output.push_back(Output::Event(Event::Ended { call, ending }));
-        for timer in [Timer::Ring, Timer::Glare, Timer::Provisional] {
+        for timer in [
+            Timer::Ring,
+            Timer::Glare,
+            Timer::Provisional,
+            Timer::Refresh,
+            Timer::Expired,
+            Timer::Reliable,
+            Timer::Unpracked,
+        ] {
             self.timers.disarm(timer(call));
         }
         self.timers.arm(Timer::Forget(call), now.instant + GIVE_UP);
@@ -61,6 +69,10 @@ impl Stack {
     }
 
     pub(crate) fn receive_bye(&mut self, now: Now, hop: Hop, id: CallId, request: &Message) {
+        if self.calls.get(id).is_some_and(|call| matches!(call.phase, Phase::Outgoing(_))) {
+            // RFC 3261 §15: who was called refuses an INVITE, and has no dialog to leave yet.
+            return self.refuse_once(now, hop, request, 481);
+        }
         self.refuse_once(now, hop, request, 200);
         let Some(Call { far, phase, .. }) = self.calls.get_mut(id) else { return };
         let by = far.side;
@@ -128,7 +140,7 @@ impl Stack {
         self.transmit(hop, bytes);
     }
 
-    fn stop_waiting_for_ack(&mut self, id: CallId) {
+    pub(crate) fn stop_waiting_for_ack(&mut self, id: CallId) {
         self.timers.disarm(Timer::Answer(id));
         self.timers.disarm(Timer::Unacknowledged(id));
         if let Some(exchange) = self.calls.get_mut(id).and_then(|call| call.exchange_mut()) {

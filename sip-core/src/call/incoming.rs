@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use model::{Cause, Ending, Now, Side};
 
-use super::{Call, Exchange, Far, Pending, Phase, Unacked};
+use super::exchange::{Exchange, Pending, Unacked};
+use super::offer::reliability;
+use super::prack::Unpracked;
+use super::session_timer::SessionTimer;
+use super::{Call, Far, Phase};
 use crate::api::{CallId, Event, Hop, IncomingCall, Peer, Rejection};
 use crate::dialog::Dialog;
 use crate::message::{Message, Name, Scheme};
@@ -23,12 +27,21 @@ const RETRY_AFTER: &str = "10";
 
 pub(crate) struct Incoming {
     pub(crate) transaction: TransactionId,
-    pub(crate) dialog: Dialog,
+    pub(crate) exchange: Exchange,
     source: SocketAddr,
-    /// The INVITE had no offer: our 2xx carries it.
-    late_offer: bool,
+    /// The INVITE had no offer: we make it.
+    pub(crate) late_offer: bool,
     /// The last 18x that we sent.
-    ringing: Option<(u16, Arc<[u8]>)>,
+    pub(crate) ringing: Option<(u16, Arc<[u8]>)>,
+    /// Of the last reliable 18x.
+    pub(crate) rseq: Option<u32>,
+    pub(crate) unpracked: Option<Unpracked>,
+    /// A reliable 18x carried our description: the 2xx need not, and must not make another offer. RFC 6337 §2.1
+    pub(crate) described: bool,
+    /// The 18x that waits for the PRACK of the one before.
+    pub(crate) next: Option<(u16, Option<Vec<u8>>)>,
+    /// The 200 that waits for it.
+    pub(crate) answer: Option<Vec<u8>>,
 }
 
 impl Stack {
@@ -54,6 +67,11 @@ impl Stack {
         };
         if self.refuses_extensions(hop, request) {
             return;
+        }
+        if let Some(min) = self.interval_too_small(request) {
+            let tag = self.auth.stateless_tag(request);
+            let answer = self.answer_to(request, hop.remote, 422, &tag).header(Name::MinSe, min);
+            return self.send_stateless(hop, request, answer);
         }
         let mut identity = (caller, from.display_text());
         let far = match &peer {
@@ -91,38 +109,64 @@ impl Stack {
             transport: hop.transport,
             user_agent: request.text(Name::UserAgent),
         };
-        let phase = Phase::Incoming(Incoming {
+        let mut exchange = Exchange::new(dialog, Vec::new(), SessionTimer::default());
+        exchange.learn(request);
+        let phase = Phase::Incoming(Box::new(Incoming {
             transaction,
-            dialog,
+            exchange,
             source: hop.remote,
             late_offer: sdp.is_none(),
             ringing: None,
-        });
-        let invite = request.clone();
-        self.calls.insert(
-            call,
-            Call { far, ended: false, ours: false, local_tag, invite, phase, acks: Default::default() },
-        );
+            rseq: None,
+            unpracked: None,
+            described: false,
+            next: None,
+            answer: None,
+        }));
+        let (invite, acks, forks) = (request.clone(), Default::default(), Default::default());
+        self.calls
+            .insert(call, Call { far, ended: false, ours: false, local_tag, invite, phase, acks, forks });
         self.emit(call, Event::Incoming(incoming));
     }
 
-    /// Tells the caller of an [`Event::Incoming`] that it rings (180) or that there is early media (183).
+    /// Tells the caller of an [`Event::Incoming`] that it rings (180) or that there is early media (183). It is told reliably when
+    /// the caller insists on it, or when there is a description and the caller can do it (RFC 3262); then a further state waits for
+    /// the PRACK.
     pub fn ring(&mut self, now: Now, call: CallId, status: u16, sdp: Option<Vec<u8>>) {
         let Some(Call { invite, local_tag, phase: Phase::Incoming(incoming), .. }) =
             self.calls.live_mut(call)
         else {
             return;
         };
+        if incoming.answer.is_some() {
+            return;
+        }
         let status = if (101..200).contains(&status) { status } else { 180 };
+        let (required, possible) = reliability(invite);
+        let sdp = sdp.filter(|sdp| !sdp.is_empty() && !incoming.described);
+        let reliable = required || (possible && sdp.is_some());
+        if reliable && incoming.unpracked.is_some() {
+            incoming.next = Some((status, sdp));
+            return;
+        }
+        if let (true, Some(sdp)) = (reliable, &sdp) {
+            incoming.described = true;
+            incoming.exchange.local_sdp.clone_from(sdp);
+        }
         let (invite, tag) = (invite.clone(), local_tag.clone());
-        let (transaction, source, hop) = (incoming.transaction, incoming.source, incoming.dialog.hop);
+        let (transaction, source, hop) =
+            (incoming.transaction, incoming.source, incoming.exchange.dialog.hop);
         let mut answer = self
             .answer_to(&invite, source, status, &tag)
             .copy(&invite, Name::RecordRoute)
             .header(Name::Contact, self.contact(hop))
             .header(Name::Allow, ALLOW);
+        let describes = sdp.is_some();
         if let Some(sdp) = sdp {
             answer = answer.body(SDP, sdp);
+        }
+        if reliable {
+            return self.send_reliably(now, call, transaction, status, answer, describes);
         }
         let bytes: Arc<[u8]> = Arc::from(answer.finish());
         if let Some(Phase::Incoming(incoming)) = self.calls.get_mut(call).map(|call| &mut call.phase) {
@@ -131,22 +175,38 @@ impl Stack {
         self.send_provisional(now, call, transaction, status, bytes);
     }
 
-    /// Accepts an [`Event::Incoming`]: 200, sent again until the ACK comes. For a late offer `sdp` is our offer, else our answer.
+    /// Accepts an [`Event::Incoming`]: 200, sent again until the ACK comes. For a late offer `sdp` is our offer, else our answer; it is
+    /// left out when a reliable 18x has told it already, and waits for the PRACK of that (RFC 3262 §3).
     pub fn answer(&mut self, now: Now, call: CallId, sdp: Vec<u8>) {
         let Some(Call { invite, local_tag, phase: Phase::Incoming(incoming), .. }) =
             self.calls.live_mut(call)
         else {
             return;
         };
-        let (tag, dialog, late_offer) = (local_tag.clone(), incoming.dialog.clone(), incoming.late_offer);
-        let (transaction, source) = (incoming.transaction, incoming.source);
-        let asked = Pending { transaction, request: invite.clone(), source };
-        let Some((hop, bytes)) = self.accept(now, &asked, &tag, sdp) else { return };
-        let cseq = asked.request.cseq().number;
-        let unacked = Unacked { cseq, hop, bytes, interval: T1, initial: true, offered: late_offer };
-        if let Some(call) = self.calls.get_mut(call) {
-            call.phase = Phase::Confirmed(Box::new(Exchange::new(dialog, Some(unacked))));
+        if incoming.unpracked.as_ref().is_some_and(|unpracked| unpracked.describes) {
+            incoming.answer = Some(sdp);
+            return;
         }
+        let (tag, described) = (local_tag.clone(), incoming.described);
+        let offered = incoming.late_offer && !described;
+        let (transaction, source) = (incoming.transaction, incoming.source);
+        let sdp = if described { Vec::new() } else { sdp };
+        if !described {
+            incoming.exchange.local_sdp.clone_from(&sdp);
+        }
+        let asked = Pending { transaction, request: invite.clone(), source };
+        let Some((hop, bytes)) = self.accept(now, call, &asked, &tag, sdp, true) else { return };
+        let cseq = asked.request.cseq().number;
+        let unacked = Unacked { cseq, hop, bytes, interval: T1, initial: true, offered };
+        if let Some(found) = self.calls.get_mut(call)
+            && let Phase::Incoming(incoming) = std::mem::replace(&mut found.phase, Phase::Refused)
+        {
+            let mut exchange = incoming.exchange;
+            exchange.agreed = !offered;
+            exchange.unacked = Some(unacked);
+            found.phase = Phase::Confirmed(Box::new(exchange));
+        }
+        self.stop_reliable(call);
         self.timers.disarm(Timer::Provisional(call));
         self.timers.arm(Timer::Answer(call), now.instant + T1);
         self.timers.arm(Timer::Unacknowledged(call), now.instant + GIVE_UP);
@@ -174,7 +234,12 @@ impl Stack {
         let Phase::Incoming(incoming) = phase else { return false };
         let (transaction, source) = (incoming.transaction, incoming.source);
         let (invite, tag) = (invite.clone(), local_tag.clone());
-        *phase = Phase::Refused;
+        // A PRACK or UPDATE that is open still needs its answer.
+        self.refuse_pending(now, call, 487);
+        if let Some(found) = self.calls.live_mut(call) {
+            found.phase = Phase::Refused;
+        }
+        self.stop_reliable(call);
         let mut answer = self.answer_with_reason(&invite, source, status, reason, &tag);
         if status == 503 {
             answer = answer.header(Name::RetryAfter, RETRY_AFTER);
@@ -205,7 +270,7 @@ impl Stack {
         }
     }
 
-    fn send_provisional(
+    pub(crate) fn send_provisional(
         &mut self,
         now: Now,
         call: CallId,

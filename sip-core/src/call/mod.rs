@@ -4,13 +4,23 @@
 //! |---|---|
 //! | an INVITE came: ring, answer, reject | `incoming` |
 //! | we call: forks, early media, cancelling | `outgoing` |
-//! | re-INVITE and UPDATE, both ways | `offer` |
+//! | what is under way within a dialog | `exchange` |
+//! | the peer's re-INVITE, UPDATE and offer in a PRACK | `offer` |
+//! | our re-INVITE and UPDATE | `asking` |
+//! | provisional answers that must arrive | `prack` |
+//! | session timers | `session_timer` |
+//! | an INVITE of ours once more, with what was missing | `retry` |
 //! | hanging up, and what ends a call otherwise | `end` |
 
+mod asking;
 mod end;
+mod exchange;
 mod incoming;
 mod offer;
 mod outgoing;
+mod prack;
+mod retry;
+mod session_timer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,8 +31,8 @@ use crate::api::{CallId, ConnectionId, Hop};
 use crate::dialog::Dialog;
 use crate::message::Message;
 
+pub(crate) use exchange::Exchange;
 pub(crate) use incoming::Incoming;
-pub(crate) use offer::{Exchange, Pending, Unacked};
 pub(crate) use outgoing::Outgoing;
 
 /// ACKs that a call remembers.
@@ -40,6 +50,8 @@ pub(crate) struct Call {
     pub(crate) phase: Phase,
     /// The ACK of each 2xx that we got: repeats get it again.
     pub(crate) acks: BTreeMap<AckKey, (Hop, Arc<[u8]>)>,
+    /// The last CSeq that we used toward a fork that did not get the call.
+    pub(crate) forks: BTreeMap<Vec<u8>, u32>,
 }
 
 /// The peer's tag and the CSeq of the INVITE.
@@ -47,9 +59,9 @@ pub(crate) type AckKey = (Vec<u8>, u32);
 
 pub(crate) enum Phase {
     /// Called; no final answer given.
-    Incoming(Incoming),
+    Incoming(Box<Incoming>),
     /// Calling; no 2xx received.
-    Outgoing(Outgoing),
+    Outgoing(Box<Outgoing>),
     /// A 2xx went one way or the other.
     Confirmed(Box<Exchange>),
     /// A final answer went out; only its transaction is left.
@@ -73,26 +85,50 @@ impl Far {
 
 impl Call {
     /// The dialog, when there is exactly one.
-    pub(crate) fn dialog_mut(&mut self) -> Option<&mut Dialog> {
-        match &mut self.phase {
-            Phase::Incoming(incoming) => Some(&mut incoming.dialog),
-            Phase::Confirmed(exchange) => Some(&mut exchange.dialog),
-            Phase::Outgoing(_) | Phase::Refused => None,
-        }
+    pub(crate) fn dialog(&self) -> Option<&Dialog> {
+        self.exchange().map(|exchange| &exchange.dialog)
     }
 
-    pub(crate) fn dialog(&self) -> Option<&Dialog> {
+    /// What is under way in the dialog, when there is exactly one.
+    pub(crate) fn exchange(&self) -> Option<&Exchange> {
         match &self.phase {
-            Phase::Incoming(incoming) => Some(&incoming.dialog),
-            Phase::Confirmed(exchange) => Some(&exchange.dialog),
+            Phase::Incoming(incoming) => Some(&incoming.exchange),
+            Phase::Confirmed(exchange) => Some(exchange),
             Phase::Outgoing(_) | Phase::Refused => None,
         }
     }
 
     pub(crate) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
         match &mut self.phase {
+            Phase::Incoming(incoming) => Some(&mut incoming.exchange),
             Phase::Confirmed(exchange) => Some(exchange),
-            Phase::Incoming(_) | Phase::Outgoing(_) | Phase::Refused => None,
+            Phase::Outgoing(_) | Phase::Refused => None,
+        }
+    }
+
+    /// The same with the peer of this tag: of an INVITE of ours that forked there may be several.
+    pub(crate) fn exchange_of(&mut self, remote_tag: Option<&[u8]>) -> Option<&mut Exchange> {
+        self.exchanges_mut().find(|exchange| exchange.dialog.is_with(remote_tag))
+    }
+
+    /// All of them.
+    pub(crate) fn exchanges_mut(&mut self) -> impl Iterator<Item = &mut Exchange> {
+        let (early, only) = match &mut self.phase {
+            Phase::Outgoing(outgoing) => (Some(outgoing.early.values_mut()), None),
+            Phase::Incoming(incoming) => (None, Some(&mut incoming.exchange)),
+            Phase::Confirmed(exchange) => (None, Some(exchange.as_mut())),
+            Phase::Refused => (None, None),
+        };
+        early.into_iter().flatten().map(|early| &mut early.exchange).chain(only)
+    }
+
+    /// Whether a request of the peer belongs to a dialog of this call.
+    fn is_with(&self, request: &Message) -> bool {
+        let ours =
+            |dialog: &Dialog| dialog.call_id == request.call_id() && dialog.is_with(request.from_tag());
+        match &self.phase {
+            Phase::Outgoing(outgoing) => outgoing.early.values().any(|early| ours(&early.exchange.dialog)),
+            Phase::Incoming(_) | Phase::Confirmed(_) | Phase::Refused => self.dialog().is_some_and(ours),
         }
     }
 
@@ -169,13 +205,14 @@ impl Calls {
     pub(crate) fn find(&self, request: &Message) -> Option<CallId> {
         let tag = std::str::from_utf8(request.to_tag()?).ok()?;
         let id = *self.by_tag.get(tag)?;
-        let dialog = self.calls[&id].dialog()?;
-        (dialog.call_id == request.call_id() && dialog.is_with(request.from_tag())).then_some(id)
+        self.calls[&id].is_with(request).then_some(id)
     }
 
     /// False when the request is older than what came before.
-    pub(crate) fn advance_cseq(&mut self, id: CallId, cseq: u32) -> bool {
-        let Some(dialog) = self.get_mut(id).and_then(Call::dialog_mut) else { return false };
+    pub(crate) fn advance_cseq(&mut self, id: CallId, request: &Message) -> bool {
+        let cseq = request.cseq().number;
+        let found = self.get_mut(id).and_then(|call| call.exchange_of(request.from_tag()));
+        let Some(Exchange { dialog, .. }) = found else { return false };
         if dialog.remote_cseq.is_some_and(|last| cseq <= last) {
             return false;
         }

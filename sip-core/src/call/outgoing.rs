@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use model::{Cause, Ending, Now, Side};
 
-use super::{Call, Exchange, Far, Phase};
+use super::exchange::{Ask, Exchange, lists};
+use super::offer::describe_ourselves;
+use super::session_timer::SessionTimer;
+use super::{Call, Far, Phase};
 use crate::api::{CallId, Event, Hop, InviteError, Listener, OutgoingCall, Target, Transport};
 use crate::dialog::Dialog;
 use crate::message::{Builder, Message, Method, Name, name_addr, sip_uri};
 use crate::receive::sdp_of;
-use crate::respond::{ALLOW, SDP};
+use crate::respond::SDP;
 use crate::stack::Stack;
 use crate::timer::Timer;
 use crate::transaction::TransactionId;
@@ -18,16 +21,32 @@ use crate::transaction::TransactionId;
 const MAX_FORKS: usize = 16;
 
 pub(crate) struct Outgoing {
-    transaction: TransactionId,
-    hop: Hop,
+    pub(crate) transaction: TransactionId,
+    pub(crate) hop: Hop,
     symmetric: bool,
-    cancel: Cancel,
-    /// The early session description of each fork, by its tag.
-    early: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) cancel: Cancel,
+    /// The early dialog with each fork, by its tag.
+    pub(crate) early: BTreeMap<Vec<u8>, Early>,
+    /// An offer that waits until there is a dialog for it.
+    pub(crate) queued: Option<Ask>,
+    pub(crate) timer: SessionTimer,
+    /// How often the INVITE was sent again because it lacked something.
+    pub(crate) retries: u32,
+}
+
+/// An early dialog that our INVITE made. RFC 3261 §12.1.2
+pub(crate) struct Early {
+    pub(crate) exchange: Exchange,
+    /// Its answer to our offer, as far as it has told it.
+    sdp: Option<Vec<u8>>,
+    /// Of its last reliable 18x.
+    pub(crate) rseq: Option<u32>,
+    /// Which of the forks it is, from 0 in the order of their first words.
+    fork: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Cancel {
+pub(crate) enum Cancel {
     No,
     /// As soon as somebody has answered provisionally. RFC 3261 §9.1
     Wanted,
@@ -52,8 +71,8 @@ impl Stack {
             .header(Name::CallId, self.random.call_id())
             .header(Name::CSeq, format!("{cseq} INVITE"))
             .header(Name::Contact, self.contact(hop))
-            .header(Name::Allow, ALLOW)
             .header(Name::Accept, SDP);
+        request = SessionTimer::default().ask(describe_ourselves(request), self.session_timers);
         for (name, value) in &headers {
             request = request.extension(name, value)?;
         }
@@ -63,17 +82,19 @@ impl Stack {
         let id = self.calls.next_id();
         let transaction = self.start_invite(now, id, hop, &invite);
         let symmetric = matches!(target, Target::Binding(_));
-        let phase = Phase::Outgoing(Outgoing {
+        let phase = Phase::Outgoing(Box::new(Outgoing {
             transaction,
             hop,
             symmetric,
             cancel: Cancel::No,
             early: BTreeMap::new(),
-        });
-        self.calls.insert(
-            id,
-            Call { far, ended: false, ours: true, local_tag: tag, invite, phase, acks: BTreeMap::new() },
-        );
+            queued: None,
+            timer: SessionTimer::default(),
+            retries: 0,
+        }));
+        let (acks, forks) = (BTreeMap::new(), BTreeMap::new());
+        self.calls
+            .insert(id, Call { far, ended: false, ours: true, local_tag: tag, invite, phase, acks, forks });
         self.timers.arm(Timer::Ring(id), now.instant + ring_timeout);
         Ok(id)
     }
@@ -116,8 +137,9 @@ impl Stack {
         response: &Message,
     ) {
         match status {
-            100..=199 => self.progressed(now, id, status, response),
+            100..=199 => self.progressed(now, id, hop, status, response),
             200..=299 => self.accepted(now, id, hop, response),
+            422 if self.invite_with_longer_interval(now, id, response) => {}
             _ => {
                 let Some(far) = self.calls.get(id).map(|call| call.far) else { return };
                 self.end(now, id, refusal(status, far));
@@ -151,22 +173,50 @@ impl Stack {
         transactions.limit_cancelled(transaction, &mut io);
     }
 
-    fn progressed(&mut self, now: Now, id: CallId, status: u16, response: &Message) {
-        let Some(Call { phase: Phase::Outgoing(outgoing), .. }) = self.calls.get_mut(id) else { return };
+    fn progressed(&mut self, now: Now, id: CallId, hop: Hop, status: u16, response: &Message) {
+        let Some(Call { ended, invite, phase: Phase::Outgoing(outgoing), .. }) = self.calls.get_mut(id)
+        else {
+            return;
+        };
         if outgoing.cancel == Cancel::Wanted {
             return self.cancel(now, id);
         }
-        if status == 100 {
+        if status == 100 || *ended {
             return;
         }
         // An early description that cannot be read is none; the 2xx decides.
-        let sdp = sdp_of(response).ok().flatten();
-        if let (Some(sdp), Some(tag)) = (&sdp, response.to_tag())
-            && outgoing.early.len() < MAX_FORKS
-        {
-            outgoing.early.insert(tag.to_vec(), sdp.clone());
+        let mut sdp = sdp_of(response).ok().flatten();
+        let Some(tag) = response.to_tag() else {
+            return self.emit(id, Event::Ringing { call: id, status, sdp, fork: 0 });
+        };
+        if !outgoing.early.contains_key(tag) {
+            if outgoing.early.len() >= MAX_FORKS {
+                return;
+            }
+            let way = Hop { connection: hop.connection, ..outgoing.hop };
+            let dialog = Dialog::as_client(invite, response, way, outgoing.symmetric);
+            let exchange = Exchange::new(dialog, invite.body().to_vec(), outgoing.timer);
+            let fork = outgoing.early.len() as u32;
+            outgoing.early.insert(tag.to_vec(), Early { exchange, sdp: None, rseq: None, fork });
         }
-        self.emit(id, Event::Ringing { call: id, status, sdp });
+        let reliable = lists(response, Name::Require, "100rel");
+        if reliable && !self.acknowledge_provisional(now, id, response) {
+            return;
+        }
+        let Some(Call { phase: Phase::Outgoing(outgoing), .. }) = self.calls.get_mut(id) else { return };
+        let Some(early) = outgoing.early.get_mut(tag) else { return };
+        early.exchange.learn(response);
+        if early.exchange.agreed {
+            // RFC 3261 §13.2.1: the answer has been given; what comes after it is none.
+            sdp = None;
+        }
+        if sdp.is_some() {
+            early.sdp.clone_from(&sdp);
+            early.exchange.agreed = reliable;
+        }
+        let fork = early.fork;
+        self.emit(id, Event::Ringing { call: id, status, sdp, fork });
+        self.ask_queued(now, id);
     }
 
     fn accepted(&mut self, now: Now, id: CallId, hop: Hop, response: &Message) {
@@ -179,32 +229,53 @@ impl Stack {
         if call.acks.len() >= MAX_FORKS {
             return;
         }
-        let (sent, symmetric) = match &call.phase {
-            Phase::Outgoing(outgoing) => (outgoing.hop, outgoing.symmetric),
-            Phase::Confirmed(exchange) => (exchange.dialog.hop, exchange.dialog.symmetric),
+        let (sent, symmetric, early) = match &mut call.phase {
+            Phase::Outgoing(outgoing) => (outgoing.hop, outgoing.symmetric, outgoing.early.remove(&tag)),
+            Phase::Confirmed(exchange) => (exchange.dialog.hop, exchange.dialog.symmetric, None),
             Phase::Incoming(_) | Phase::Refused => return,
         };
         let way = Hop { connection: hop.connection, ..sent };
-        let dialog = Dialog::as_client(&call.invite, response, way, symmetric);
+        let mut dialog = match &early {
+            None => Dialog::as_client(&call.invite, response, way, symmetric),
+            Some(early) => early.exchange.dialog.clone().confirmed(&call.invite, response, way, symmetric),
+        };
+        if let Some(used) = call.forks.remove(&tag) {
+            dialog.local_cseq = used;
+        }
         self.acknowledge(id, &dialog, cseq);
         // The first to answer has the call; whoever comes later or too late is told so.
-        let first = match self.calls.live_mut(id) {
-            Some(Call { phase: Phase::Outgoing(outgoing), .. }) => Some(outgoing.early.remove(&tag)),
-            Some(_) | None => None,
+        let Some(Call { invite, forks, phase: phase @ Phase::Outgoing(_), .. }) = self.calls.live_mut(id)
+        else {
+            return self.send_bye(now, id, dialog);
         };
-        let Some(early) = first else { return self.send_bye(now, id, dialog) };
+        let Phase::Outgoing(outgoing) = std::mem::replace(phase, Phase::Refused) else { return };
+        let told = early.as_ref().and_then(|early| early.sdp.clone());
+        let agreed = early.as_ref().is_some_and(|early| early.exchange.agreed);
+        let mut exchange = match early {
+            Some(early) => early.exchange,
+            None => Exchange::new(dialog.clone(), invite.body().to_vec(), outgoing.timer),
+        };
+        exchange.dialog = dialog.clone();
+        exchange.agreed = true;
+        exchange.learn(response);
+        exchange.queued = exchange.queued.take().or(outgoing.queued);
+        for (tag, early) in outgoing.early {
+            forks.insert(tag, early.exchange.dialog.local_cseq);
+        }
+        *phase = Phase::Confirmed(Box::new(exchange));
         self.timers.disarm(Timer::Ring(id));
         let sdp = match sdp_of(response) {
-            Ok(sdp) => sdp.or(early),
+            // RFC 3261 §13.2.1: a reliable answer stands, whatever the 2xx says.
+            Ok(_) if agreed => told,
+            Ok(sdp) => sdp.or(told),
             Err(_) => {
                 self.send_bye(now, id, dialog);
                 return self.end(now, id, Ending::new(Cause::Incompatible, Side::System));
             }
         };
-        if let Some(call) = self.calls.get_mut(id) {
-            call.phase = Phase::Confirmed(Box::new(Exchange::new(dialog, None)));
-        }
+        self.timer_granted(now, id, response);
         self.emit(id, Event::Answered { call: id, sdp });
+        self.ask_queued(now, id);
     }
 }
 

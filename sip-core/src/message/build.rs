@@ -195,12 +195,8 @@ impl Message {
                 b.out.extend(b"\r\n");
             }
         }
-        if status == 100
-            && let Some(timestamp) = self.extension("Timestamp")
-        {
-            b.begin(Name::Other, b"Timestamp");
-            clean(timestamp, &mut b.out);
-            b.out.extend(b"\r\n");
+        if status == 100 {
+            b = b.copy(self, Name::Timestamp);
         }
         b
     }

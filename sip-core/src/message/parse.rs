@@ -232,11 +232,11 @@ impl Draft {
 
     /// What the accessors that cannot fail rely on.
     fn essentials(&mut self, bytes: &[u8]) {
-        let mut seen = 0u64;
+        let mut seen = 0u128;
         let mut first = [None; Name::CSeq as usize + 1];
         for i in 0..self.lines.len() {
             let line = self.lines[i];
-            let bit = 1u64 << line.id as u8;
+            let bit = 1u128 << line.id as u8;
             if seen & bit != 0 && line.id.is_single() {
                 self.note(Defect::Repeated(line.id));
             }

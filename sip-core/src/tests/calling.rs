@@ -161,7 +161,7 @@ fn a_call_that_rings_too_long_is_cancelled() {
     let mut solo = Solo::new();
     let (call, invite) = calling(&mut solo);
     solo.reply(udp(CARRIER), &invite, 180, "theirs", None);
-    assert_eq!(solo.event(), Event::Ringing { call, status: 180, sdp: None });
+    assert_eq!(solo.event(), Event::Ringing { call, status: 180, sdp: None, fork: 0 });
     solo.run(20 * SECOND);
     assert_eq!(cause(solo.event()), (call, Cause::NoAnswer, Side::Customer, None));
     let cancel = solo.only();
@@ -217,8 +217,8 @@ fn the_first_fork_to_answer_has_the_call_and_the_others_are_acked_and_byed() {
     assert_eq!(
         solo.happened(),
         [
-            Event::Ringing { call, status: 180, sdp: None },
-            Event::Ringing { call, status: 183, sdp: Some(b"v=0 early two".to_vec()) },
+            Event::Ringing { call, status: 180, sdp: None, fork: 0 },
+            Event::Ringing { call, status: 183, sdp: Some(b"v=0 early two".to_vec()), fork: 1 },
         ]
     );
     solo.reply(udp(CARRIER), &invite, 200, "two", None);

@@ -8,5 +8,8 @@ mod offers;
 mod pair;
 mod refusal;
 mod registration;
+mod reliable;
+mod session_timer;
 mod solo;
 mod storm;
+mod update;

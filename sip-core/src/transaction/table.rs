@@ -105,12 +105,19 @@ pub(crate) enum Owner {
     Reinvite(CallId),
     Cancel(CallId),
     Bye(CallId),
+    Update(CallId),
+    Prack(CallId),
 }
 
 impl Owner {
     pub(crate) fn call(self) -> CallId {
         match self {
-            Owner::Invite(call) | Owner::Reinvite(call) | Owner::Cancel(call) | Owner::Bye(call) => call,
+            Owner::Invite(call)
+            | Owner::Reinvite(call)
+            | Owner::Cancel(call)
+            | Owner::Bye(call)
+            | Owner::Update(call)
+            | Owner::Prack(call) => call,
         }
     }
 }
@@ -175,7 +182,9 @@ impl Transactions {
             Owner::Invite(_) | Owner::Reinvite(_) => {
                 ClientMachine::Invite(InviteClient::start(id, hop, request, io))
             }
-            Owner::Cancel(_) | Owner::Bye(_) => ClientMachine::Other(Client::start(id, hop, request, io)),
+            Owner::Cancel(_) | Owner::Bye(_) | Owner::Update(_) | Owner::Prack(_) => {
+                ClientMachine::Other(Client::start(id, hop, request, io))
+            }
         };
         self.by_branch.insert(key.clone(), id);
         self.by_call.insert((owner.call(), id));
