@@ -232,8 +232,8 @@ impl Engine {
 
     fn ring_device(&mut self, now: Now, id: SessionId, agent: AgentId, role: Role, binding: &Binding) {
         let kind = match binding.hop.transport {
-            Transport::Ws => LegKind::WebRtc,
-            Transport::Udp | Transport::Tcp => LegKind::Rtp { nat: true },
+            Transport::Ws | Transport::Wss => LegKind::WebRtc,
+            Transport::Udp | Transport::Tcp | Transport::Tls => LegKind::Rtp { nat: true },
         };
         self.outgoing_leg(
             now,

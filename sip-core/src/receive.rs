@@ -2,7 +2,7 @@
 
 use model::{Cause, Ending, Now};
 
-use crate::api::{CallId, Hop, Peer, Rejection, Transport};
+use crate::api::{CallId, Hop, Peer, Rejection};
 use crate::auth::{NONCE_LIFETIME, Verdict};
 use crate::message::{Host, Message, Method, Name};
 use crate::respond::{ALLOW, Refusal, SDP, SUPPORTED};
@@ -130,7 +130,7 @@ impl Stack {
 
     /// A carrier is known by its address, unless it claims to be one of us.
     fn trunk_of(&self, hop: Hop, request: &Message) -> Option<String> {
-        if hop.transport == Transport::Ws {
+        if hop.transport.is_websocket() {
             return None;
         }
         let source = hop.remote.ip().to_canonical();

@@ -137,11 +137,7 @@ impl Stack {
     }
 
     pub(crate) fn complete(&self, request: Builder, hop: Hop, branch: &str) -> Builder {
-        let transport = match hop.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-            Transport::Ws => "WS",
-        };
+        let transport = hop.transport.via_name();
         // RFC 3581 §3; it does no harm on streams, where it means nothing.
         let via = format!("SIP/2.0/{transport} {};branch={branch};rport", self.advertised(hop));
         request
@@ -155,7 +151,9 @@ impl Stack {
         let transport = match hop.transport {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
-            Transport::Ws => ";transport=ws",
+            Transport::Tls => ";transport=tls",
+            // RFC 7118 §5.2 knows one value for both.
+            Transport::Ws | Transport::Wss => ";transport=ws",
         };
         format!("<sip:{}{transport}>", self.advertised(hop))
     }
@@ -176,7 +174,7 @@ pub(crate) fn reply_hop(hop: Hop, request: &Message) -> Hop {
         Transport::Udp if via.rport().is_none() => {
             Hop { remote: SocketAddr::new(hop.remote.ip(), via.port().unwrap_or(5060)), ..hop }
         }
-        Transport::Udp | Transport::Tcp | Transport::Ws => hop,
+        Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => hop,
     }
 }
 

@@ -63,14 +63,14 @@ impl Stack {
     pub fn handle_packet(&mut self, now: Now, hop: Hop, bytes: &[u8]) {
         if bytes.iter().all(|c| matches!(c, b'\r' | b'\n')) {
             // RFC 5626 §4.4.1
-            if bytes == b"\r\n\r\n" && hop.transport != Transport::Udp {
+            if bytes == b"\r\n\r\n" && hop.transport.is_stream() {
                 self.transmit(hop, Arc::from(&b"\r\n"[..]));
             }
             return;
         }
         let parsed = match hop.transport {
-            Transport::Tcp => Message::parse_stream(bytes),
-            Transport::Udp | Transport::Ws => Message::parse(bytes),
+            Transport::Tcp | Transport::Tls => Message::parse_stream(bytes),
+            Transport::Udp | Transport::Ws | Transport::Wss => Message::parse(bytes),
         };
         match parsed {
             Ok(message) if message.is_request() => self.receive_request(now, hop, &message),

@@ -118,8 +118,9 @@ impl Stack {
                 let suffix = match transport {
                     Transport::Udp => "",
                     Transport::Tcp => ";transport=tcp",
+                    Transport::Tls => ";transport=tls",
                     // We are never the client of a WebSocket.
-                    Transport::Ws => return Err(InviteError::NoListener(transport)),
+                    Transport::Ws | Transport::Wss => return Err(InviteError::NoListener(transport)),
                 };
                 let to = sip_uri(Some(number), &remote.to_string());
                 let uri = sip_uri(Some(number), &format!("{remote}{suffix}"));
