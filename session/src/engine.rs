@@ -277,7 +277,7 @@ impl Engine {
         match event {
             SipEvent::Incoming(incoming) => self.incoming_call(now, incoming),
             SipEvent::Confirmed { call, sdp } => self.call_confirmed(now, call, sdp),
-            SipEvent::Ringing { call, status: _, sdp: _ } => self.call_ringing(now, call),
+            SipEvent::Ringing { call, status: _, sdp: _, fork: _ } => self.call_ringing(now, call),
             SipEvent::Answered { call, sdp } => self.call_answered(now, call, sdp),
             SipEvent::Offer { call, sdp } => self.call_offer(now, call, sdp),
             // We make no offers within a dialog; an answer to one can only be late.

@@ -389,7 +389,7 @@ impl Engine {
         let Some((leg, voice)) = leg.and_then(|leg| Some((leg, leg.voice()?))) else { return false };
         self.sip
             .bindings(&leg.address)
-            .any(|binding| Some(binding.id) == voice.binding && binding.hop.transport == Transport::Ws)
+            .any(|binding| Some(binding.id) == voice.binding && binding.hop.transport.is_websocket())
     }
 
     /// Who had muted himself is not heard by surprise when he comes back. Only the console's phone can undo it.
@@ -595,13 +595,13 @@ impl Engine {
         self.legs.remove(&leg);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(gone) = session.legs.remove(&leg) else { return };
+        if gone.is_up() && matches!(gone.party, Party::Agent { .. }) {
+            session.owner_was_muted = gone.muted;
+        }
         self.put(Output::Media(MediaCommand::Close { leg }));
         self.journal(now, id, Change::LegEnded { leg, ending: ending.clone() });
         self.sweep_later(id);
         let was_up = gone.is_up();
-        if was_up && matches!(gone.party, Party::Agent { .. }) {
-            session.owner_was_muted = gone.muted;
-        }
         let Line::Voice(voice) = gone.line else { return };
         if let Some(call) = voice.call {
             self.calls.remove(&call);

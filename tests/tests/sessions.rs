@@ -222,6 +222,20 @@ fn the_customer_stays_when_the_operators_device_dies_and_gets_the_same_operator_
 }
 
 #[test]
+fn a_message_that_is_repeated_after_its_chat_was_closed_opens_no_second_one() {
+    let (mut world, agent, visitor) = chatting(None);
+    let session = session_of(only(&world.journals()));
+    let first = world.visitor_writes(visitor, "m9", "thanks").expect("taken");
+    world.agent_does(agent, AgentCommand::CloseChat { session }).expect("closed");
+    world.pass(seconds(1));
+    let again = world.visitor_writes(visitor, "m9", "thanks").expect("taken before");
+    assert_eq!(first, again);
+    assert_eq!(world.journals().len(), 1);
+    world.visitor_writes(visitor, "m10", "one more thing").expect("taken");
+    assert_eq!(world.journals().len(), 2, "a new message is a new chat");
+}
+
+#[test]
 fn an_operator_who_does_not_come_back_loses_the_call_to_the_next_one() {
     let mut world = centre(2);
     let call = world.caller_calls(PHONE);
