@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::Now;
 
 use crate::api::{CallId, Hop, Listener, Rejection, Transport};
-use crate::message::{Builder, Message, Method, Name};
+use crate::message::{Builder, Message, Method, Name, warning};
 use crate::stack::Stack;
 use crate::transaction::{ClientKey, Owner, ServerKey, TransactionId};
 
@@ -15,6 +15,9 @@ pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, 
 /// The extensions that we speak: option tags of Supported, and what Require may name.
 pub(crate) const SUPPORTED: &str = "100rel, timer";
 pub(crate) const SDP: &str = "application/sdp";
+/// The bodies in which we find a session description.
+const BODIES: &str =
+    "application/sdp, multipart/mixed, multipart/alternative, multipart/related, multipart/signed";
 
 /// A final answer other than 2xx that carries nothing special.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -53,7 +56,11 @@ impl Stack {
         match status {
             405 | 501 => answer.header(Name::Allow, ALLOW),
             // RFC 3261 §21.4.13
-            415 => answer.header(Name::Accept, SDP).header(Name::AcceptEncoding, "identity"),
+            415 => answer.header(Name::Accept, BODIES).header(Name::AcceptEncoding, "identity"),
+            // RFC 3261 §21.4.26: why. We refuse descriptions for their formats.
+            488 | 606 => {
+                answer.header(Name::Warning, warning(305, &self.config.domain, "Incompatible media format"))
+            }
             _ => answer,
         }
     }

@@ -38,6 +38,7 @@ pub struct Stack {
     pub(crate) trunks: Vec<Trunk>,
     pub(crate) draining: bool,
     pub(crate) session_timers: SessionTimers,
+    pub(crate) demanded: Vec<String>,
 }
 
 impl Stack {
@@ -56,6 +57,7 @@ impl Stack {
             trunks: Vec::new(),
             draining: false,
             session_timers: SessionTimers::default(),
+            demanded: Vec::new(),
         }
     }
 
@@ -155,6 +157,11 @@ impl Stack {
 
     pub fn set_trunks(&mut self, trunks: Vec<Trunk>) {
         self.trunks = trunks;
+    }
+
+    /// Option tags that a caller must name in Supported or Require: others get 421. None at the start.
+    pub fn set_demanded_extensions(&mut self, extensions: Vec<String>) {
+        self.demanded = extensions;
     }
 
     /// While draining, new INVITEs get 503 with Retry-After.

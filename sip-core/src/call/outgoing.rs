@@ -11,11 +11,11 @@ use super::{Call, Far, Phase};
 use crate::api::{CallId, Event, Hop, InviteError, Listener, OutgoingCall, Target, Transport};
 use crate::dialog::Dialog;
 use crate::message::{Builder, Message, Method, Name, name_addr, sip_uri};
-use crate::receive::sdp_of;
 use crate::respond::SDP;
 use crate::stack::Stack;
 use crate::timer::Timer;
 use crate::transaction::TransactionId;
+use crate::validate::sdp_of;
 
 /// One INVITE is not answered by more phones than this; who floods us with 2xx talks to himself.
 const MAX_FORKS: usize = 16;

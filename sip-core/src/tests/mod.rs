@@ -11,5 +11,7 @@ mod registration;
 mod reliable;
 mod session_timer;
 mod solo;
+mod statuses;
 mod storm;
+mod torture;
 mod update;
