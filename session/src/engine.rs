@@ -277,13 +277,17 @@ impl Engine {
         match event {
             SipEvent::Incoming(incoming) => self.incoming_call(now, incoming),
             SipEvent::Confirmed { call, sdp } => self.call_confirmed(now, call, sdp),
-            SipEvent::Ringing { call, status: _, sdp: _, fork: _ } => self.call_ringing(now, call),
+            SipEvent::Ringing { call, .. } => self.call_ringing(now, call),
             SipEvent::Answered { call, sdp } => self.call_answered(now, call, sdp),
             SipEvent::Offer { call, sdp } => self.call_offer(now, call, sdp),
             // We make no offers within a dialog; an answer to one can only be late.
             SipEvent::OfferAnswered { .. } | SipEvent::OfferRefused { .. } => {}
             SipEvent::Info { call, content_type, body } => self.call_info(now, call, &content_type, &body),
             SipEvent::Ended { call, ending } => self.call_ended(now, call, ending),
+            // Nobody has asked for it: a transfer that cannot be done is refused.
+            SipEvent::Refer { call, .. } => self.sip.reject_refer(now, call, 603),
+            SipEvent::ReferProgress { .. } | SipEvent::Redirected { .. } => {}
+            SipEvent::Message(_) | SipEvent::MessageAnswered { .. } => {}
             SipEvent::Registered(binding) => self.registered(now, binding),
             SipEvent::Unregistered(binding) => self.unregistered(now, binding),
         }

@@ -7,7 +7,7 @@ use media::api::{Channel, Command as MediaCommand, Direction, Event as MediaEven
 use model::{
     AgentId, Cause, Change, Ending, LegId, Medium, Now, OfferOutcome, Party, RecordingId, SessionId, Side,
 };
-use sip_core::api::{Binding, CallId, OutgoingCall, Target, Transport};
+use sip_core::api::{Binding, CallId, CallOptions, OutgoingCall, Target, Transport};
 
 use crate::api::Output;
 use crate::engine::Engine;
@@ -319,7 +319,11 @@ impl Engine {
                 (Target::Binding(binding), from, customer_name, ring)
             }
         };
-        match self.sip.invite(now, OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout }) {
+        let options = CallOptions::default();
+        match self
+            .sip
+            .invite(now, OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout, options })
+        {
             Ok(call) => {
                 self.calls.insert(call, leg);
                 if let Some(voice) = self.voice_of(id, leg) {

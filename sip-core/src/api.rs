@@ -167,6 +167,12 @@ pub struct IncomingCall {
     pub sdp: Option<Vec<u8>>,
     pub transport: Transport,
     pub user_agent: Option<String>,
+    /// What is left of Max-Forwards: a call that we make because of this one may go one hop less. RFC 7332
+    pub max_forwards: u8,
+    /// How many of us it has come through.
+    pub hops: u8,
+    /// The live call of ours whose place it takes (RFC 3891). Whoever answers this one hangs up that one.
+    pub replaces: Option<CallId>,
 }
 
 /// Where an outgoing call goes.
@@ -191,6 +197,64 @@ pub struct OutgoingCall {
     pub headers: Vec<(String, String)>,
     /// Given up with CANCEL and `Cause::NoAnswer` after this long without a final answer.
     pub ring_timeout: Duration,
+    pub options: CallOptions,
+}
+
+/// What few calls need.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CallOptions {
+    /// For a call that another one caused: its Max-Forwards less one. `None`: 70.
+    pub max_forwards: Option<u8>,
+    /// For a call that another one caused: its hops and one more.
+    pub hops: u8,
+    /// Who asked for it with a REFER: a Referred-By value.
+    pub referred_by: Option<String>,
+    /// The Replaces value for a dialog that is not ours: [`Referral::replaces_elsewhere`].
+    pub replaces: Option<Vec<u8>>,
+}
+
+/// What a REFER asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Referral {
+    /// Whom to call, without the headers of Refer-To.
+    pub uri: String,
+    /// Its user part or number, unescaped; may be empty.
+    pub user: String,
+    /// Another call of ours that shall be joined with this one (attended transfer).
+    pub replaces: Option<CallId>,
+    /// The Replaces value when that call is none of ours.
+    pub replaces_elsewhere: Option<Vec<u8>>,
+    pub referred_by: Option<String>,
+}
+
+/// A MESSAGE of ours outside of calls. Never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct MessageId(pub u64);
+
+/// A MESSAGE that came. RFC 3428
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InstantMessage {
+    /// The call that it came in, if any.
+    pub call: Option<CallId>,
+    /// Who sent it; `None` within a call, whose peer is known.
+    pub peer: Option<Peer>,
+    /// User parts of From and of the Request-URI.
+    pub from: String,
+    pub to: String,
+    pub content_type: String,
+    pub body: Vec<u8>,
+}
+
+/// Why a message could not be sent.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SayError {
+    /// RFC 3428 §8: over UDP it must fit into one packet.
+    #[error("the message is larger than {0} bytes")]
+    TooLarge(usize),
+    #[error("there is no answered call of this id")]
+    NoCall,
+    #[error(transparent)]
+    Unreachable(#[from] InviteError),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -245,6 +309,29 @@ pub enum Event {
         call: CallId,
         content_type: String,
         body: Vec<u8>,
+    },
+    /// The peer asks us to call somebody in its place: answer with `accept_refer` or `reject_refer`.
+    Refer {
+        call: CallId,
+        referral: Referral,
+    },
+    /// What became of our `refer`, as the status that the peer's new call has got. `over`: nothing more will be told.
+    ReferProgress {
+        call: CallId,
+        status: u16,
+        over: bool,
+    },
+    /// Our outgoing call was told to go elsewhere; it ends as refused. Following is up to the owner.
+    Redirected {
+        call: CallId,
+        status: u16,
+        contacts: Vec<String>,
+    },
+    Message(InstantMessage),
+    /// What became of our `send_message`: the final status; 408 when nobody answered.
+    MessageAnswered {
+        message: MessageId,
+        status: u16,
     },
     /// Exactly once for each call, always its last event; nothing needs to be sent any more.
     Ended {

@@ -46,10 +46,11 @@ impl Stack {
                 self.send_stateless(hop, request, answer);
             }
             // These make sense in a dialog only.
-            Method::Bye | Method::Prack | Method::Update | Method::Info => {
+            Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Notify => {
                 self.refuse(hop, request, Refusal::new(481), Some(Rejection::NotFound));
             }
-            Method::Refer | Method::Notify | Method::Subscribe | Method::Message | Method::Publish => {
+            Method::Message => self.receive_message(now, hop, request),
+            Method::Refer | Method::Subscribe | Method::Publish => {
                 self.refuse(hop, request, Refusal::new(405), None);
             }
             Method::Other(_) => self.refuse(hop, request, Refusal::new(501), None),
@@ -194,7 +195,8 @@ impl Stack {
         }
         let Some(by) = self.calls.get(call).map(|call| call.far.side) else { return };
         self.refuse_incoming(now, call, 487, None);
-        self.end(now, call, Ending::with_status(Cause::Cancelled, by, 487));
+        let q850 = crate::call::q850_in(cancel);
+        self.end(now, call, Ending::with_status(Cause::Cancelled, by, 487).and_q850(q850));
     }
 
     fn receive_in_dialog(&mut self, now: Now, hop: Hop, request: &Message) {
@@ -214,17 +216,17 @@ impl Stack {
             Method::Update => self.receive_update(now, hop, id, request),
             Method::Prack => self.receive_prack(now, hop, id, request),
             Method::Info => self.receive_info(now, hop, id, request),
+            Method::Message => self.receive_message_in(now, hop, id, request),
+            Method::Refer => self.receive_refer(now, hop, id, request),
+            Method::Notify => self.receive_notify(now, hop, id, request),
             Method::Options => {
                 let answer = self.capabilities(hop, request, &self.dialog_tag(request));
                 self.respond_once(now, hop, request, 200, answer);
             }
             Method::Other(_) => self.refuse_once(now, hop, request, 501),
-            Method::Register
-            | Method::Refer
-            | Method::Notify
-            | Method::Subscribe
-            | Method::Message
-            | Method::Publish => self.refuse_once(now, hop, request, 405),
+            Method::Register | Method::Subscribe | Method::Publish => {
+                self.refuse_once(now, hop, request, 405)
+            }
             Method::Ack | Method::Cancel => unreachable!("handled above"),
         }
     }

@@ -3,17 +3,23 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use model::Now;
+use model::{Ending, Now};
 
 use crate::api::{CallId, Hop, Listener, Rejection, Transport};
+use crate::call::explain;
 use crate::message::{Builder, Message, Method, Name, warning};
 use crate::stack::Stack;
 use crate::transaction::{ClientKey, Owner, ServerKey, TransactionId};
 
 /// What we understand. RFC 3261 §20.5
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REGISTER";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE, REGISTER";
 /// The extensions that we speak: option tags of Supported, and what Require may name.
-pub(crate) const SUPPORTED: &str = "100rel, timer";
+pub(crate) const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
+/// RFC 3261 §8.1.1.6
+pub(crate) const MAX_FORWARDS: u8 = 70;
+/// How many of us a call has come through. Not every B2BUA on the way counts Max-Forwards down.
+pub(crate) const HOPS: &str = "X-Tandem-Hops";
 pub(crate) const SDP: &str = "application/sdp";
 /// The bodies in which we find a session description.
 const BODIES: &str =
@@ -135,21 +141,26 @@ impl Stack {
     }
 
     /// Sends the CANCEL of an INVITE; the two share a branch. RFC 3261 §9.1
-    pub(crate) fn start_cancel(&mut self, now: Now, call: CallId, hop: Hop, invite: &Message) {
+    pub(crate) fn start_cancel(&mut self, now: Now, call: CallId, hop: Hop, invite: &Message, why: &Ending) {
         let branch = invite.via().branch().unwrap_or_default().to_vec();
         let key = ClientKey { branch, method: Method::Cancel };
-        let bytes = Arc::from(cancel_of(invite).finish());
+        let bytes = Arc::from(explain(cancel_of(invite), why).finish());
         let (transactions, mut io) = self.split(now);
         transactions.start_client(key, Owner::Cancel(call), hop, bytes, &mut io);
     }
 
     pub(crate) fn complete(&self, request: Builder, hop: Hop, branch: &str) -> Builder {
+        self.complete_within(request, hop, branch, MAX_FORWARDS)
+    }
+
+    /// The same for a request that may not go as far as it likes.
+    pub(crate) fn complete_within(&self, request: Builder, hop: Hop, branch: &str, forwards: u8) -> Builder {
         let transport = hop.transport.via_name();
         // RFC 3581 §3; it does no harm on streams, where it means nothing.
         let via = format!("SIP/2.0/{transport} {};branch={branch};rport", self.advertised(hop));
         request
             .header(Name::Via, via)
-            .header(Name::MaxForwards, "70")
+            .header(Name::MaxForwards, forwards.to_string())
             .header(Name::UserAgent, &self.config.server_name)
     }
 

@@ -39,6 +39,8 @@ pub struct Stack {
     pub(crate) draining: bool,
     pub(crate) session_timers: SessionTimers,
     pub(crate) demanded: Vec<String>,
+    /// Of the messages that we have sent outside of calls.
+    pub(crate) last_message: u64,
 }
 
 impl Stack {
@@ -58,6 +60,7 @@ impl Stack {
             draining: false,
             session_timers: SessionTimers::default(),
             demanded: Vec::new(),
+            last_message: 0,
         }
     }
 
@@ -200,8 +203,11 @@ impl Stack {
         match owner {
             Owner::Invite(call) => self.invite_answered(now, call, hop, status, response),
             Owner::Reinvite(call) | Owner::Update(call) => self.ask_answered(now, call, status, response),
+            Owner::Refer(call) => self.refer_answered(call, status),
+            Owner::Notify(call) => self.notify_answered(call, status),
+            Owner::Message(message) => self.message_answered(message, status),
             // Whatever the peer says: the call is over for us, or the INVITE decides.
-            Owner::Cancel(_) | Owner::Bye(_) | Owner::Prack(_) => {}
+            Owner::Cancel(_) | Owner::Bye(_) | Owner::Prack(_) | Owner::Said(_) => {}
         }
     }
 
@@ -260,7 +266,10 @@ impl Stack {
             }
             Owner::Reinvite(call) | Owner::Update(call) => self.ask_lost(now, call, status),
             // The peer gives up its INVITE by itself then. RFC 3262 §3
-            Owner::Prack(_) | Owner::Cancel(_) | Owner::Bye(_) => {}
+            Owner::Prack(_) | Owner::Cancel(_) | Owner::Bye(_) | Owner::Said(_) => {}
+            Owner::Refer(call) => self.refer_answered(call, status),
+            Owner::Notify(call) => self.notify_answered(call, status),
+            Owner::Message(message) => self.message_answered(message, status),
         }
     }
 

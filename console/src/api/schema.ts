@@ -362,6 +362,11 @@ export interface components {
             cause: components["schemas"]["Cause"];
             /**
              * Format: int32
+             * @description The Q.850 cause that the telephone network gave for it (RFC 3326), when there was one.
+             */
+            q850?: number | null;
+            /**
+             * Format: int32
              * @description The SIP status code behind it, when there was one.
              */
             sip_status?: number | null;

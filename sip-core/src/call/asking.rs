@@ -178,8 +178,9 @@ impl Stack {
             Phase::Confirmed(exchange) => {
                 let dialog = exchange.dialog.clone();
                 self.stop_waiting_for_ack(id);
-                self.send_bye(now, id, dialog);
-                self.end(now, id, Ending::with_status(Cause::Lost, by, status));
+                let ending = Ending::with_status(Cause::Lost, by, status);
+                self.send_bye(now, id, dialog, &ending);
+                self.end(now, id, ending);
             }
             // The INVITE decides what becomes of an early dialog.
             Phase::Incoming(_) | Phase::Outgoing(_) => {

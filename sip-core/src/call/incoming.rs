@@ -10,11 +10,12 @@ use super::exchange::{Exchange, Pending, Unacked};
 use super::offer::reliability;
 use super::prack::Unpracked;
 use super::session_timer::SessionTimer;
+use super::why::explain;
 use super::{Call, Far, Phase};
 use crate::api::{CallId, Event, Hop, IncomingCall, Peer, Rejection};
 use crate::dialog::Dialog;
-use crate::message::{Message, Name};
-use crate::respond::{ALLOW, Refusal, SDP, reply_hop};
+use crate::message::{Message, Name, decimal};
+use crate::respond::{ALLOW, HOPS, MAX_FORWARDS, Refusal, SDP, reply_hop};
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, T1, Timer};
 use crate::transaction::{MergeKey, ServerKey, TransactionId};
@@ -24,6 +25,9 @@ use crate::validate;
 const PROVISIONAL: Duration = Duration::from_secs(60);
 /// When those whom we had no room for may try again, in seconds.
 const RETRY_AFTER: &str = "10";
+
+/// Calls that went through so many of us go round in circles.
+const MAX_HOPS: u8 = 10;
 
 pub(crate) struct Incoming {
     pub(crate) transaction: TransactionId,
@@ -88,6 +92,14 @@ impl Stack {
             Peer::User { .. } if one_time => Far::GUEST,
             Peer::User { .. } => Far::AGENT,
         };
+        let replaces = match self.replaced_by(request) {
+            Ok(replaces) => replaces,
+            Err(refusal) => return self.refuse(hop, request, refusal, None),
+        };
+        let hops = request.extension(HOPS).and_then(decimal::<u8>).unwrap_or(0);
+        if hops >= MAX_HOPS || self.has_come_back(request) {
+            return self.refuse(hop, request, Refusal::new(482), None);
+        }
         if let (Peer::User { username, .. }, true) = (&peer, one_time) {
             self.auth.remove(username);
         }
@@ -108,6 +120,9 @@ impl Stack {
             sdp: sdp.clone(),
             transport: hop.transport,
             user_agent: request.text(Name::UserAgent),
+            max_forwards: request.max_forwards().unwrap_or(MAX_FORWARDS),
+            hops,
+            replaces,
         };
         let mut exchange = Exchange::new(dialog, Vec::new(), SessionTimer::default());
         exchange.learn(request);
@@ -123,10 +138,20 @@ impl Stack {
             next: None,
             answer: None,
         }));
-        let (invite, acks, forks) = (request.clone(), Default::default(), Default::default());
-        self.calls
-            .insert(call, Call { far, ended: false, ours: false, local_tag, invite, phase, acks, forks });
+        self.calls.insert(call, Call::new(far, false, local_tag, request.clone(), phase));
         self.emit(call, Event::Incoming(incoming));
+    }
+
+    /// A request of ours that comes back unchanged is a loop; with another Request-URI it was forwarded to us and is a call as any
+    /// other. RFC 5393 §4.2
+    fn has_come_back(&self, request: &Message) -> bool {
+        let Ok(vias) = request.vias() else { return false };
+        let uri = request.request_uri().map(|uri| uri.raw().to_vec());
+        vias.iter().filter_map(|via| via.branch()).any(|branch| {
+            let sent = self.transactions.sent_invite(branch);
+            let sent = sent.and_then(|bytes| Message::parse(bytes).ok());
+            sent.is_some_and(|sent| sent.request_uri().map(|uri| uri.raw().to_vec()) == uri)
+        })
     }
 
     /// Tells the caller of an [`Event::Incoming`] that it rings (180) or that there is early media (183). It is told reliably when
@@ -230,6 +255,18 @@ impl Stack {
         status: u16,
         reason: Option<&str>,
     ) -> bool {
+        self.refuse_incoming_because(now, call, status, reason, None)
+    }
+
+    /// The same, with the reason of another call. RFC 6432
+    pub(crate) fn refuse_incoming_because(
+        &mut self,
+        now: Now,
+        call: CallId,
+        status: u16,
+        reason: Option<&str>,
+        why: Option<&Ending>,
+    ) -> bool {
         let Some(Call { invite, local_tag, phase, .. }) = self.calls.live_mut(call) else { return false };
         let Phase::Incoming(incoming) = phase else { return false };
         let (transaction, source) = (incoming.transaction, incoming.source);
@@ -243,6 +280,9 @@ impl Stack {
         let mut answer = self.answer_with_reason(&invite, source, status, reason, &tag);
         if status == 503 {
             answer = answer.header(Name::RetryAfter, RETRY_AFTER);
+        }
+        if let Some(why) = why {
+            answer = explain(answer, why);
         }
         self.respond(now, transaction, status, answer);
         self.timers.disarm(Timer::Provisional(call));

@@ -9,7 +9,10 @@
 //! | our re-INVITE and UPDATE | `asking` |
 //! | provisional answers that must arrive | `prack` |
 //! | session timers | `session_timer` |
+//! | REFER and Replaces | `refer` |
+//! | INFO and MESSAGE within a call | `say` |
 //! | an INVITE of ours once more, with what was missing | `retry` |
+//! | why it ended, in the words of the telephone network | `why` |
 //! | hanging up, and what ends a call otherwise | `end` |
 
 mod asking;
@@ -19,21 +22,26 @@ mod incoming;
 mod offer;
 mod outgoing;
 mod prack;
+mod refer;
 mod retry;
+mod say;
 mod session_timer;
+mod why;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::Side;
+use model::{Ending, Side};
 
 use crate::api::{CallId, ConnectionId, Hop};
 use crate::dialog::Dialog;
-use crate::message::Message;
+use crate::message::{Message, Replaces};
 
 pub(crate) use exchange::Exchange;
 pub(crate) use incoming::Incoming;
 pub(crate) use outgoing::Outgoing;
+use refer::Referring;
+pub(crate) use why::{explain, q850_in};
 
 /// ACKs that a call remembers.
 const MAX_ACKS: usize = 32;
@@ -52,6 +60,12 @@ pub(crate) struct Call {
     pub(crate) acks: BTreeMap<AckKey, (Hop, Arc<[u8]>)>,
     /// The last CSeq that we used toward a fork that did not get the call.
     pub(crate) forks: BTreeMap<Vec<u8>, u32>,
+    /// A REFER of the peer's that is not done with.
+    pub(crate) referring: Option<Referring>,
+    /// A REFER of ours is out, or its progress is told.
+    pub(crate) refers: bool,
+    /// How it ended: a BYE that has to wait for an ACK says so.
+    pub(crate) ending: Option<Ending>,
 }
 
 /// The peer's tag and the CSeq of the INVITE.
@@ -84,6 +98,22 @@ impl Far {
 }
 
 impl Call {
+    pub(crate) fn new(far: Far, ours: bool, local_tag: String, invite: Message, phase: Phase) -> Self {
+        Self {
+            far,
+            ended: false,
+            ours,
+            local_tag,
+            invite,
+            phase,
+            acks: BTreeMap::new(),
+            forks: BTreeMap::new(),
+            referring: None,
+            refers: false,
+            ending: None,
+        }
+    }
+
     /// The dialog, when there is exactly one.
     pub(crate) fn dialog(&self) -> Option<&Dialog> {
         self.exchange().map(|exchange| &exchange.dialog)
@@ -193,9 +223,10 @@ impl Calls {
     }
 
     /// False when it had ended before.
-    pub(crate) fn mark_ended(&mut self, id: CallId) -> bool {
+    pub(crate) fn mark_ended(&mut self, id: CallId, ending: &Ending) -> bool {
         let Some(call) = self.live_mut(id) else { return false };
         call.ended = true;
+        call.ending = Some(ending.clone());
         self.lingering += 1;
         self.just_ended.push(id);
         true
@@ -206,6 +237,21 @@ impl Calls {
         let tag = std::str::from_utf8(request.to_tag()?).ok()?;
         let id = *self.by_tag.get(tag)?;
         self.calls[&id].is_with(request).then_some(id)
+    }
+
+    /// The call that a Replaces names: seen from us, as it is sent to us. RFC 3891 §3
+    pub(crate) fn find_replaced(&self, replaces: &Replaces<'_>) -> Option<CallId> {
+        let tag = std::str::from_utf8(&replaces.to_tag).ok()?;
+        let id = *self.by_tag.get(tag)?;
+        let ours =
+            |dialog: &Dialog| dialog.call_id == replaces.call_id && dialog.is_with(Some(&replaces.from_tag));
+        let found = match &self.calls[&id].phase {
+            Phase::Outgoing(outgoing) => outgoing.early.values().any(|early| ours(&early.exchange.dialog)),
+            Phase::Incoming(_) | Phase::Confirmed(_) | Phase::Refused => {
+                self.calls[&id].dialog().is_some_and(ours)
+            }
+        };
+        found.then_some(id)
     }
 
     /// False when the request is older than what came before.

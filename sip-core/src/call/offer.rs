@@ -138,18 +138,18 @@ impl Stack {
 
     pub(crate) fn acknowledged(&mut self, now: Now, id: CallId, ack: &Message) {
         let Some(call) = self.calls.get_mut(id) else { return };
-        let ended = call.ended;
+        let ending = call.ending.clone();
         let Some(exchange) = call.exchange_mut() else { return };
         let Some(unacked) = exchange.unacked.take_if(|unacked| unacked.cseq == ack.cseq().number) else {
             return;
         };
         exchange.agreed = true;
-        let dialog = ended.then(|| exchange.dialog.clone());
+        let farewell = ending.map(|ending| (ending, exchange.dialog.clone()));
         self.timers.disarm(Timer::Answer(id));
         self.timers.disarm(Timer::Unacknowledged(id));
-        if let Some(dialog) = dialog {
+        if let Some((ending, dialog)) = farewell {
             // We had hung up in the meantime, and may only now say so. RFC 3261 §15
-            return self.send_bye(now, id, dialog);
+            return self.send_bye(now, id, dialog, &ending);
         }
         let sdp = if unacked.offered { sdp_of(ack).ok().flatten() } else { None };
         if unacked.initial {

@@ -6,12 +6,14 @@ use model::{Cause, Ending, Now, Side};
 
 use super::exchange::{Ask, Exchange, lists};
 use super::offer::describe_ourselves;
+use super::refer::referred;
 use super::session_timer::SessionTimer;
+use super::why::q850_in;
 use super::{Call, Far, Phase};
 use crate::api::{CallId, Event, Hop, InviteError, Listener, OutgoingCall, Target, Transport};
 use crate::dialog::Dialog;
-use crate::message::{Builder, Message, Method, Name, name_addr, sip_uri};
-use crate::respond::SDP;
+use crate::message::{Builder, Contacts, Message, Method, Name, name_addr, sip_uri, text};
+use crate::respond::{HOPS, MAX_FORWARDS, SDP};
 use crate::stack::Stack;
 use crate::timer::Timer;
 use crate::transaction::TransactionId;
@@ -59,7 +61,7 @@ impl Stack {
     /// # Errors
     /// When there is nobody to send the INVITE to or an extra header is not allowed; then there is no call.
     pub fn invite(&mut self, now: Now, call: OutgoingCall) -> Result<CallId, InviteError> {
-        let OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout } = call;
+        let OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout, options } = call;
         let (uri, to, hop, far) = self.resolve(&target)?;
         let tag = self.random.tag();
         let cseq = self.random.cseq();
@@ -73,11 +75,16 @@ impl Stack {
             .header(Name::Contact, self.contact(hop))
             .header(Name::Accept, SDP);
         request = SessionTimer::default().ask(describe_ourselves(request), self.session_timers);
+        request = referred(request, options.referred_by.as_deref(), options.replaces.as_deref());
+        if options.hops > 0 {
+            request = request.extension(HOPS, &options.hops.to_string())?;
+        }
         for (name, value) in &headers {
             request = request.extension(name, value)?;
         }
         let branch = self.random.branch();
-        let bytes = self.complete(request.body(SDP, sdp), hop, &branch).finish();
+        let forwards = options.max_forwards.unwrap_or(MAX_FORWARDS);
+        let bytes = self.complete_within(request.body(SDP, sdp), hop, &branch, forwards).finish();
         let invite = Message::parse(&bytes).map_err(|error| InviteError::Malformed(error.defect))?;
         let id = self.calls.next_id();
         let transaction = self.start_invite(now, id, hop, &invite);
@@ -92,15 +99,13 @@ impl Stack {
             timer: SessionTimer::default(),
             retries: 0,
         }));
-        let (acks, forks) = (BTreeMap::new(), BTreeMap::new());
-        self.calls
-            .insert(id, Call { far, ended: false, ours: true, local_tag: tag, invite, phase, acks, forks });
+        self.calls.insert(id, Call::new(far, true, tag, invite, phase));
         self.timers.arm(Timer::Ring(id), now.instant + ring_timeout);
         Ok(id)
     }
 
     /// Request-URI, To, the way there, and who is there.
-    fn resolve(&self, target: &Target) -> Result<(Vec<u8>, Vec<u8>, Hop, Far), InviteError> {
+    pub(crate) fn resolve(&self, target: &Target) -> Result<(Vec<u8>, Vec<u8>, Hop, Far), InviteError> {
         match target {
             Target::Binding(id) => {
                 let entry = self.registrar.get(*id).ok_or(InviteError::UnknownBinding)?;
@@ -143,19 +148,24 @@ impl Stack {
             422 if self.invite_with_longer_interval(now, id, response) => {}
             _ => {
                 let Some(far) = self.calls.get(id).map(|call| call.far) else { return };
-                self.end(now, id, refusal(status, far));
+                if (300..400).contains(&status) {
+                    let contacts = contacts(response);
+                    self.emit(id, Event::Redirected { call: id, status, contacts });
+                }
+                self.end(now, id, refusal(status, far).and_q850(q850_in(response)));
             }
         }
     }
 
     pub(crate) fn ring_timed_out(&mut self, now: Now, id: CallId) {
         let Some(far) = self.calls.get(id).map(|call| call.far) else { return };
-        self.cancel(now, id);
-        self.end(now, id, Ending::new(Cause::NoAnswer, far.side));
+        let ending = Ending::new(Cause::NoAnswer, far.side);
+        self.cancel(now, id, &ending);
+        self.end(now, id, ending);
     }
 
     /// Withdraws our INVITE, now or as soon as that is allowed.
-    pub(crate) fn cancel(&mut self, now: Now, id: CallId) {
+    pub(crate) fn cancel(&mut self, now: Now, id: CallId, why: &Ending) {
         let Some(Call { invite, phase: Phase::Outgoing(outgoing), .. }) = self.calls.get_mut(id) else {
             return;
         };
@@ -169,18 +179,20 @@ impl Stack {
         }
         outgoing.cancel = Cancel::Sent;
         let invite = invite.clone();
-        self.start_cancel(now, id, hop, &invite);
+        self.start_cancel(now, id, hop, &invite, why);
         let (transactions, mut io) = self.split(now);
         transactions.limit_cancelled(transaction, &mut io);
     }
 
     fn progressed(&mut self, now: Now, id: CallId, hop: Hop, status: u16, response: &Message) {
-        let Some(Call { ended, invite, phase: Phase::Outgoing(outgoing), .. }) = self.calls.get_mut(id)
+        let Some(Call { ended, ending, invite, phase: Phase::Outgoing(outgoing), .. }) =
+            self.calls.get_mut(id)
         else {
             return;
         };
         if outgoing.cancel == Cancel::Wanted {
-            return self.cancel(now, id);
+            let why = ending.clone().unwrap_or(Ending::new(Cause::Cancelled, Side::System));
+            return self.cancel(now, id, &why);
         }
         if status == 100 || *ended {
             return;
@@ -247,7 +259,10 @@ impl Stack {
         // The first to answer has the call; whoever comes later or too late is told so.
         let Some(Call { invite, forks, phase: phase @ Phase::Outgoing(_), .. }) = self.calls.live_mut(id)
         else {
-            return self.send_bye(now, id, dialog);
+            // Another fork has the call, or it was given up.
+            let elsewhere = Ending::new(Cause::Replaced, Side::System);
+            let why = self.calls.get(id).and_then(|call| call.ending.clone()).unwrap_or(elsewhere);
+            return self.send_bye(now, id, dialog, &why);
         };
         let Phase::Outgoing(outgoing) = std::mem::replace(phase, Phase::Refused) else { return };
         let told = early.as_ref().and_then(|early| early.sdp.clone());
@@ -270,13 +285,24 @@ impl Stack {
             Ok(_) if agreed => told,
             Ok(sdp) => sdp.or(told),
             Err(_) => {
-                self.send_bye(now, id, dialog);
-                return self.end(now, id, Ending::new(Cause::Incompatible, Side::System));
+                let ending = Ending::new(Cause::Incompatible, Side::System);
+                self.send_bye(now, id, dialog, &ending);
+                return self.end(now, id, ending);
             }
         };
         self.timer_granted(now, id, response);
         self.emit(id, Event::Answered { call: id, sdp });
         self.ask_queued(now, id);
+    }
+}
+
+/// Where a redirection points, the preferred first. RFC 3261 §8.1.3.4
+fn contacts(response: &Message) -> Vec<String> {
+    match response.contacts() {
+        Ok(Contacts::List(all)) => {
+            all.iter().take(MAX_FORKS).map(|contact| text(contact.uri().raw())).collect()
+        }
+        Ok(Contacts::Any) | Err(_) => Vec::new(),
     }
 }
 

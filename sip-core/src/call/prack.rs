@@ -10,7 +10,7 @@ use model::{Cause, Ending, Now};
 
 use super::{Call, Phase};
 use crate::api::{CallId, Event, Hop};
-use crate::message::{Builder, Message, Method, Name, decimal};
+use crate::message::{Builder, Message, Method, Name, RAck};
 use crate::respond::Refusal;
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, T1, Timer};
@@ -24,14 +24,6 @@ pub(crate) struct Unpracked {
     interval: Duration,
     /// It carried a session description: a 2xx has to wait for the PRACK. RFC 3262 §3
     pub(crate) describes: bool,
-}
-
-/// The answer that a PRACK is about: RSeq, CSeq, method. RFC 3262 §7.2
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Acked<'a> {
-    rseq: u32,
-    cseq: u32,
-    method: &'a [u8],
 }
 
 impl Stack {
@@ -83,8 +75,7 @@ impl Stack {
     }
 
     pub(crate) fn receive_prack(&mut self, now: Now, hop: Hop, id: CallId, request: &Message) {
-        let acked = rack(request);
-        let Some(acked) = acked else { return self.refuse_once(now, hop, request, 400) };
+        let Ok(Some(acked)) = request.rack() else { return self.refuse_once(now, hop, request, 400) };
         let Some(call) = self.calls.live_mut(id) else { return self.refuse_once(now, hop, request, 481) };
         let cseq = call.invite.cseq().number;
         let (late_offer, described) = match &call.phase {
@@ -97,7 +88,7 @@ impl Stack {
             Phase::Outgoing(_) | Phase::Refused => None,
         };
         // RFC 3262 §3
-        if awaited.is_none_or(|rseq| acked != Acked { rseq, cseq, method: b"INVITE" }) {
+        if awaited.is_none_or(|rseq| acked != RAck { rseq, cseq, method: b"INVITE" }) {
             return self.refuse_once(now, hop, request, 481);
         }
         let sdp = match sdp_of(request) {
@@ -153,7 +144,7 @@ impl Stack {
 
     /// A 18x to our INVITE that asks for a PRACK. False when it shall not be looked at. RFC 3262 §4
     pub(crate) fn acknowledge_provisional(&mut self, now: Now, id: CallId, response: &Message) -> bool {
-        let Some(rseq) = response.header(Name::RSeq).and_then(decimal::<u32>) else { return false };
+        let Ok(Some(rseq)) = response.rseq() else { return false };
         let Some(Call { phase: Phase::Outgoing(outgoing), .. }) = self.calls.live_mut(id) else {
             return false;
         };
@@ -172,11 +163,4 @@ impl Stack {
         self.start_request(now, Owner::Prack(id), Method::Prack, hop, prack);
         true
     }
-}
-
-fn rack(request: &Message) -> Option<Acked<'_>> {
-    let mut words =
-        request.header(Name::RAck)?.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let acked = Acked { rseq: decimal(words.next()?)?, cseq: decimal(words.next()?)?, method: words.next()? };
-    words.next().is_none().then_some(acked)
 }

@@ -10,7 +10,7 @@ use model::{Cause, Ending, Now};
 use super::Call;
 use super::exchange::{Ask, lists};
 use crate::api::{CallId, SessionTimers};
-use crate::message::{Builder, Message, Name, decimal};
+use crate::message::{Builder, Message, Name, Refresher};
 use crate::stack::Stack;
 use crate::timer::Timer;
 
@@ -167,21 +167,21 @@ impl Stack {
         let by = call.far.lost;
         let Some(dialog) = call.dialog().cloned() else { return };
         self.stop_waiting_for_ack(id);
-        self.send_bye(now, id, dialog);
-        self.end(now, id, Ending::with_status(Cause::Lost, by, 408));
+        let ending = Ending::with_status(Cause::Lost, by, 408);
+        self.send_bye(now, id, dialog, &ending);
+        self.end(now, id, ending);
     }
 }
 
+/// What cannot be read is not heard.
 fn session_expires(message: &Message) -> Option<Asked> {
-    let value = message.header(Name::SessionExpires)?;
-    let mut parts = value.split(|c| *c == b';').map(<[u8]>::trim_ascii);
-    let interval = Duration::from_secs(u64::from(decimal::<u32>(parts.next()?)?));
-    let refresher = parts.find_map(|part| part.strip_prefix(b"refresher="));
-    let by_client = refresher.map(|refresher| refresher.eq_ignore_ascii_case(b"uac"));
-    Some(Asked { interval, by_client })
+    let asked = message.session_expires().ok()??;
+    Some(Asked {
+        interval: Duration::from_secs(u64::from(asked.seconds)),
+        by_client: asked.refresher.map(|refresher| refresher == Refresher::Uac),
+    })
 }
 
 fn min_se(message: &Message) -> Option<Duration> {
-    let value = message.header(Name::MinSe)?.split(|c| *c == b';').next()?;
-    Some(Duration::from_secs(u64::from(decimal::<u32>(value.trim_ascii())?)))
+    message.min_se().ok()?.map(|seconds| Duration::from_secs(u64::from(seconds)))
 }

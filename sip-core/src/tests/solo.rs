@@ -232,6 +232,8 @@ impl Solo {
         let method = match request.method {
             "INVITE" => Method::Invite,
             "REGISTER" => Method::Register,
+            "MESSAGE" => Method::Message,
+            "SUBSCRIBE" => Method::Subscribe,
             other => panic!("{other} is never challenged"),
         };
         let answer = digest::answer(&challenge, &method, &request.uri, username, password, "cnonce", 1)

@@ -103,7 +103,11 @@ fn react(pair: &mut Pair, ledgers: &mut [Ledger; 2]) {
                 | Event::Answered { call, .. }
                 | Event::OfferAnswered { call, .. }
                 | Event::OfferRefused { call, .. }
+                | Event::Refer { call, .. }
+                | Event::ReferProgress { call, .. }
+                | Event::Redirected { call, .. }
                 | Event::Info { call, .. } => call,
+                Event::Message(_) | Event::MessageAnswered { .. } => continue,
                 Event::Registered(_) | Event::Unregistered(_) => unreachable!("nobody registers"),
             };
             assert!(!ledger.ended.contains_key(&call), "{call:?} goes on after its end");

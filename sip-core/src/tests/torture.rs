@@ -5,7 +5,7 @@ use std::path::Path;
 use super::solo::{CARRIER, PHONE, Solo, udp};
 use crate::api::{Event, Hop, Output};
 
-/// The one answer's status line, or why there is none, or that a call came.
+/// The one answer's status line, or why there is none, or that a call or a message came.
 fn decide(hop: Hop, bytes: &[u8]) -> String {
     let mut solo = Solo::new();
     solo.stack.handle_packet(solo.now, hop, bytes);
@@ -18,6 +18,7 @@ fn decide(hop: Hop, bytes: &[u8]) -> String {
                 seen.push(line.strip_prefix("SIP/2.0 ").unwrap().to_owned());
             }
             Output::Event(Event::Incoming(_)) => seen.push("a call".to_owned()),
+            Output::Event(Event::Message(_)) => seen.push("a message".to_owned()),
             Output::Event(event) => panic!("{event:?}"),
             Output::Rejected { why, .. } => seen.push(format!("{why:?}")),
             Output::CloseConnection(_) => panic!("UDP has no connection"),
@@ -57,7 +58,7 @@ rfc4475/lwsstart   400 Bad Request-URI, BadRequest | =
 rfc4475/mcl01      400 Repeated Content-Length Header, BadRequest | =
 rfc4475/mismatch01 400 CSeq Method Does Not Match, BadRequest | =
 rfc4475/mismatch02 501 Not Implemented, BadRequest | =
-rfc4475/mpart01    405 Method Not Allowed | =
+rfc4475/mpart01    200 OK, a message | 401 Unauthorized, Unauthenticated
 rfc4475/multi01    400 Repeated CSeq Header, BadRequest | =
 rfc4475/ncl        400 Bad Content-Length Header, BadRequest | =
 rfc4475/noreason   StrayResponse | =

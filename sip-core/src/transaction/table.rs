@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{AckFor, Client, Fired, Heard, InviteClient, InviteServer, Io, Server, TransactionId};
-use crate::api::{CallId, ConnectionId, Hop};
+use crate::api::{CallId, ConnectionId, Hop, MessageId};
 use crate::message::{Message, Method};
 use crate::timer::{GIVE_UP, Timer};
 
@@ -107,17 +107,28 @@ pub(crate) enum Owner {
     Bye(CallId),
     Update(CallId),
     Prack(CallId),
+    /// INFO or MESSAGE within a call.
+    Said(CallId),
+    Refer(CallId),
+    /// What becomes of the peer's REFER.
+    Notify(CallId),
+    /// A MESSAGE outside of calls.
+    Message(MessageId),
 }
 
 impl Owner {
-    pub(crate) fn call(self) -> CallId {
+    pub(crate) fn call(self) -> Option<CallId> {
         match self {
             Owner::Invite(call)
             | Owner::Reinvite(call)
             | Owner::Cancel(call)
             | Owner::Bye(call)
             | Owner::Update(call)
-            | Owner::Prack(call) => call,
+            | Owner::Prack(call)
+            | Owner::Said(call)
+            | Owner::Refer(call)
+            | Owner::Notify(call) => Some(call),
+            Owner::Message(_) => None,
         }
     }
 }
@@ -182,12 +193,19 @@ impl Transactions {
             Owner::Invite(_) | Owner::Reinvite(_) => {
                 ClientMachine::Invite(InviteClient::start(id, hop, request, io))
             }
-            Owner::Cancel(_) | Owner::Bye(_) | Owner::Update(_) | Owner::Prack(_) => {
-                ClientMachine::Other(Client::start(id, hop, request, io))
-            }
+            Owner::Cancel(_)
+            | Owner::Bye(_)
+            | Owner::Update(_)
+            | Owner::Prack(_)
+            | Owner::Said(_)
+            | Owner::Refer(_)
+            | Owner::Notify(_)
+            | Owner::Message(_) => ClientMachine::Other(Client::start(id, hop, request, io)),
         };
         self.by_branch.insert(key.clone(), id);
-        self.by_call.insert((owner.call(), id));
+        if let Some(call) = owner.call() {
+            self.by_call.insert((call, id));
+        }
         self.clients.insert(id, ClientEntry { key, owner, machine });
         id
     }
@@ -222,6 +240,13 @@ impl Transactions {
             ClientMachine::Invite(machine) => Some(machine),
             ClientMachine::Other(_) => None,
         }
+    }
+
+    /// The INVITE of ours that has this branch and is not done with.
+    pub(crate) fn sent_invite(&self, branch: &[u8]) -> Option<&[u8]> {
+        let key = ClientKey { branch: branch.to_vec(), method: Method::Invite };
+        let id = *self.by_branch.get(&key)?;
+        self.invite_client(id).map(|machine| machine.request().as_ref())
     }
 
     /// A cancelled INVITE is not waited for longer than this. RFC 3261 §9.1
@@ -422,8 +447,10 @@ impl Transactions {
         }
         if let Some(entry) = self.clients.remove(&id) {
             self.by_branch.remove(&entry.key);
-            self.by_call.remove(&(entry.owner.call(), id));
-            self.released.push(entry.owner.call());
+            if let Some(call) = entry.owner.call() {
+                self.by_call.remove(&(call, id));
+                self.released.push(call);
+            }
         }
     }
 

@@ -173,6 +173,7 @@ impl World {
                         sdp: b"v=0 caller".to_vec(),
                         headers: Vec::new(),
                         ring_timeout: Duration::from_secs(180),
+                        options: Default::default(),
                     },
                 );
                 let Ok(call) = call else { panic!("the carrier cannot call") };

@@ -31,6 +31,7 @@ impl World {
             sdp: b"v=0 caller".to_vec(),
             headers: Vec::new(),
             ring_timeout: Duration::from_secs(180),
+            options: Default::default(),
         };
         let call = self.carrier.stack.invite(self.now, call).expect("the carrier can call");
         self.drain_carrier();
