@@ -51,6 +51,7 @@ e2e: deps-test console server
 bench: deps-test
 	@cargo build --release -p server
 	@cargo run --release -p bench
+	@cd bench/parse && CARGO_TARGET_DIR=$(abspath $(TARGET)) cargo bench
 
 # The corpora as they are in the repository are replayed by `make test`.
 fuzz:

@@ -8,13 +8,11 @@
 mod calls;
 mod cpu;
 mod forward;
-mod parse;
 
 use anyhow::Result;
 
 fn main() -> Result<()> {
     println!("{:<52} {:>10} {:>10} {:>8}  limit", "", "floor", "tandem", "ratio");
-    parse::run();
     forward::run()?;
     calls::run()
 }
