@@ -3,6 +3,7 @@
 mod basic;
 mod called;
 mod calling;
+mod chaos;
 mod hostile;
 mod offers;
 mod pair;
@@ -13,5 +14,6 @@ mod reliable;
 mod session_timer;
 mod solo;
 mod storm;
+mod subscribing;
 mod transfer;
 mod update;
