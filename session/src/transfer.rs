@@ -128,12 +128,16 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.owner_lost_until = None;
         let outside = session.legs.get(&leg).is_some_and(|leg| leg.party == Party::External);
-        if outside && let Some(owner) = session.owner.take() {
+        let Some(owner) = session.owner.take() else { return };
+        if outside {
             // Nobody of ours serves the customer any more.
             self.acd.finish(now, id);
             self.journal(now, id, Change::OwnerChanged { agent: None });
-            self.show_desk(owner);
+        } else {
+            // The wrap-up of the session is for whoever has it last.
+            self.acd.release(now, id);
         }
+        self.show_desk(owner);
     }
 
     /// Nobody took the customer. True when there was a transfer; then he has been cared for.

@@ -71,7 +71,7 @@ fn a_blind_transfer_to_an_outside_number_frees_the_operator() {
     assert!(world.call_is_up(call));
     let journals = world.journals();
     let entries = only(&journals);
-    let outside = |change: &Change| matches!(change, Change::LegAdded { party: Party::External, .. });
+    let outside = |change: &Change| matches!(change, Change::LegOpened { party: Party::External, .. });
     assert_eq!(count(entries, outside), 1);
     assert_eq!(count(entries, |change| matches!(change, Change::OwnerChanged { agent: None })), 1);
     world.caller_hangs_up(call);
