@@ -339,7 +339,9 @@ fn addresses(app: &App, http: SocketAddr, network: &Network) -> Addresses {
             transport: match bound.transport {
                 Transport::Udp => "udp",
                 Transport::Tcp => "tcp",
+                Transport::Tls => "tls",
                 Transport::Ws => "ws",
+                Transport::Wss => "wss",
             },
             local: bound.local,
             advertised: bound.advertised.clone(),

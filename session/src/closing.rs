@@ -178,6 +178,7 @@ impl Engine {
         }
         self.journal(now, id, Change::SessionEnded { ending });
         if let Some((_, visitor)) = chat {
+            self.remember_closed(id, visitor);
             let state = VisitorEvent::State { session: Some(id), state: VisitorState::Closed };
             self.put(Output::ToVisitor { visitor, event: state });
             if let Some(found) = self.visitors.get_mut(&visitor)

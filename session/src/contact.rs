@@ -236,8 +236,8 @@ impl Engine {
     fn add_customer_call(&mut self, now: Now, id: SessionId, incoming: IncomingCall, answer: bool) -> LegId {
         let leg = LegId::new(now.wall, self.random());
         let kind = match incoming.transport {
-            Transport::Ws => LegKind::WebRtc,
-            Transport::Udp | Transport::Tcp => {
+            Transport::Ws | Transport::Wss => LegKind::WebRtc,
+            Transport::Udp | Transport::Tcp | Transport::Tls => {
                 LegKind::Rtp { nat: matches!(incoming.peer, Peer::User { .. }) }
             }
         };

@@ -57,6 +57,8 @@ pub struct Engine {
     pub(crate) wrong_codes: VecDeque<Instant>,
     pub(crate) asked_calls: VecDeque<(Instant, String)>,
     pub(crate) trunks: Vec<String>,
+    /// What visitors wrote in chats that are closed by now, the latest only: sender, his id of the message, where it stands.
+    pub(crate) closed_messages: VecDeque<(VisitorId, String, Reply)>,
     pub(crate) timers: Timers,
     pub(crate) draining: bool,
     drained_said: bool,
@@ -101,6 +103,7 @@ impl Engine {
             wrong_codes: VecDeque::new(),
             asked_calls: VecDeque::new(),
             trunks: Vec::new(),
+            closed_messages: VecDeque::new(),
             timers: Timers::default(),
             draining: false,
             drained_said: false,
@@ -175,6 +178,7 @@ impl Engine {
                 }
             }
             Timer::Resolve(request) => self.resolve_timed_out(now, request),
+            Timer::TransportLost(leg) => self.transport_lost(now, leg),
             Timer::Floor => self.floor_due = true,
         }
     }

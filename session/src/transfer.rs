@@ -179,8 +179,8 @@ impl Engine {
             return self.sip.reject(now, call, 603, None);
         };
         let kind = match incoming.transport {
-            Transport::Ws => LegKind::WebRtc,
-            Transport::Udp | Transport::Tcp => LegKind::Rtp { nat: true },
+            Transport::Ws | Transport::Wss => LegKind::WebRtc,
+            Transport::Udp | Transport::Tcp | Transport::Tls => LegKind::Rtp { nat: true },
         };
         let address = self.agents.get(&agent).map(|agent| agent.setup.login.clone()).unwrap_or_default();
         let leg = LegId::new(now.wall, self.random());

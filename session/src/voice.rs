@@ -12,6 +12,7 @@ use sip_core::api::{Binding, CallId, CallOptions, OutgoingCall, Target, Transpor
 use crate::api::Output;
 use crate::engine::Engine;
 use crate::leg::{Line, OwnerReason, Role, Step, Voice};
+use crate::timers::Timer;
 use crate::view::LegState;
 
 /// The ACD's own deadline ends an offer; this only bounds what it could not.
@@ -19,6 +20,8 @@ const OFFER_RING: Duration = Duration::from_secs(120);
 const OWNER_RING: Duration = Duration::from_secs(30);
 /// No audio for this long: nobody is there any more.
 const DEAD: Duration = Duration::from_secs(300);
+/// A browser that hangs up closes its media at once; its BYE may be a moment behind, and says whose doing it was.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 const CUSTOMER_RING: Duration = Duration::from_secs(60);
 
 impl Engine {
@@ -69,7 +72,9 @@ impl Engine {
                     self.playing_ended(now, leg, playback);
                 }
             }
-            MediaEvent::TransportLost { leg } => self.drop_leg(now, leg, Cause::Lost),
+            MediaEvent::TransportLost { leg } => {
+                self.timers.set(now.instant + LAST_WORDS, Timer::TransportLost(leg));
+            }
             MediaEvent::RecordingEnded { recording, duration } => {
                 self.recording_ended(now, recording, duration)
             }
@@ -230,8 +235,8 @@ impl Engine {
 
     fn ring_device(&mut self, now: Now, id: SessionId, agent: AgentId, role: Role, binding: &Binding) {
         let kind = match binding.hop.transport {
-            Transport::Ws => LegKind::WebRtc,
-            Transport::Udp | Transport::Tcp => LegKind::Rtp { nat: true },
+            Transport::Ws | Transport::Wss => LegKind::WebRtc,
+            Transport::Udp | Transport::Tcp | Transport::Tls => LegKind::Rtp { nat: true },
         };
         self.outgoing_leg(
             now,
@@ -288,7 +293,13 @@ impl Engine {
                 headers.push(("X-Tandem-Offer".to_owned(), offer.to_string()));
                 Some("offer")
             }
-            Role::Owner(reason) => Some(reason.header()),
+            Role::Owner(reason) => {
+                let muted = *reason == OwnerReason::Reconnect && session.owner_was_muted;
+                if muted && self.rings_a_browser(id, leg) {
+                    headers.push(("X-Tandem-Muted".to_owned(), "yes".to_owned()));
+                }
+                Some(reason.header())
+            }
             Role::TransferAgent => Some("transfer"),
             Role::CustomerIn | Role::CustomerOut { .. } | Role::TransferOut { .. } => None,
         };
@@ -366,8 +377,11 @@ impl Engine {
                     self.sip.hangup(now, call, Cause::Cancelled, Side::System);
                 }
             }
-            Role::Owner(_) => {
+            Role::Owner(reason) => {
                 self.leg_up(now, id, leg);
+                if reason == OwnerReason::Reconnect {
+                    self.stay_muted(now, id, leg);
+                }
                 self.owner_up(now, id, leg);
             }
             Role::CustomerOut { .. } => {
@@ -385,6 +399,28 @@ impl Engine {
             }
             Role::CustomerIn => {}
         }
+    }
+
+    fn rings_a_browser(&self, id: SessionId, leg: LegId) -> bool {
+        let leg = self.sessions.get(&id).and_then(|session| session.legs.get(&leg));
+        let Some((leg, voice)) = leg.and_then(|leg| Some((leg, leg.voice()?))) else { return false };
+        self.sip
+            .bindings(&leg.address)
+            .any(|binding| Some(binding.id) == voice.binding && binding.hop.transport.is_websocket())
+    }
+
+    /// Who had muted himself is not heard by surprise when he comes back. Only the console's phone can undo it.
+    fn stay_muted(&mut self, now: Now, id: SessionId, leg: LegId) {
+        let browser = self.rings_a_browser(id, leg);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if !std::mem::take(&mut session.owner_was_muted) || !browser {
+            return;
+        }
+        if let Some(back) = session.legs.get_mut(&leg) {
+            back.muted = true;
+        }
+        self.put(Output::Media(MediaCommand::Mute { leg, muted: true }));
+        self.journal(now, id, Change::LegMuted { leg, muted: true });
     }
 
     /// The owner is on the line with this leg; his other devices stop ringing.
@@ -554,6 +590,10 @@ impl Engine {
     }
 
     /// The leg is gone and nobody meant it.
+    pub(crate) fn transport_lost(&mut self, now: Now, leg: LegId) {
+        self.drop_leg(now, leg, Cause::Lost);
+    }
+
     fn drop_leg(&mut self, now: Now, leg: LegId, cause: Cause) {
         self.hang_up(now, leg, cause, Side::System);
     }
@@ -572,6 +612,9 @@ impl Engine {
         self.legs.remove(&leg);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(gone) = session.legs.remove(&leg) else { return };
+        if gone.is_up() && matches!(gone.party, Party::Agent { .. }) {
+            session.owner_was_muted = gone.muted;
+        }
         self.put(Output::Media(MediaCommand::Close { leg }));
         self.journal(now, id, Change::LegEnded { leg, ending: ending.clone() });
         self.sweep_later(id);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::Ending;
 
-/// A stream connection (TCP or WebSocket) that the shell owns. Never reused.
+/// A stream connection (TCP, TLS or WebSocket) that the shell owns. Never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnectionId(pub u64);
 
@@ -14,8 +14,49 @@ pub struct ConnectionId(pub u64);
 pub enum Transport {
     Udp,
     Tcp,
+    /// RFC 3261 §26.2.1: TLS over TCP.
+    Tls,
     /// RFC 7118; one SIP message per WebSocket message.
     Ws,
+    /// The same over TLS.
+    Wss,
+}
+
+impl Transport {
+    /// As Via names it. RFC 3261 §20.42, RFC 7118 §5.1
+    pub fn via_name(self) -> &'static str {
+        match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            Transport::Ws => "WS",
+            Transport::Wss => "WSS",
+        }
+    }
+
+    /// Neither loses nor repeats; the shell has a connection for it.
+    pub fn is_stream(self) -> bool {
+        match self {
+            Transport::Udp => false,
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => true,
+        }
+    }
+
+    /// RFC 7118 §5: what speaks it cannot be connected to.
+    pub fn is_websocket(self) -> bool {
+        match self {
+            Transport::Udp | Transport::Tcp | Transport::Tls => false,
+            Transport::Ws | Transport::Wss => true,
+        }
+    }
+
+    /// Nobody on the way can read or change it.
+    pub fn is_secure(self) -> bool {
+        match self {
+            Transport::Udp | Transport::Tcp | Transport::Ws => false,
+            Transport::Tls | Transport::Wss => true,
+        }
+    }
 }
 
 /// Where bytes came from or shall go.
@@ -25,7 +66,7 @@ pub struct Hop {
     /// Our own address that received or shall send.
     pub local: SocketAddr,
     pub remote: SocketAddr,
-    /// Set for streams. `None` with `Transport::Tcp` on output: the shell opens (or reuses) a connection to `remote`.
+    /// Set for streams. `None` with `Transport::Tcp` or `Transport::Tls` on output: the shell opens (or reuses) a connection to `remote`.
     pub connection: Option<ConnectionId>,
 }
 

@@ -105,7 +105,7 @@ impl Auth {
     ) -> Builder {
         let nonce = self.nonces.issue(now);
         let mut algorithms = self.algorithms.clone();
-        algorithms.sort_by_key(|algorithm| (*algorithm == Algorithm::Md5) == (transport == Transport::Ws));
+        algorithms.sort_by_key(|algorithm| (*algorithm == Algorithm::Md5) == transport.is_websocket());
         if algorithms.contains(&Algorithm::Md5) && chokes_on_sha_256(request) {
             algorithms = vec![Algorithm::Md5];
         }

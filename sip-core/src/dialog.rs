@@ -116,7 +116,7 @@ impl Dialog {
     /// Where requests go now.
     pub(crate) fn next_hop(&self) -> Hop {
         // RFC 7118 §5: a browser cannot be connected to. A live TCP connection serves as well as a new one.
-        if self.hop.transport == Transport::Ws || self.hop.connection.is_some() {
+        if self.hop.transport.is_websocket() || self.hop.connection.is_some() {
             return self.hop;
         }
         if self.symmetric && self.route_set.is_empty() && self.hop.transport == Transport::Udp {
@@ -134,7 +134,7 @@ impl Dialog {
             return true;
         }
         self.hop.connection = None;
-        self.hop.transport != Transport::Ws
+        !self.hop.transport.is_websocket()
     }
 }
 

@@ -8,6 +8,7 @@
 //! | cutting messages from a stream | [`frame`] |
 //! | digest authentication | [`digest`], `auth` |
 //! | requests: where they go, who may send them | `receive`, `register`, `registrar` |
+//! | what a request must be | `validate` |
 //! | answers and requests of ours | `respond` |
 //! | calls, their offers and endings | `call`, `dialog` |
 //! | who is told of what, and the words for it | [`subscription`] |
@@ -34,6 +35,7 @@ mod registrar;
 mod respond;
 mod timer;
 mod transaction;
+mod validate;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use model::{Cause, Ending, Now};
 
-use crate::api::{CallId, Hop, Peer, Rejection, Transport};
+use crate::api::{CallId, Hop, Peer, Rejection};
 use crate::auth::{NONCE_LIFETIME, Verdict};
 use crate::message::{Host, Message, Method, Name};
 use crate::respond::{ALLOW, Refusal, SDP, SUPPORTED};
@@ -10,6 +10,7 @@ use crate::stack::Stack;
 use crate::subscription::ALLOW_EVENTS;
 use crate::timer::Timer;
 use crate::transaction::{AckFor, MergeKey, ServerKey};
+use crate::validate;
 
 impl Stack {
     pub(crate) fn receive_request(&mut self, now: Now, hop: Hop, request: &Message) {
@@ -31,10 +32,16 @@ impl Stack {
         if MergeKey::of(request).is_some_and(|merge| self.transactions.is_merged(&merge)) {
             return self.refuse(hop, request, Refusal::new(482), None);
         }
+        if let Err(refusal) = validate::target(request, hop) {
+            return self.refuse(hop, request, refusal, Some(Rejection::BadRequest));
+        }
         match request.method() {
             Method::Invite => self.receive_invite(now, hop, key, request),
             Method::Register => self.receive_register(now, hop, request),
             Method::Options => {
+                if self.refuses_extensions(hop, request) {
+                    return;
+                }
                 let tag = self.auth.stateless_tag(request);
                 let answer = self.capabilities(hop, request, &tag);
                 self.send_stateless(hop, request, answer);
@@ -76,6 +83,15 @@ impl Stack {
         }
         let tag = self.dialog_tag(request);
         let answer = self.answer_to(request, hop.remote, 420, &tag).header(Name::Unsupported, unsupported);
+        self.send_stateless(hop, request, answer);
+        true
+    }
+
+    /// Option tags that a caller has to understand: those of [`Stack::set_demanded_extensions`].
+    pub(crate) fn misses_extensions(&mut self, hop: Hop, request: &Message) -> bool {
+        let Some(extension) = validate::demanded(request, &self.demanded) else { return false };
+        let tag = self.auth.stateless_tag(request);
+        let answer = self.answer_to(request, hop.remote, 421, &tag).header(Name::Require, extension);
         self.send_stateless(hop, request, answer);
         true
     }
@@ -134,7 +150,7 @@ impl Stack {
 
     /// A carrier is known by its address, unless it claims to be one of us.
     fn trunk_of(&self, hop: Hop, request: &Message) -> Option<String> {
-        if hop.transport == Transport::Ws {
+        if hop.transport.is_websocket() {
             return None;
         }
         let source = hop.remote.ip().to_canonical();
@@ -241,22 +257,5 @@ impl Stack {
     /// The tag that To has already, or that a stateless answer puts there.
     fn dialog_tag(&self, request: &Message) -> String {
         self.auth.stateless_tag(request)
-    }
-}
-
-/// The session description that a message carries, if it carries anything.
-pub(crate) fn sdp_of(message: &Message) -> Result<Option<Vec<u8>>, Refusal> {
-    if message.body().is_empty() {
-        return Ok(None);
-    }
-    match message.content_type() {
-        Ok(Some(content_type)) if content_type.is(SDP) => {}
-        Ok(Some(_)) => return Err(Refusal::new(415)),
-        Ok(None) => return Err(Refusal::because(400, "Missing Content-Type Header")),
-        Err(_) => return Err(Refusal::because(400, "Bad Content-Type Header")),
-    }
-    match message.header(Name::ContentEncoding) {
-        Some(encoding) if !encoding.eq_ignore_ascii_case(b"identity") => Err(Refusal::new(415)),
-        Some(_) | None => Ok(Some(message.body().to_vec())),
     }
 }

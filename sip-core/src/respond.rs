@@ -7,7 +7,7 @@ use model::{Ending, Now};
 
 use crate::api::{CallId, Hop, Listener, Rejection, Transport};
 use crate::call::explain;
-use crate::message::{Builder, Message, Method, Name};
+use crate::message::{Builder, Message, Method, Name, warning};
 use crate::stack::Stack;
 use crate::transaction::{ClientKey, Owner, ServerKey, TransactionId};
 
@@ -21,6 +21,9 @@ pub(crate) const MAX_FORWARDS: u8 = 70;
 /// How many of us a call has come through. Not every B2BUA on the way counts Max-Forwards down.
 pub(crate) const HOPS: &str = "X-Tandem-Hops";
 pub(crate) const SDP: &str = "application/sdp";
+/// The bodies in which we find a session description.
+const BODIES: &str =
+    "application/sdp, multipart/mixed, multipart/alternative, multipart/related, multipart/signed";
 
 /// A final answer other than 2xx that carries nothing special.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +62,11 @@ impl Stack {
         match status {
             405 | 501 => answer.header(Name::Allow, ALLOW),
             // RFC 3261 §21.4.13
-            415 => answer.header(Name::Accept, SDP).header(Name::AcceptEncoding, "identity"),
+            415 => answer.header(Name::Accept, BODIES).header(Name::AcceptEncoding, "identity"),
+            // RFC 3261 §21.4.26: why. We refuse descriptions for their formats.
+            488 | 606 => {
+                answer.header(Name::Warning, warning(305, &self.config.domain, "Incompatible media format"))
+            }
             _ => answer,
         }
     }
@@ -148,11 +155,7 @@ impl Stack {
 
     /// The same for a request that may not go as far as it likes.
     pub(crate) fn complete_within(&self, request: Builder, hop: Hop, branch: &str, forwards: u8) -> Builder {
-        let transport = match hop.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-            Transport::Ws => "WS",
-        };
+        let transport = hop.transport.via_name();
         // RFC 3581 §3; it does no harm on streams, where it means nothing.
         let via = format!("SIP/2.0/{transport} {};branch={branch};rport", self.advertised(hop));
         request
@@ -166,7 +169,9 @@ impl Stack {
         let transport = match hop.transport {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
-            Transport::Ws => ";transport=ws",
+            Transport::Tls => ";transport=tls",
+            // RFC 7118 §5.2 knows one value for both.
+            Transport::Ws | Transport::Wss => ";transport=ws",
         };
         format!("<sip:{}{transport}>", self.advertised(hop))
     }
@@ -187,7 +192,7 @@ pub(crate) fn reply_hop(hop: Hop, request: &Message) -> Hop {
         Transport::Udp if via.rport().is_none() => {
             Hop { remote: SocketAddr::new(hop.remote.ip(), via.port().unwrap_or(5060)), ..hop }
         }
-        Transport::Udp | Transport::Tcp | Transport::Ws => hop,
+        Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => hop,
     }
 }
 

@@ -39,6 +39,7 @@ pub struct Stack {
     pub(crate) trunks: Vec<Trunk>,
     pub(crate) draining: bool,
     pub(crate) session_timers: SessionTimers,
+    pub(crate) demanded: Vec<String>,
     /// Of the messages that we have sent outside of calls.
     pub(crate) last_message: u64,
     pub(crate) subscriptions: Subscriptions,
@@ -60,6 +61,7 @@ impl Stack {
             trunks: Vec::new(),
             draining: false,
             session_timers: SessionTimers::default(),
+            demanded: Vec::new(),
             last_message: 0,
             subscriptions: Subscriptions::default(),
         }
@@ -69,14 +71,14 @@ impl Stack {
     pub fn handle_packet(&mut self, now: Now, hop: Hop, bytes: &[u8]) {
         if bytes.iter().all(|c| matches!(c, b'\r' | b'\n')) {
             // RFC 5626 §4.4.1
-            if bytes == b"\r\n\r\n" && hop.transport != Transport::Udp {
+            if bytes == b"\r\n\r\n" && hop.transport.is_stream() {
                 self.transmit(hop, Arc::from(&b"\r\n"[..]));
             }
             return;
         }
         let parsed = match hop.transport {
-            Transport::Tcp => Message::parse_stream(bytes),
-            Transport::Udp | Transport::Ws => Message::parse(bytes),
+            Transport::Tcp | Transport::Tls => Message::parse_stream(bytes),
+            Transport::Udp | Transport::Ws | Transport::Wss => Message::parse(bytes),
         };
         match parsed {
             Ok(message) if message.is_request() => self.receive_request(now, hop, &message),
@@ -162,6 +164,11 @@ impl Stack {
 
     pub fn set_trunks(&mut self, trunks: Vec<Trunk>) {
         self.trunks = trunks;
+    }
+
+    /// Option tags that a caller must name in Supported or Require: others get 421. None at the start.
+    pub fn set_demanded_extensions(&mut self, extensions: Vec<String>) {
+        self.demanded = extensions;
     }
 
     /// While draining, new INVITEs get 503 with Retry-After.

@@ -96,8 +96,8 @@ impl Network {
                     let local = socket.local_addr().map_err(fail)?;
                     (local, tokio::spawn(tcp::accept(socket, local, shared.clone())))
                 }
-                Transport::Ws => {
-                    let why = "WebSocket is served over HTTP and has no listener of its own";
+                Transport::Tls | Transport::Ws | Transport::Wss => {
+                    let why = "it has no listener of its own";
                     return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, why)));
                 }
             };
@@ -130,13 +130,15 @@ impl Network {
         let connections = &self.running.shared.connections;
         match (hop.transport, hop.connection) {
             (Transport::Udp, _) => self.send_datagram(hop, &bytes),
-            (Transport::Tcp | Transport::Ws, Some(id)) => self.send_on(id, hop, bytes),
+            (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, Some(id)) => {
+                self.send_on(id, hop, bytes)
+            }
             (Transport::Tcp, None) => match connections.to_peer(hop.remote) {
                 Some(id) => self.send_on(id, hop, bytes),
                 None => self.connect(hop, bytes),
             },
             // RFC 7118 §5: nobody can connect to a browser.
-            (Transport::Ws, None) => self.unreachable(hop),
+            (Transport::Tls | Transport::Ws | Transport::Wss, None) => self.unreachable(hop),
         }
     }
 

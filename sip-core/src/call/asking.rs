@@ -9,11 +9,11 @@ use super::exchange::{Ask, Asked, Exchange, Ours};
 use super::offer::describe_ourselves;
 use crate::api::{CallId, Event};
 use crate::message::{Message, Method, Name};
-use crate::receive::sdp_of;
 use crate::respond::SDP;
 use crate::stack::Stack;
 use crate::timer::Timer;
 use crate::transaction::Owner;
+use crate::validate::sdp_of;
 
 /// After so many collisions the other side does not mean to stop.
 const MAX_TRIES: u32 = 10;

@@ -14,12 +14,12 @@ use super::why::explain;
 use super::{Call, Far, Phase};
 use crate::api::{CallId, Event, Hop, IncomingCall, Peer, Rejection};
 use crate::dialog::Dialog;
-use crate::message::{Message, Name, Scheme, decimal};
-use crate::receive::sdp_of;
+use crate::message::{Message, Name, decimal};
 use crate::respond::{ALLOW, HOPS, MAX_FORWARDS, Refusal, SDP, reply_hop};
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, T1, Timer};
 use crate::transaction::{MergeKey, ServerKey, TransactionId};
+use crate::validate;
 
 /// How often a ringing state is told again. RFC 3261 §13.3.1.1
 const PROVISIONAL: Duration = Duration::from_secs(60);
@@ -65,11 +65,11 @@ impl Stack {
         {
             return self.refuse(hop, request, Refusal::new(403), Some(Rejection::Forbidden));
         }
-        let (sdp, dialog_target) = match check(request) {
+        let (sdp, dialog_target) = match validate::invite(request) {
             Ok(checked) => checked,
             Err(refusal) => return self.refuse(hop, request, refusal, Some(Rejection::BadRequest)),
         };
-        if self.refuses_extensions(hop, request) {
+        if self.refuses_extensions(hop, request) || self.misses_extensions(hop, request) {
             return;
         }
         if let Some(min) = self.interval_too_small(request) {
@@ -322,27 +322,4 @@ impl Stack {
         transactions.respond(transaction, status, bytes, &mut io);
         self.timers.arm(Timer::Provisional(call), now.instant + PROVISIONAL);
     }
-}
-
-type Checked<'a> = (Option<Vec<u8>>, crate::message::Uri<'a>);
-
-/// What an INVITE needs before it can make a call.
-fn check(request: &Message) -> Result<Checked<'_>, Refusal> {
-    match request.request_uri().map(|uri| uri.scheme()) {
-        Some(Scheme::Sip | Scheme::Tel) => {}
-        Some(Scheme::Sips | Scheme::Other) | None => return Err(Refusal::new(416)),
-    }
-    if request.max_forwards() == Some(0) {
-        return Err(Refusal::new(483));
-    }
-    // RFC 3261 §8.1.1.8
-    let contact = match request.contact() {
-        Ok(Some(contact)) if contact.uri().is_sip() => contact.uri(),
-        Ok(None) => return Err(Refusal::because(400, "Missing Contact Header")),
-        Ok(Some(_)) | Err(_) => return Err(Refusal::because(400, "Bad Contact Header")),
-    };
-    if request.record_routes().is_err() {
-        return Err(Refusal::because(400, "Bad Record-Route Header"));
-    }
-    Ok((sdp_of(request)?, contact))
 }

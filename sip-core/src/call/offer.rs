@@ -9,11 +9,11 @@ use super::exchange::{Ours, Pending, Unacked, lists};
 use super::{Call, Phase};
 use crate::api::{CallId, Event, Hop};
 use crate::message::{Builder, Message, Method, Name};
-use crate::receive::sdp_of;
 use crate::respond::{ALLOW, Refusal, SDP, SUPPORTED, reply_hop};
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, T1, T2, Timer};
 use crate::transaction::{MergeKey, ServerKey, TransactionId};
+use crate::validate::sdp_of;
 
 impl Stack {
     /// Answers an [`Event::Offer`]. When that had no SDP, `sdp` is our offer.

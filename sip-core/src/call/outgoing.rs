@@ -13,11 +13,11 @@ use super::{Call, Far, Phase};
 use crate::api::{CallId, Event, Hop, InviteError, Listener, OutgoingCall, Target, Transport};
 use crate::dialog::Dialog;
 use crate::message::{Builder, Contacts, Message, Method, Name, name_addr, sip_uri, text};
-use crate::receive::sdp_of;
 use crate::respond::{HOPS, MAX_FORWARDS, SDP};
 use crate::stack::Stack;
 use crate::timer::Timer;
 use crate::transaction::TransactionId;
+use crate::validate::sdp_of;
 
 /// One INVITE is not answered by more phones than this; who floods us with 2xx talks to himself.
 const MAX_FORKS: usize = 16;
@@ -123,8 +123,9 @@ impl Stack {
                 let suffix = match transport {
                     Transport::Udp => "",
                     Transport::Tcp => ";transport=tcp",
+                    Transport::Tls => ";transport=tls",
                     // We are never the client of a WebSocket.
-                    Transport::Ws => return Err(InviteError::NoListener(transport)),
+                    Transport::Ws | Transport::Wss => return Err(InviteError::NoListener(transport)),
                 };
                 let to = sip_uri(Some(number), &remote.to_string());
                 let uri = sip_uri(Some(number), &format!("{remote}{suffix}"));

@@ -11,11 +11,11 @@ use model::{Cause, Ending, Now};
 use super::{Call, Phase};
 use crate::api::{CallId, Event, Hop};
 use crate::message::{Builder, Message, Method, Name, RAck};
-use crate::receive::sdp_of;
 use crate::respond::Refusal;
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, T1, Timer};
 use crate::transaction::{Owner, TransactionId};
+use crate::validate::sdp_of;
 
 /// An answer of ours that waits for its PRACK.
 pub(crate) struct Unpracked {

@@ -170,7 +170,7 @@ fn instant(request: &Message) -> Result<(String, Vec<u8>), Refusal> {
 fn fits(request: &crate::message::Builder, hop: Hop) -> Result<(), SayError> {
     let largest = match hop.transport {
         Transport::Udp => LARGEST_DATAGRAM,
-        Transport::Tcp | Transport::Ws => LARGEST_BODY,
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => LARGEST_BODY,
     };
     // Via, Max-Forwards and User-Agent are still to come.
     let around = 200;

@@ -53,6 +53,16 @@ impl BodyError {
             BodyError::Undecipherable => 493,
         }
     }
+
+    /// The reason phrase that tells more than the usual one.
+    pub(crate) fn reason(self) -> Option<&'static str> {
+        match self {
+            BodyError::ContentType => Some("Bad Content-Type Header"),
+            BodyError::NoContentType => Some("Missing Content-Type Header"),
+            BodyError::Multipart => Some("Bad Multipart Body"),
+            BodyError::Unsupported | BodyError::Undecipherable => None,
+        }
+    }
 }
 
 impl<'a> Part<'a> {

@@ -68,7 +68,7 @@ pub use method::Method;
 pub use name::Name;
 pub use name_addr::{Contacts, NameAddr, name_addr, quote};
 pub use params::Params;
-pub use parse::{MAX_HEADER, MAX_HEADERS, MAX_MESSAGE};
+pub use parse::{MAX_BODY, MAX_HEAD, MAX_HEADER, MAX_HEADERS, MAX_MESSAGE, MAX_URI};
 pub use phone::Phone;
 pub use reason::{Reason, q850_of_status, reason, status_of_q850};
 pub use refer::ReferTo;

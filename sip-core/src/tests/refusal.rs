@@ -189,7 +189,8 @@ fn what_an_invite_must_not_ask_for_is_refused() {
     assert_eq!(needy.status(), Some(420));
     assert_eq!(needy.header(Name::Unsupported), Some(&b"precondition, gruu"[..]));
     let odd = solo.ask(udp(CARRIER), &Request::invite().body("text/plain", "hello"));
-    assert_eq!((odd.status(), odd.header(Name::Accept)), (Some(415), Some(&b"application/sdp"[..])));
+    assert_eq!(odd.status(), Some(415));
+    assert_eq!(odd.values(Name::Accept).next(), Some(&b"application/sdp"[..]));
     let untyped = solo.ask(udp(CARRIER), &Request::invite().body("", "v=0"));
     assert_eq!(untyped.status(), Some(400));
     let packed = solo.ask(udp(CARRIER), &Request::invite().with("Content-Encoding: gzip"));

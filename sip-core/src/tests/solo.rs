@@ -175,11 +175,7 @@ impl Solo {
     pub fn send(&mut self, hop: Hop, request: &Request) -> String {
         self.branches += 1;
         let branch = request.branch.clone().unwrap_or_else(|| format!("z9hG4bKtheirs{}", self.branches));
-        let transport = match hop.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-            Transport::Ws => "WS",
-        };
+        let transport = hop.transport.via_name();
         let mut text = format!(
             "{} {} SIP/2.0\r\nVia: SIP/2.0/{transport} {};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\n\
              Call-ID: {}\r\nCSeq: {} {}\r\n",

@@ -130,7 +130,8 @@ pub struct World {
 pub(crate) fn server_address(transport: Transport) -> SocketAddr {
     let port = match transport {
         Transport::Udp | Transport::Tcp => 5060,
-        Transport::Ws => 8080,
+        Transport::Tls => 5061,
+        Transport::Ws | Transport::Wss => 8080,
     };
     SocketAddr::from(([10, 0, 0, 1], port))
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use dialplans::api::World as Names;
-use model::{AgentId, Cause, Change, Entry, Identity, SessionId, Side, VisitorId};
+use media::api::Event as MediaEvent;
+use model::{AgentId, Cause, Change, Entry, Identity, Medium, Party, SessionId, Side, VisitorId};
 use rand::RngExt;
 use session::Engine;
 use session::api::{AdminCommand, AgentCommand, Refusal, Reply, RestoredSession, VisitorCommand};
@@ -11,7 +12,7 @@ use session::view::DeskView;
 use sip_core::api::{CallId, OutgoingCall, Target};
 
 use super::people::{OperatorAct, Visitor};
-use super::{Audit, NUMBER, World};
+use super::{Audit, EngineEvent, Event, NUMBER, World};
 
 impl World {
     pub fn pass(&mut self, span: Duration) {
@@ -43,6 +44,23 @@ impl World {
     }
 
     /// The newest of our calls to a customer's phone is answered.
+    /// The media of the customer's only open voice leg break off.
+    pub fn customer_media_breaks(&mut self) {
+        let mut open = None;
+        for entry in self.journals().into_iter().flatten() {
+            match entry.change {
+                Change::LegOpened { leg, medium: Medium::Voice, party: Party::Customer, .. } => {
+                    open = Some(leg)
+                }
+                Change::LegEnded { leg, .. } if open == Some(leg) => open = None,
+                _ => {}
+            }
+        }
+        let leg = open.expect("the customer is on the phone");
+        let event = EngineEvent::Media(MediaEvent::TransportLost { leg });
+        self.schedule(self.now.instant, Event::Engine(Box::new(event)));
+    }
+
     pub fn customer_answers(&mut self) {
         let call = *self.carrier.rung.last().expect("the customer's phone rings");
         self.carrier.stack.answer(self.now, call, b"v=0 customer".to_vec());
