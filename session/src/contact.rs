@@ -57,6 +57,9 @@ impl Engine {
             self.sip.reject(now, call, 503, Some("Overloaded"));
             return;
         }
+        if let Some(replaced) = incoming.replaces {
+            return self.take_over(now, incoming, replaced);
+        }
         if let Peer::User { username, .. } = &incoming.peer
             && let Some((session, _)) = self.tokens.remove(username)
         {
@@ -258,6 +261,10 @@ impl Engine {
             agreed: false,
             late_offer: incoming.sdp.is_none(),
         };
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.forwards = Some(incoming.max_forwards);
+            session.hops = incoming.hops;
+        }
         self.calls.insert(incoming.call, leg);
         self.add_leg(now, id, leg, Party::Customer, address, Line::Voice(voice));
         if !answer {

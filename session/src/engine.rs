@@ -284,10 +284,14 @@ impl Engine {
             SipEvent::OfferAnswered { .. } | SipEvent::OfferRefused { .. } => {}
             SipEvent::Info { call, content_type, body } => self.call_info(now, call, &content_type, &body),
             SipEvent::Ended { call, ending } => self.call_ended(now, call, ending),
-            // Nobody has asked for it: a transfer that cannot be done is refused.
-            SipEvent::Refer { call, .. } => self.sip.reject_refer(now, call, 603),
+            SipEvent::Refer { call, referral } => self.call_refer(now, call, &referral),
             SipEvent::ReferProgress { .. } | SipEvent::Redirected { .. } => {}
             SipEvent::Message(_) | SipEvent::MessageAnswered { .. } => {}
+            // There is nothing to tell yet.
+            SipEvent::Subscribed(subscription) => {
+                self.sip.end_subscription(now, subscription.subscription, "rejected");
+            }
+            SipEvent::Unsubscribed { .. } => {}
             SipEvent::Registered(binding) => self.registered(now, binding),
             SipEvent::Unregistered(binding) => self.unregistered(now, binding),
         }

@@ -10,6 +10,7 @@ use model::{
 
 use crate::api::CustomerCard;
 use crate::leg::{Leg, Line};
+use crate::transfer::Transfer;
 use crate::view::{LegView, SessionState, SessionView};
 
 /// Latest messages that are kept at hand.
@@ -35,6 +36,11 @@ pub(crate) struct Session {
     pub owner: Option<AgentId>,
     /// The owner's device died; until when he is waited for.
     pub owner_lost_until: Option<Instant>,
+    /// Whoever serves the customer is sending him on.
+    pub transfer: Option<Transfer>,
+    /// What is left of Max-Forwards, and through how many of us the customer's call has come.
+    pub forwards: Option<u8>,
+    pub hops: u8,
     /// The owner had muted himself on the device that died.
     pub owner_was_muted: bool,
     pub recording: Option<RecordingId>,
@@ -121,6 +127,9 @@ impl Session {
             offer: None,
             owner: None,
             owner_lost_until: None,
+            transfer: None,
+            forwards: None,
+            hops: 0,
             owner_was_muted: false,
             recording: None,
             wrap_up: None,

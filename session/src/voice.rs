@@ -91,7 +91,7 @@ impl Engine {
         self.sessions.get_mut(&id)?.legs.get_mut(&leg)?.voice_mut()
     }
 
-    fn at(&self, call: CallId) -> Option<(SessionId, LegId)> {
+    pub(crate) fn at(&self, call: CallId) -> Option<(SessionId, LegId)> {
         let leg = *self.calls.get(&call)?;
         Some((*self.legs.get(&leg)?, leg))
     }
@@ -139,6 +139,9 @@ impl Engine {
     fn customer_up(&mut self, now: Now, id: SessionId, leg: LegId) {
         self.leg_up(now, id, leg);
         let Some(session) = self.sessions.get(&id) else { return };
+        if session.legs.get(&leg).is_some_and(|leg| !leg.is_customer()) {
+            return self.taken_over(now, id, leg);
+        }
         if session.flow.as_ref().is_some_and(|flow| flow.leg == leg) {
             self.flow_input(now, id, FlowInput::Answered);
             return;
@@ -319,7 +322,15 @@ impl Engine {
                 (Target::Binding(binding), from, customer_name, ring)
             }
         };
-        let options = CallOptions::default();
+        // RFC 7332: a call that went round in circles ends some time.
+        let options = match session.forwards {
+            Some(forwards) if matches!(target, Target::Trunk { .. }) => CallOptions {
+                max_forwards: Some(forwards.saturating_sub(1)),
+                hops: session.hops + 1,
+                ..CallOptions::default()
+            },
+            Some(_) | None => CallOptions::default(),
+        };
         match self
             .sip
             .invite(now, OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout, options })
@@ -341,6 +352,7 @@ impl Engine {
     pub(crate) fn call_ringing(&mut self, now: Now, call: CallId) {
         if let Some((id, leg)) = self.at(call) {
             self.journal(now, id, Change::LegRinging { leg });
+            self.transfer_rings(now, id, leg);
         }
     }
 
@@ -382,6 +394,7 @@ impl Engine {
             }
             Role::TransferAgent | Role::TransferOut { .. } => {
                 self.leg_up(now, id, leg);
+                self.transferred(now, id, leg);
                 self.transfer_answered(now, id, leg);
             }
             Role::CustomerIn => {}
@@ -411,7 +424,7 @@ impl Engine {
     }
 
     /// The owner is on the line with this leg; his other devices stop ringing.
-    fn owner_up(&mut self, now: Now, id: SessionId, leg: LegId) {
+    pub(crate) fn owner_up(&mut self, now: Now, id: SessionId, leg: LegId) {
         self.hang_up_other_devices(now, id, leg);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.owner_lost_until = None;
@@ -619,7 +632,11 @@ impl Engine {
             }
             Role::Offer(offer) => self.offer_leg_gone(now, id, offer, &ending),
             Role::Owner(reason) => self.owner_leg_gone(now, id, reason),
-            Role::TransferAgent | Role::TransferOut { .. } => self.transfer_leg_gone(now, id),
+            Role::TransferAgent | Role::TransferOut { .. } => {
+                if !self.transfer_failed(now, id, &ending) {
+                    self.transfer_leg_gone(now, id);
+                }
+            }
         }
     }
 

@@ -245,6 +245,50 @@ pub struct InstantMessage {
     pub body: Vec<u8>,
 }
 
+/// Somebody who is told whenever something changes. Never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SubscriptionId(pub u64);
+
+/// What one may subscribe to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Package {
+    /// The calls of a user. RFC 4235
+    Dialog,
+    /// Whether a user can be reached. RFC 3856
+    Presence,
+    /// The messages in a mailbox. RFC 3842
+    MessageSummary,
+}
+
+impl Package {
+    pub(crate) fn of(name: &[u8]) -> Option<Package> {
+        match name {
+            b"dialog" => Some(Package::Dialog),
+            b"presence" => Some(Package::Presence),
+            b"message-summary" => Some(Package::MessageSummary),
+            _ => None,
+        }
+    }
+
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Package::Dialog => "application/dialog-info+xml",
+            Package::Presence => "application/pidf+xml",
+            Package::MessageSummary => "application/simple-message-summary",
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Subscription {
+    pub subscription: SubscriptionId,
+    /// Always a user.
+    pub peer: Peer,
+    pub package: Package,
+    /// User part of the Request-URI: whom it is about.
+    pub user: String,
+}
+
 /// Why a message could not be sent.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SayError {
@@ -327,6 +371,12 @@ pub enum Event {
         status: u16,
         contacts: Vec<String>,
     },
+    /// A user was granted a subscription: tell him the state at once with `notify`, and whenever it changes; or `end_subscription`.
+    Subscribed(Subscription),
+    /// It is over, for whatever reason.
+    Unsubscribed {
+        subscription: SubscriptionId,
+    },
     Message(InstantMessage),
     /// What became of our `send_message`: the final status; 408 when nobody answered.
     MessageAnswered {
@@ -397,6 +447,7 @@ pub struct Counts {
     pub transactions: usize,
     pub bindings: usize,
     pub nonces: usize,
+    pub subscriptions: usize,
 }
 
 // What the stack's owner calls is all on `Stack` (`stack.rs`, and `call/` for what is about one call). Calling any of it with a call

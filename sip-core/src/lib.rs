@@ -11,6 +11,7 @@
 //! | what a request must be | `validate` |
 //! | answers and requests of ours | `respond` |
 //! | calls, their offers and endings | `call`, `dialog` |
+//! | who is told of what, and the words for it | [`subscription`] |
 //! | RFC 3261 §17 | `transaction` |
 //! | everything that waits | `timer` |
 //! | stacks against each other at virtual time | `testing`, behind the feature of that name |
@@ -20,6 +21,7 @@ pub mod digest;
 pub mod frame;
 pub mod message;
 pub mod stack;
+pub mod subscription;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

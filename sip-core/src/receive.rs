@@ -7,6 +7,7 @@ use crate::auth::{NONCE_LIFETIME, Verdict};
 use crate::message::{Host, Message, Method, Name};
 use crate::respond::{ALLOW, Refusal, SDP, SUPPORTED};
 use crate::stack::Stack;
+use crate::subscription::ALLOW_EVENTS;
 use crate::timer::Timer;
 use crate::transaction::{AckFor, MergeKey, ServerKey};
 use crate::validate;
@@ -50,7 +51,8 @@ impl Stack {
                 self.refuse(hop, request, Refusal::new(481), Some(Rejection::NotFound));
             }
             Method::Message => self.receive_message(now, hop, request),
-            Method::Refer | Method::Subscribe | Method::Publish => {
+            Method::Subscribe => self.receive_subscribe(now, hop, request),
+            Method::Refer | Method::Publish => {
                 self.refuse(hop, request, Refusal::new(405), None);
             }
             Method::Other(_) => self.refuse(hop, request, Refusal::new(501), None),
@@ -100,6 +102,7 @@ impl Stack {
             .header(Name::Contact, self.contact(hop))
             .header(Name::Supported, SUPPORTED)
             .header(Name::Allow, ALLOW)
+            .header(Name::AllowEvents, ALLOW_EVENTS)
             .header(Name::Accept, SDP)
             .header(Name::AcceptEncoding, "identity")
             .header(Name::AcceptLanguage, "en")
@@ -201,6 +204,9 @@ impl Stack {
 
     fn receive_in_dialog(&mut self, now: Now, hop: Hop, request: &Message) {
         let Some(id) = self.calls.find(request) else {
+            if let Some(subscription) = self.subscriptions.find(request) {
+                return self.receive_resubscribe(now, hop, subscription, request);
+            }
             return self.refuse(hop, request, Refusal::new(481), Some(Rejection::NotFound));
         };
         if self.refuses_extensions(hop, request) {

@@ -13,7 +13,7 @@ use crate::transaction::{ClientKey, Owner, ServerKey, TransactionId};
 
 /// What we understand. RFC 3261 §20.5
 pub(crate) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, NOTIFY, MESSAGE, REGISTER";
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, SUBSCRIBE, NOTIFY, MESSAGE, REGISTER";
 /// The extensions that we speak: option tags of Supported, and what Require may name.
 pub(crate) const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
 /// RFC 3261 §8.1.1.6

@@ -20,6 +20,7 @@ use crate::message::Message;
 use crate::random::Random;
 use crate::registrar::Registrar;
 use crate::respond::ack_of_refusal;
+use crate::subscription::Subscriptions;
 use crate::timer::{Timer, Timers};
 use crate::transaction::{ClientKey, Heard, Io, Owner, TransactionId, Transactions};
 
@@ -41,6 +42,7 @@ pub struct Stack {
     pub(crate) demanded: Vec<String>,
     /// Of the messages that we have sent outside of calls.
     pub(crate) last_message: u64,
+    pub(crate) subscriptions: Subscriptions,
 }
 
 impl Stack {
@@ -61,6 +63,7 @@ impl Stack {
             session_timers: SessionTimers::default(),
             demanded: Vec::new(),
             last_message: 0,
+            subscriptions: Subscriptions::default(),
         }
     }
 
@@ -108,6 +111,7 @@ impl Stack {
         for call in unanswered {
             self.lose_caller(now, call);
         }
+        self.drop_subscriptions_of(connection);
         for call in self.calls.of_connection(connection) {
             self.lose_connection(now, call, connection);
         }
@@ -183,6 +187,7 @@ impl Stack {
             transactions: self.transactions.len(),
             bindings: self.registrar.len(),
             nonces: self.auth.nonces(),
+            subscriptions: self.subscriptions.len(),
         }
     }
 
@@ -206,6 +211,7 @@ impl Stack {
             Owner::Refer(call) => self.refer_answered(call, status),
             Owner::Notify(call) => self.notify_answered(call, status),
             Owner::Message(message) => self.message_answered(message, status),
+            Owner::Subscription(subscription) => self.subscriber_answered(now, subscription, status),
             // Whatever the peer says: the call is over for us, or the INVITE decides.
             Owner::Cancel(_) | Owner::Bye(_) | Owner::Prack(_) | Owner::Said(_) => {}
         }
@@ -241,6 +247,7 @@ impl Stack {
             Timer::Reliable(call) => self.repeat_reliable(now, call),
             Timer::Unpracked(call) => self.give_up_prack(now, call),
             Timer::Forget(call) => self.forget(now, call),
+            Timer::Subscription(subscription) => self.subscription_over(now, subscription),
             Timer::Binding(binding) => self.unregister(binding),
             Timer::Nonce => {
                 self.auth.forget_stale(now);
@@ -270,6 +277,7 @@ impl Stack {
             Owner::Refer(call) => self.refer_answered(call, status),
             Owner::Notify(call) => self.notify_answered(call, status),
             Owner::Message(message) => self.message_answered(message, status),
+            Owner::Subscription(subscription) => self.subscriber_answered(now, subscription, status),
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::Instant;
 
-use crate::api::{BindingId, CallId};
+use crate::api::{BindingId, CallId, SubscriptionId};
 use crate::transaction::TransactionId;
 
 /// Round-trip estimate. RFC 3261 §17.1.1.1
@@ -68,6 +68,8 @@ pub(crate) enum Timer {
     Unpracked(CallId),
     /// When the last trace of an ended call is dropped, whatever its peer still owes us.
     Forget(CallId),
+    /// When a subscription was not refreshed in time.
+    Subscription(SubscriptionId),
     /// When a registered contact was not refreshed in time.
     Binding(BindingId),
     /// When nonces in use are looked over for stale ones.

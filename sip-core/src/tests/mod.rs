@@ -3,6 +3,7 @@
 mod basic;
 mod called;
 mod calling;
+mod chaos;
 mod hostile;
 mod offers;
 mod pair;
@@ -14,6 +15,7 @@ mod session_timer;
 mod solo;
 mod statuses;
 mod storm;
+mod subscribing;
 mod torture;
 mod transfer;
 mod update;

@@ -107,7 +107,10 @@ fn react(pair: &mut Pair, ledgers: &mut [Ledger; 2]) {
                 | Event::ReferProgress { call, .. }
                 | Event::Redirected { call, .. }
                 | Event::Info { call, .. } => call,
-                Event::Message(_) | Event::MessageAnswered { .. } => continue,
+                Event::Message(_)
+                | Event::MessageAnswered { .. }
+                | Event::Subscribed(_)
+                | Event::Unsubscribed { .. } => continue,
                 Event::Registered(_) | Event::Unregistered(_) => unreachable!("nobody registers"),
             };
             assert!(!ledger.ended.contains_key(&call), "{call:?} goes on after its end");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{AckFor, Client, Fired, Heard, InviteClient, InviteServer, Io, Server, TransactionId};
-use crate::api::{CallId, ConnectionId, Hop, MessageId};
+use crate::api::{CallId, ConnectionId, Hop, MessageId, SubscriptionId};
 use crate::message::{Message, Method};
 use crate::timer::{GIVE_UP, Timer};
 
@@ -114,6 +114,8 @@ pub(crate) enum Owner {
     Notify(CallId),
     /// A MESSAGE outside of calls.
     Message(MessageId),
+    /// A NOTIFY outside of calls.
+    Subscription(SubscriptionId),
 }
 
 impl Owner {
@@ -128,7 +130,7 @@ impl Owner {
             | Owner::Said(call)
             | Owner::Refer(call)
             | Owner::Notify(call) => Some(call),
-            Owner::Message(_) => None,
+            Owner::Message(_) | Owner::Subscription(_) => None,
         }
     }
 }
@@ -200,7 +202,8 @@ impl Transactions {
             | Owner::Said(_)
             | Owner::Refer(_)
             | Owner::Notify(_)
-            | Owner::Message(_) => ClientMachine::Other(Client::start(id, hop, request, io)),
+            | Owner::Message(_)
+            | Owner::Subscription(_) => ClientMachine::Other(Client::start(id, hop, request, io)),
         };
         self.by_branch.insert(key.clone(), id);
         if let Some(call) = owner.call() {

@@ -87,6 +87,8 @@ pub(crate) struct Operator {
     pub desk: Option<DeskView>,
     /// Calls that ring or ran on the device, for scripts; the last is the newest.
     pub rung: Vec<CallId>,
+    /// What became of the transfers that he asked for: statuses, and whether that was the last word.
+    pub told: Vec<(u16, bool)>,
     planned: BTreeMap<SessionId, ()>,
     planned_offers: BTreeMap<model::OfferId, ()>,
 }
@@ -136,6 +138,7 @@ impl Operator {
             cseq: 0,
             desk: None,
             rung: Vec::new(),
+            told: Vec::new(),
             planned: BTreeMap::new(),
             planned_offers: BTreeMap::new(),
         }
@@ -290,7 +293,7 @@ impl World {
         }
     }
 
-    fn with_phone(&mut self, agent: AgentId, act: impl FnOnce(&mut Stack, Now)) {
+    pub(crate) fn with_phone(&mut self, agent: AgentId, act: impl FnOnce(&mut Stack, Now)) {
         let now = self.now;
         if let Some(operator) = self.operators.get_mut(&agent) {
             act(&mut operator.stack, now);
@@ -306,6 +309,9 @@ impl World {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 SipOutput::CloseConnection(_) | SipOutput::Rejected { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) => self.operator_is_rung(agent, incoming.call),
+                SipOutput::Event(SipEvent::ReferProgress { status, over, .. }) => {
+                    operator.told.push((status, over));
+                }
                 SipOutput::Event(_) => {}
             }
         }

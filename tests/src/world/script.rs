@@ -90,6 +90,30 @@ impl World {
         self.operator_acts(agent, OperatorAct::HangUp { call });
     }
 
+    /// His phone asks to send the customer of his call on to this address.
+    pub fn operator_refers(&mut self, agent: AgentId, to: &str) {
+        let call = *self.operators[&agent].rung.last().expect("he has a call");
+        self.with_phone(agent, |stack, now| {
+            assert!(stack.refer(now, call, to, None), "the phone can ask");
+        });
+    }
+
+    pub fn login(&self, agent: AgentId) -> &str {
+        &self.operators[&agent].login
+    }
+
+    /// What his phone has heard of that.
+    pub fn operator_was_told(&self, agent: AgentId) -> Vec<(u16, bool)> {
+        self.operators[&agent].told.clone()
+    }
+
+    /// The newest of our calls through the carrier is refused.
+    pub fn customer_refuses(&mut self, status: u16) {
+        let call = *self.carrier.rung.last().expect("the customer's phone rings");
+        self.carrier.stack.reject(self.now, call, status, None);
+        self.drain_carrier();
+    }
+
     /// His device dies. It comes back by itself up to 40 s later; `operator_is_back` brings it back now.
     pub fn operator_dies(&mut self, agent: AgentId) {
         self.operator_acts(agent, OperatorAct::Die);
