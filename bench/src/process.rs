@@ -1,5 +1,6 @@
-//! CPU time from `/proc`.
+//! CPU time and memory from `/proc`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::thread;
 use std::time::Duration;
@@ -23,13 +24,59 @@ pub fn of_thread(name: &str) -> Result<Duration> {
     anyhow::bail!("no thread {name}")
 }
 
-/// What all threads of another process have used so far, its ended ones included.
-pub fn of_process(pid: u32) -> Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name in parentheses may hold anything, spaces and parentheses included.
-    let (_, fields) = stat.rsplit_once(") ").context("a malformed stat")?;
-    let fields: Vec<&str> = fields.split(' ').collect();
-    let ticks: u64 =
-        fields.get(11..13).context("a short stat")?.iter().flat_map(|field| field.parse::<u64>()).sum();
-    Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+/// What each living thread of a process has used so far.
+#[derive(Clone, Debug, Default)]
+pub struct Threads(BTreeMap<(String, String), Duration>);
+
+impl Threads {
+    pub fn of(pid: u32) -> Result<Self> {
+        let mut threads = BTreeMap::new();
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let task = task?;
+            // It may end while we look.
+            let (Ok(name), Ok(schedstat)) = (
+                fs::read_to_string(task.path().join("comm")),
+                fs::read_to_string(task.path().join("schedstat")),
+            ) else {
+                continue;
+            };
+            let name = name.trim_end().to_owned();
+            let nanos = schedstat.split(' ').next().context("an empty schedstat")?.parse()?;
+            threads
+                .insert((name, task.file_name().to_string_lossy().into_owned()), Duration::from_nanos(nanos));
+        }
+        Ok(Self(threads))
+    }
+
+    /// Threads that have ended meanwhile are left out: none does under load.
+    pub fn since(&self, before: &Threads) -> Threads {
+        let used = |(thread, now): (&(String, String), &Duration)| {
+            (thread.clone(), now.saturating_sub(before.0.get(thread).copied().unwrap_or_default()))
+        };
+        Threads(self.0.iter().map(used).collect())
+    }
+
+    pub fn total(&self) -> Duration {
+        self.0.values().sum()
+    }
+
+    /// The busiest first; what did nothing is left out.
+    pub fn by_name(&self) -> Vec<(String, Duration)> {
+        let mut sums: BTreeMap<&str, Duration> = BTreeMap::new();
+        for ((name, _), used) in &self.0 {
+            *sums.entry(name).or_default() += *used;
+        }
+        let mut sums: Vec<_> = sums.into_iter().map(|(name, used)| (name.to_owned(), used)).collect();
+        sums.retain(|(_, used)| *used > Duration::from_millis(2));
+        sums.sort_by_key(|(_, used)| std::cmp::Reverse(*used));
+        sums
+    }
+}
+
+/// Resident memory in bytes.
+pub fn memory(pid: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes * 1024)
 }
