@@ -93,7 +93,7 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
     let (hub, commands) = (Hub::default(), Commands::new(inbox.clone()));
     let (drain_sender, drained) = watch::channel(false);
     let let_out = let_out(hub.clone(), commands.clone(), inbox.clone(), drain_sender);
-    let (writer, writer_task) = Writer::start(&store, let_out).await?;
+    let (writer, _) = Writer::start(&store, let_out)?;
     let listener = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("cannot listen for HTTP on {}", config.http.listen))?;
@@ -132,7 +132,6 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
         tokio::spawn(http::serve(listener, router)),
         tokio::spawn(keep_house(app.clone(), web)),
         tokio::spawn(watch_backlog(app.clone())),
-        writer_task,
     ];
     write_addresses(&app.config.server.data, &addresses)?;
     let guide = is_demo.then(|| guide(&app, &addresses));

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use super::connections::{Connections, Queued};
 use super::figures::{Counters, Figures};
 use super::udp::UdpListener;
-use super::{tcp, udp, websocket};
+use super::{tcp, websocket};
 use crate::config;
 use crate::inbox::Inbox;
 
@@ -84,24 +84,28 @@ impl Network {
             let fail = |source| BindError { transport: listener.transport, address: listener.listen, source };
             let (local, task) = match listener.transport {
                 Transport::Udp => {
-                    let (bound, reader) = UdpListener::bind(listener.listen).map_err(fail)?;
+                    let started = UdpListener::start(
+                        listener.listen,
+                        config.max_message,
+                        inbox.clone(),
+                        counters.clone(),
+                    );
+                    let bound = started.map_err(fail)?;
                     let local = bound.local;
                     running.udp.push(bound);
-                    let receive =
-                        udp::receive(reader, local, config.max_message, inbox.clone(), counters.clone());
-                    (local, tokio::spawn(receive))
+                    (local, None)
                 }
                 Transport::Tcp => {
                     let socket = TcpListener::bind(listener.listen).await.map_err(fail)?;
                     let local = socket.local_addr().map_err(fail)?;
-                    (local, tokio::spawn(tcp::accept(socket, local, shared.clone())))
+                    (local, Some(tokio::spawn(tcp::accept(socket, local, shared.clone()))))
                 }
                 Transport::Tls | Transport::Ws | Transport::Wss => {
                     let why = "it has no listener of its own";
                     return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, why)));
                 }
             };
-            running.listening.push(task.abort_handle());
+            running.listening.extend(task.map(|task| task.abort_handle()));
             let advertised = listener.advertised.clone().unwrap_or_else(|| local.to_string());
             running.bound.push(Bound { transport: listener.transport, local, advertised });
         }
@@ -150,6 +154,7 @@ impl Network {
     /// Stops listening and ends all streams after what was sent on them before.
     pub fn stop(&self) {
         self.running.listening.iter().for_each(AbortHandle::abort);
+        self.running.udp.iter().for_each(UdpListener::stop);
         self.running.shared.connections.close_all();
     }
 
