@@ -258,7 +258,7 @@ impl Engine {
             agreed: false,
             late_offer: incoming.sdp.is_none(),
         };
-        self.calls.insert(incoming.call, leg);
+        self.add_call(id, leg, incoming.call);
         self.add_leg(now, id, leg, Party::Customer, address, Line::Voice(voice));
         if !answer {
             self.sip.ring(now, incoming.call, 180, None);

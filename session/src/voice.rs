@@ -321,7 +321,7 @@ impl Engine {
         };
         match self.sip.invite(now, OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout }) {
             Ok(call) => {
-                self.calls.insert(call, leg);
+                self.add_call(id, leg, call);
                 if let Some(voice) = self.voice_of(id, leg) {
                     voice.call = Some(call);
                     voice.step = Step::Calling;

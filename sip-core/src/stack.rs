@@ -17,6 +17,7 @@ use crate::auth::Auth;
 use crate::call::Calls;
 use crate::digest::Algorithm;
 use crate::message::Message;
+use crate::quota::Quota;
 use crate::random::Random;
 use crate::registrar::Registrar;
 use crate::respond::ack_of_refusal;
@@ -36,6 +37,7 @@ pub struct Stack {
     pub(crate) registrar: Registrar,
     pub(crate) auth: Auth,
     pub(crate) trunks: Vec<Trunk>,
+    pub(crate) quota: Quota,
     pub(crate) draining: bool,
     pub(crate) session_timers: SessionTimers,
 }
@@ -54,6 +56,7 @@ impl Stack {
             registrar: Registrar::default(),
             auth,
             trunks: Vec::new(),
+            quota: Quota::default(),
             draining: false,
             session_timers: SessionTimers::default(),
         }
@@ -157,7 +160,7 @@ impl Stack {
         self.trunks = trunks;
     }
 
-    /// While draining, new INVITEs get 503 with Retry-After.
+    /// While draining, what would begin something gets 503 with Retry-After; registrations and requests within dialogs are served.
     pub fn set_draining(&mut self, draining: bool) {
         self.draining = draining;
     }
