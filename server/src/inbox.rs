@@ -217,3 +217,91 @@ impl Shared {
         self.new.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sip_core::api::Transport;
+    use sip_core::border::Limits;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    type Sent = Arc<Mutex<Vec<String>>>;
+
+    /// An inbox that nobody reads, with what was answered at the border.
+    fn stuck(max_wait: Duration) -> (Inbox, Outlet, Sent) {
+        let limits = Limits { exempt: vec!["127.0.0.0/8".parse().unwrap()], ..Limits::default() };
+        let guard = Guard::new(limits, max_wait, Clock::start(), [3; 32]);
+        let sent = Sent::default();
+        let answers = sent.clone();
+        guard.set_sender(move |_, bytes| {
+            answers.lock().unwrap().push(String::from_utf8_lossy(&bytes).into_owned());
+        });
+        let (inbox, outlet) = inbox(guard);
+        (inbox, outlet, sent)
+    }
+
+    fn offer(inbox: &Inbox, method: &str, call: usize, to: &str) -> bool {
+        let address = |text: &str| text.parse().unwrap();
+        let (local, remote) = (address("127.0.0.1:5060"), address("127.0.0.1:5062"));
+        let hop = Hop { transport: Transport::Udp, local, remote, connection: None };
+        let text = format!(
+            "{method} sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5062;branch=z9hG4bK{call}\r\nFrom: <sip:c@d>;tag=1\r\n\
+             To: <sip:a@b>{to}\r\nCall-ID: call-{call}\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
+        );
+        inbox.offer(Input::Packet { hop, bytes: text.into_bytes() }).is_ok()
+    }
+
+    fn take(outlet: &Outlet) -> Vec<String> {
+        let mut taken = Vec::new();
+        while outlet.shared.waiting.load(Ordering::Relaxed) > 0 {
+            if let Received::Input(Input::Packet { bytes, .. }) = outlet.receive(Some(Duration::ZERO)) {
+                taken.push(String::from_utf8_lossy(&bytes).into_owned());
+            }
+        }
+        taken
+    }
+
+    #[test]
+    fn who_waits_too_long_for_a_stuck_engine_is_answered_and_the_engine_never_sees_him() {
+        let (inbox, outlet, sent) = stuck(Duration::ZERO);
+        assert!(offer(&inbox, "INVITE", 1, "") && offer(&inbox, "BYE", 2, ";tag=9"));
+        inbox.refuse_overdue();
+        let answers = sent.lock().unwrap().clone();
+        assert_eq!(answers.len(), 1);
+        assert!(
+            answers[0].starts_with("SIP/2.0 503 ") && answers[0].contains("Retry-After: "),
+            "{answers:?}"
+        );
+        assert!(answers[0].contains("call-1"));
+        let taken = take(&outlet);
+        assert!(taken.len() == 1 && taken[0].starts_with("BYE "), "{taken:?}");
+        assert_eq!(outlet.shared.octets.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn at_four_times_the_limit_new_calls_get_503_and_everything_that_runs_gets_in() {
+        let (inbox, outlet, sent) = stuck(Duration::from_secs(3_600));
+        (0..4 * NEW_PACKETS).for_each(|call| assert!(offer(&inbox, "INVITE", call, "")));
+        assert_eq!(sent.lock().unwrap().len(), 3 * NEW_PACKETS);
+        for (method, to) in
+            [("BYE", ";tag=9"), ("INVITE", ";tag=9"), ("ACK", ";tag=9"), ("CANCEL", ""), ("REGISTER", "")]
+        {
+            assert!(offer(&inbox, method, 1_000_000, to), "{method}");
+        }
+        assert_eq!(inbox.waiting(), NEW_PACKETS + 5);
+        assert_eq!(take(&outlet).len(), NEW_PACKETS + 5);
+    }
+
+    #[test]
+    fn while_the_store_is_behind_calls_can_still_end() {
+        let (inbox, outlet, sent) = stuck(Duration::from_secs(3_600));
+        inbox.hold(true);
+        assert!(
+            offer(&inbox, "INVITE", 1, "")
+                && offer(&inbox, "BYE", 2, ";tag=9")
+                && offer(&inbox, "REGISTER", 3, "")
+        );
+        assert_eq!((sent.lock().unwrap().len(), take(&outlet).len()), (1, 2));
+    }
+}

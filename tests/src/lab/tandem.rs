@@ -39,6 +39,12 @@ impl Tandem {
         let project = project();
         let (sip, http) = (loopback(free_port()), loopback(free_port()));
         let rtp = rtp_range();
+        // Everybody here shares a few addresses, so what strangers may do is only limited where a test is about it.
+        let exempt = if extra.contains("[protection]") {
+            ""
+        } else {
+            "[protection]\nexempt = [\"127.0.0.0/8\"]\nmax_wait = \"5s\"\n"
+        };
         let config = format!(
             r#"
 [server]
@@ -60,6 +66,7 @@ folder = "{project}/config/dialplans"
 folder = "{project}/config/prompts"
 music = "{project}/config/music"
 {extra}
+{exempt}
 "#,
             data = folder.path().display(),
             project = project.display(),
