@@ -105,6 +105,13 @@ music = "{project}/config/music"
         self.process.as_ref().map(Process::tail).unwrap_or_default()
     }
 
+    /// What `tandem WORDS --config …` prints.
+    pub fn command(&self, words: &[&str]) -> String {
+        let output = Command::new(binary()).args(words).arg("--config").arg(&self.config).output();
+        let output = output.expect("the server's binary runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     pub fn sign_in(&self, login: &str) -> Api {
         Api::sign_in(self.http, login, &format!("demo-{login}"))
     }
