@@ -24,7 +24,9 @@ use crate::app::{App, Parts, Vitals, Wires};
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::{self, Config};
+use crate::control;
 use crate::engine::{self, Ports};
+use crate::guard::Guard;
 use crate::http::{self, Web};
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Outlet, inbox};
@@ -33,12 +35,14 @@ use crate::net::Network;
 use crate::plans::{self, Plans};
 use crate::secret::{ServerKey, new_token};
 use crate::store::{Role, Store, Writer, Written};
+use crate::tap::Tap;
 use crate::{demo, recording, store};
 
 /// Outputs that may wait for the disk before new work is refused.
 const MOST_BEHIND: usize = 100_000;
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 const WATCH_BACKLOG: Duration = Duration::from_millis(200);
+const LOOK_FOR_OVERDUE: Duration = Duration::from_millis(20);
 /// How long the engine thread may take to end after a stop.
 const LAST_FLUSH: Duration = Duration::from_secs(10);
 
@@ -89,7 +93,10 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
     let key = store.setting("server_key", new_token).await?;
     let key = ServerKey::from_hex(&key).context("the database holds a bad server_key")?;
     let clock = Clock::start();
-    let (inbox, outlet) = inbox();
+    let tap = Tap::new(config.ladder);
+    let guard =
+        Guard::new(config.protection.limits.clone(), config.protection.max_wait, clock, rand::random());
+    let (inbox, outlet) = inbox(guard.clone());
     let (hub, commands) = (Hub::default(), Commands::new(inbox.clone()));
     let (drain_sender, drained) = watch::channel(false);
     let let_out = let_out(hub.clone(), commands.clone(), inbox.clone(), drain_sender);
@@ -111,14 +118,18 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
         backlog: writer.backlog(),
         key,
         vitals: Vitals::default(),
+        guard,
+        tap,
         wires: OnceLock::new(),
     });
     // Before the first packet: the inbox keeps the order.
     set_up(&app).await?;
     let network = Network::start(&app.config.sip, inbox).await?;
+    app.guard.set_sender(network.sender());
     let addresses = addresses(&app, http, &network);
     let engine = start_engine(&app, &network, &writer, outlet, &addresses).await?;
 
+    let control = control::listen(&app.config.server.data)?;
     let web = Web::new(app.clone());
     let sip_socket = {
         let network = network.clone();
@@ -132,6 +143,8 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
         tokio::spawn(http::serve(listener, router)),
         tokio::spawn(keep_house(app.clone(), web)),
         tokio::spawn(watch_backlog(app.clone())),
+        tokio::spawn(refuse_overdue(app.clone())),
+        tokio::spawn(control::serve(control, app.clone())),
     ];
     write_addresses(&app.config.server.data, &addresses)?;
     let guide = is_demo.then(|| guide(&app, &addresses));
@@ -173,6 +186,7 @@ impl Running {
                     self.app.set_queues(new.queues);
                 }
                 if !new.trunks.is_empty() {
+                    self.app.guard.set_trunks(&new.trunks);
                     self.app.commands.admin(AdminCommand::SetTrunks(new.trunks));
                 }
             }
@@ -224,7 +238,9 @@ fn let_out(
 /// Everything that the engine must know before its first packet, sessions from before a restart last.
 async fn set_up(app: &App) -> anyhow::Result<()> {
     app.commands.admin(AdminCommand::SetQueues(app.queues()));
+    app.guard.set_trunks(&app.config.trunks);
     app.commands.admin(AdminCommand::SetTrunks(app.config.trunks.clone()));
+    app.commands.admin(AdminCommand::SetUserLimits(app.config.protection.users.clone()));
     app.commands.admin(AdminCommand::SetDigest(app.config.sip.digest.clone()));
     let users = app.users_by_id().await?;
     for user in users.values().filter(|user| user.is(Role::Operator)) {
@@ -292,7 +308,15 @@ async fn start_engine(
     let wires = Wires { network: network.clone(), media: Arc::downgrade(&media) };
     let first = app.wires.set(wires);
     first.map_err(|_| anyhow!("a server is started once"))?;
-    let ports = Ports { network: network.clone(), media, writer: writer.clone(), vitals: app.vitals.clone() };
+    let ports = Ports {
+        network: network.clone(),
+        media,
+        writer: writer.clone(),
+        vitals: app.vitals.clone(),
+        guard: app.guard.clone(),
+        commands: app.commands.clone(),
+        tap: app.tap.clone(),
+    };
     let folder = app.config.recording.folder.clone();
     Ok(engine::spawn(engine_config(app, network, addresses.http), app.clock, outlet, folder, ports)?)
 }
@@ -383,9 +407,19 @@ async fn keep_house(app: App, web: Web) {
     loop {
         tick.tick().await;
         web.tidy();
+        app.guard.tidy();
         if let Err(error) = app.expire_sign_ins().await {
             tracing::error!(%error, "old sign-ins could not be ended");
         }
+    }
+}
+
+/// Whoever begins something hears from us in time, even when the engine is stuck.
+async fn refuse_overdue(app: App) {
+    let mut tick = tokio::time::interval(LOOK_FOR_OVERDUE);
+    loop {
+        tick.tick().await;
+        app.inbox.refuse_overdue();
     }
 }
 

@@ -10,8 +10,9 @@ use model::{
     VisitorId,
 };
 use serde::{Deserialize, Serialize};
-use sip_core::api::{ConnectionId, Credential, Hop, Rejection, Trunk};
+use sip_core::api::{ConnectionId, Credential, Hop, Rejection, Trunk, UserLimits};
 use sip_core::digest::Algorithm;
+use sip_core::inspect::{Table, Topic};
 use utoipa::ToSchema;
 
 use crate::view::{DeskView, QueueStatus, SessionSummary};
@@ -88,10 +89,17 @@ pub enum AdminCommand {
     SetTrunks(Vec<Trunk>),
     /// What phones are challenged for, the preferred first; none changes nothing.
     SetDigest(Vec<Algorithm>),
+    /// What one user may do at most.
+    SetUserLimits(UserLimits),
     SetQueues(Vec<acd::api::QueueConfig>),
     SetPlan(Arc<Plan>),
     /// A text session from before a restart, or a call that the restart broke (ended at once).
     Restore(Box<RestoredSession>),
+    /// What is alive in SIP, for a person; answered by `Output::Inspected`.
+    Inspect {
+        request: RequestId,
+        topic: Topic,
+    },
     /// No new contacts; `Output::Drained` when the last call has ended (chats survive a restart).
     Drain,
     /// Ends everything now.
@@ -231,9 +239,23 @@ pub enum Output {
         bytes: Arc<[u8]>,
     },
     CloseConnection(ConnectionId),
+    /// Whoever sends from here has proved a password.
+    SipAuthenticated {
+        hop: Hop,
+    },
     SipRejected {
         hop: Hop,
         why: Rejection,
+    },
+    /// The Call-ID of a call of this session.
+    SipCall {
+        session: SessionId,
+        call_id: String,
+    },
+    /// Answer to `AdminCommand::Inspect`.
+    Inspected {
+        request: RequestId,
+        table: Table,
     },
     Media(MediaCommand),
     /// Find the customer of these identities, or make him (also for an empty list); answered by `Input::Resolved`. The

@@ -269,7 +269,7 @@ impl Engine {
             session.forwards = Some(incoming.max_forwards);
             session.hops = incoming.hops;
         }
-        self.calls.insert(incoming.call, leg);
+        self.add_call(id, leg, incoming.call);
         self.add_leg(now, id, leg, Party::Customer, address, Line::Voice(voice));
         if !answer {
             self.sip.ring(now, incoming.call, 180, None);

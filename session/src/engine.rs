@@ -30,6 +30,9 @@ use crate::view::{CustomerView, QueueStatus, SessionSummary};
 /// How often the floor is shown at most.
 const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Most rows of a table for a person.
+const MAX_ROWS: usize = 10_000;
+
 pub struct Engine {
     pub(crate) config: Config,
     pub(crate) sip: Stack,
@@ -217,9 +220,14 @@ impl Engine {
                 self.sip.set_trunks(trunks);
             }
             AdminCommand::SetDigest(algorithms) => self.sip.set_digest_algorithms(algorithms),
+            AdminCommand::SetUserLimits(limits) => self.sip.set_user_limits(limits),
             AdminCommand::SetQueues(queues) => self.acd.set_queues(now, queues),
             AdminCommand::SetPlan(plan) => self.plan = Some(plan),
             AdminCommand::Restore(restored) => self.restore(now, *restored),
+            AdminCommand::Inspect { request, topic } => {
+                let table = self.sip.inspect(now, topic, MAX_ROWS);
+                self.put(Output::Inspected { request, table });
+            }
             AdminCommand::Drain => {
                 self.draining = true;
                 self.sip.set_draining(true);
@@ -238,6 +246,7 @@ impl Engine {
                     SipOutput::Transmit { hop, bytes } => self.put(Output::Transmit { hop, bytes }),
                     SipOutput::CloseConnection(connection) => self.put(Output::CloseConnection(connection)),
                     SipOutput::Rejected { hop, why } => self.put(Output::SipRejected { hop, why }),
+                    SipOutput::Authenticated { hop } => self.put(Output::SipAuthenticated { hop }),
                     SipOutput::Event(event) => self.handle_sip(now, event),
                 }
             }
@@ -301,6 +310,14 @@ impl Engine {
 
     pub(crate) fn put(&mut self, output: Output) {
         self.outputs.push_back(output);
+    }
+
+    /// A call that belongs to a session: whoever looks at the session finds its SIP messages.
+    pub(crate) fn add_call(&mut self, session: SessionId, leg: LegId, call: CallId) {
+        self.calls.insert(call, leg);
+        if let Some(call_id) = self.sip.sip_call_id(call) {
+            self.put(Output::SipCall { session, call_id });
+        }
     }
 
     /// Writes a change into the session's journal and shows it to its operator. Returns its number.

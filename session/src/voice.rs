@@ -336,7 +336,7 @@ impl Engine {
             .invite(now, OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout, options })
         {
             Ok(call) => {
-                self.calls.insert(call, leg);
+                self.add_call(id, leg, call);
                 if let Some(voice) = self.voice_of(id, leg) {
                     voice.call = Some(call);
                     voice.step = Step::Calling;

@@ -131,6 +131,17 @@ pub struct Credential {
     pub one_time: bool,
 }
 
+/// What one user may do at most; 0 is no limit.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UserLimits {
+    /// Calls that he has begun and that have not ended.
+    pub calls: usize,
+    pub per_second: u32,
+    pub per_day: u32,
+    /// Beginnings of numbers, as they are dialled, that nobody may call.
+    pub denied: Vec<String>,
+}
+
 /// A carrier that we trust by its source address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trunk {
@@ -399,6 +410,10 @@ pub enum Output {
         bytes: Arc<[u8]>,
     },
     CloseConnection(ConnectionId),
+    /// Whoever sends from here has proved a password.
+    Authenticated {
+        hop: Hop,
+    },
     Event(Event),
     /// For logs and counters: something was refused or thrown away.
     Rejected {
@@ -414,8 +429,12 @@ pub enum Rejection {
     /// Malformed, and answered with 400.
     BadRequest,
     Unauthenticated,
+    /// A wrong answer to a nonce that was sent to this very address.
+    WrongPassword,
     Forbidden,
     NotFound,
+    /// More calls than a user may have, or to where he may not call.
+    Limit,
     StrayResponse,
     StrayAck,
     Overload,

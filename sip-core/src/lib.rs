@@ -6,19 +6,26 @@
 //! | what the owner calls | [`stack`] |
 //! | messages and their headers | [`message`] |
 //! | cutting messages from a stream | [`frame`] |
+//! | a quick look at a message, and the refusal of new ones | [`glance`] |
+//! | whom we listen to at all: rates, bans, scanners | [`border`] |
 //! | digest authentication | [`digest`], `auth` |
 //! | requests: where they go, who may send them | `receive`, `register`, `registrar` |
 //! | what a request must be | `validate` |
+//! | how many calls a user may begin | `quota` |
 //! | answers and requests of ours | `respond` |
 //! | calls, their offers and endings | `call`, `dialog` |
 //! | who is told of what, and the words for it | [`subscription`] |
 //! | RFC 3261 §17 | `transaction` |
+//! | what is alive, as tables for a person | [`inspect`] |
 //! | everything that waits | `timer` |
 //! | stacks against each other at virtual time | `testing`, behind the feature of that name |
 
 pub mod api;
+pub mod border;
 pub mod digest;
 pub mod frame;
+pub mod glance;
+pub mod inspect;
 pub mod message;
 pub mod stack;
 pub mod subscription;
@@ -28,6 +35,7 @@ pub mod testing;
 mod auth;
 mod call;
 mod dialog;
+mod quota;
 mod random;
 mod receive;
 mod register;

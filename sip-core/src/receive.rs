@@ -2,7 +2,7 @@
 
 use model::{Cause, Ending, Now};
 
-use crate::api::{CallId, Hop, Peer, Rejection};
+use crate::api::{CallId, Hop, Output, Peer, Rejection};
 use crate::auth::{NONCE_LIFETIME, Verdict};
 use crate::message::{Host, Message, Method, Name};
 use crate::respond::{ALLOW, Refusal, SDP, SUPPORTED};
@@ -34,6 +34,13 @@ impl Stack {
         }
         if let Err(refusal) = validate::target(request, hop) {
             return self.refuse(hop, request, refusal, Some(Rejection::BadRequest));
+        }
+        let begins = matches!(
+            request.method(),
+            Method::Options | Method::Subscribe | Method::Message | Method::Publish | Method::Refer
+        );
+        if self.draining && begins {
+            return self.refuse_for_now(hop, request, Rejection::Overload);
         }
         match request.method() {
             Method::Invite => self.receive_invite(now, hop, key, request),
@@ -122,18 +129,18 @@ impl Stack {
         hop: Hop,
         request: &Message,
     ) -> Option<(Peer, bool)> {
-        let credential = match self.auth.check(now, request) {
+        let credential = match self.auth.check(now, hop, request) {
             Verdict::Accepted(credential) => credential,
             Verdict::Challenge { stale } => {
                 let tag = self.auth.stateless_tag(request);
                 let answer = self.answer_to(request, hop.remote, 401, &tag);
-                let answer = self.auth.challenge(now, stale, hop.transport, request, answer);
+                let answer = self.auth.challenge(now, stale, hop, request, answer);
                 self.send_stateless(hop, request, answer);
                 self.rejected(hop, Rejection::Unauthenticated);
                 return None;
             }
             Verdict::Forbidden => {
-                self.refuse(hop, request, Refusal::new(403), Some(Rejection::Forbidden));
+                self.refuse(hop, request, Refusal::new(403), Some(Rejection::WrongPassword));
                 return None;
             }
             Verdict::Malformed => {
@@ -142,6 +149,7 @@ impl Stack {
                 return None;
             }
         };
+        self.output.push_back(Output::Authenticated { hop });
         if !self.timers.is_armed(Timer::Nonce) {
             self.timers.arm(Timer::Nonce, now.instant + NONCE_LIFETIME);
         }

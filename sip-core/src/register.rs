@@ -28,8 +28,8 @@ impl Stack {
         if self.refuses_extensions(hop, request) {
             return;
         }
-        // RFC 3261 §10.3 item 5: the address of record must be his own.
-        if request.to().uri().user_text() != aor {
+        // RFC 3261 §10.3 item 5: the address of record must be his own. Nobody registers for somebody else.
+        if request.to().uri().user_text() != aor || request.from().uri().user_text() != aor {
             return self.refuse(hop, request, Refusal::new(403), Some(Rejection::Forbidden));
         }
         let outcome = match request.contacts() {

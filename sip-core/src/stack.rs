@@ -17,6 +17,7 @@ use crate::auth::Auth;
 use crate::call::Calls;
 use crate::digest::Algorithm;
 use crate::message::Message;
+use crate::quota::Quota;
 use crate::random::Random;
 use crate::registrar::Registrar;
 use crate::respond::ack_of_refusal;
@@ -37,6 +38,7 @@ pub struct Stack {
     pub(crate) registrar: Registrar,
     pub(crate) auth: Auth,
     pub(crate) trunks: Vec<Trunk>,
+    pub(crate) quota: Quota,
     pub(crate) draining: bool,
     pub(crate) session_timers: SessionTimers,
     pub(crate) demanded: Vec<String>,
@@ -59,6 +61,7 @@ impl Stack {
             registrar: Registrar::default(),
             auth,
             trunks: Vec::new(),
+            quota: Quota::default(),
             draining: false,
             session_timers: SessionTimers::default(),
             demanded: Vec::new(),
@@ -171,7 +174,7 @@ impl Stack {
         self.demanded = extensions;
     }
 
-    /// While draining, new INVITEs get 503 with Retry-After.
+    /// While draining, what would begin something gets 503 with Retry-After; registrations and requests within dialogs are served.
     pub fn set_draining(&mut self, draining: bool) {
         self.draining = draining;
     }

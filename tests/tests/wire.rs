@@ -3,6 +3,7 @@
 mod wire {
     mod browser;
     mod calls;
+    mod hostile;
     mod http;
     mod restart;
     mod torture;

@@ -46,6 +46,8 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
             data: data.clone(),
         },
         sip: sip(&mut check, raw.sip),
+        protection: super::protection::check(&mut check, raw.protection),
+        ladder: super::protection::ladder(&mut check, raw.ladder),
         trunks: trunks(&mut check, raw.trunk),
         http: http(&mut check, raw.http),
         chat: chat(&mut check, raw.chat),

@@ -3,6 +3,7 @@
 mod check;
 mod load;
 mod problem;
+mod protection;
 mod raw;
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,8 +14,11 @@ use acd::api::QueueConfig;
 use sip_core::api::{Transport, Trunk};
 use sip_core::digest::Algorithm;
 
+use crate::tap::Bounds;
+
 pub use load::{load, parse};
 pub use problem::{Problem, Problems};
+pub use protection::Protection;
 
 /// A configuration that has been checked: nothing in here can be out of range. Paths are absolute or relative to the
 /// working directory (already joined with the file's own folder).
@@ -22,6 +26,9 @@ pub use problem::{Problem, Problems};
 pub struct Config {
     pub server: Server,
     pub sip: Sip,
+    pub protection: Protection,
+    /// How much is remembered of calls, message by message.
+    pub ladder: Bounds,
     pub trunks: Vec<Trunk>,
     pub http: Http,
     pub chat: Chat,

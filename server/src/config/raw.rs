@@ -13,6 +13,8 @@ type List = Option<Spanned<Vec<Spanned<String>>>>;
 pub struct File {
     pub server: Server,
     pub sip: Sip,
+    pub protection: super::protection::Raw,
+    pub ladder: super::protection::RawLadder,
     pub trunk: Vec<Trunk>,
     pub http: Http,
     pub chat: Chat,

@@ -146,6 +146,16 @@ impl Network {
         }
     }
 
+    /// A way to send that does not keep the listeners alive.
+    pub fn sender(&self) -> impl Fn(Hop, Arc<[u8]>) + Send + Sync + use<> {
+        let running = Arc::downgrade(&self.running);
+        move |hop, bytes| {
+            if let Some(running) = running.upgrade() {
+                Network { running }.transmit(hop, bytes);
+            }
+        }
+    }
+
     /// Ends a stream after what was sent on it before.
     pub fn close(&self, connection: ConnectionId) {
         self.running.shared.connections.close(connection);

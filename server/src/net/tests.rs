@@ -16,7 +16,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::Network;
+use crate::clock::Clock;
 use crate::config::{self, SipListener};
+use crate::guard::Guard;
 use crate::inbox::{Outlet, Received, inbox};
 
 const OPTIONS: &[u8] = b"OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 0\r\n\r\n";
@@ -44,7 +46,8 @@ impl World {
             idle_timeout: Duration::from_secs(180),
             max_message: 4096,
         };
-        let (inbox, outlet) = inbox();
+        let guard = Guard::new(Default::default(), Duration::from_secs(1), Clock::start(), [0; 32]);
+        let (inbox, outlet) = inbox(guard);
         Self { network: Network::start(&config, inbox).await.unwrap(), outlet }
     }
 

@@ -15,6 +15,7 @@ use super::{Call, Far, Phase};
 use crate::api::{CallId, Event, Hop, IncomingCall, Peer, Rejection};
 use crate::dialog::Dialog;
 use crate::message::{Message, Name, decimal};
+use crate::quota::Over;
 use crate::respond::{ALLOW, HOPS, MAX_FORWARDS, Refusal, SDP, reply_hop};
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, T1, Timer};
@@ -51,10 +52,7 @@ pub(crate) struct Incoming {
 impl Stack {
     pub(crate) fn receive_invite(&mut self, now: Now, hop: Hop, key: ServerKey, request: &Message) {
         if self.draining || self.calls.live() >= self.config.max_calls {
-            let tag = self.auth.stateless_tag(request);
-            let answer = self.answer_to(request, hop.remote, 503, &tag).header(Name::RetryAfter, RETRY_AFTER);
-            self.send_stateless(hop, request, answer);
-            return self.rejected(hop, Rejection::Overload);
+            return self.refuse_for_now(hop, request, Rejection::Overload);
         }
         let Some((peer, one_time)) = self.identify(now, hop, request) else { return };
         // RFC 3261 §8.2.2: only now is it worth a look.
@@ -76,6 +74,18 @@ impl Stack {
             let tag = self.auth.stateless_tag(request);
             let answer = self.answer_to(request, hop.remote, 422, &tag).header(Name::MinSe, min);
             return self.send_stateless(hop, request, answer);
+        }
+        let called = request.request_uri().map(|uri| uri.user_text()).unwrap_or_default();
+        if let (Peer::User { aor, .. }, false) = (&peer, one_time)
+            && let Err(over) = self.spend(now, aor, &called)
+        {
+            return match over {
+                Over::Destination => {
+                    let refusal = Refusal::because(403, "Destination Not Allowed");
+                    self.refuse(hop, request, refusal, Some(Rejection::Limit));
+                }
+                Over::Calls => self.refuse_for_now(hop, request, Rejection::Limit),
+            };
         }
         let mut identity = (caller, from.display_text());
         let far = match &peer {
@@ -107,6 +117,9 @@ impl Stack {
         let local_tag = self.random.tag();
         let dialog = Dialog::as_server(request, dialog_target, &local_tag, hop, symmetric);
         let call = self.calls.next_id();
+        if let (Peer::User { aor, .. }, false) = (&peer, one_time) {
+            self.spent_on(aor, call);
+        }
         let answers = reply_hop(hop, request);
         let transaction = self.transactions.start_invite_server(key, MergeKey::of(request), answers, call);
         let trying = self.answer_to(request, hop.remote, 100, &local_tag);
@@ -114,7 +127,7 @@ impl Stack {
         let incoming = IncomingCall {
             call,
             peer,
-            called: request.request_uri().map(|uri| uri.user_text()).unwrap_or_default(),
+            called,
             caller: identity.0,
             caller_name: identity.1,
             sdp: sdp.clone(),
@@ -152,6 +165,14 @@ impl Stack {
             let sent = sent.and_then(|bytes| Message::parse(bytes).ok());
             sent.is_some_and(|sent| sent.request_uri().map(|uri| uri.raw().to_vec()) == uri)
         })
+    }
+
+    /// 503: he may try again soon.
+    pub(crate) fn refuse_for_now(&mut self, hop: Hop, request: &Message, why: Rejection) {
+        let tag = self.auth.stateless_tag(request);
+        let answer = self.answer_to(request, hop.remote, 503, &tag).header(Name::RetryAfter, RETRY_AFTER);
+        self.send_stateless(hop, request, answer);
+        self.rejected(hop, why);
     }
 
     /// Tells the caller of an [`Event::Incoming`] that it rings (180) or that there is early media (183). It is told reliably when

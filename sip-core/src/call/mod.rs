@@ -217,6 +217,10 @@ impl Calls {
         self.calls.get_mut(&id)
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&CallId, &Call)> {
+        self.calls.iter()
+    }
+
     /// Only while its owner still knows it.
     pub(crate) fn live_mut(&mut self, id: CallId) -> Option<&mut Call> {
         self.calls.get_mut(&id).filter(|call| !call.ended)

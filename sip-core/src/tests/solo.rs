@@ -25,6 +25,8 @@ pub struct Solo {
     pub sent: Vec<(Hop, Message)>,
     pub events: Vec<Event>,
     pub rejections: Vec<Rejection>,
+    /// Who has proved a password.
+    pub proved: Vec<SocketAddr>,
     branches: u32,
     counts: u32,
 }
@@ -59,6 +61,7 @@ pub fn credential(username: &str, aor: &str, one_time: bool) -> Credential {
 }
 
 /// A request as a peer writes it: a line each, and the headers that every request has.
+#[derive(Clone)]
 pub struct Request {
     pub method: &'static str,
     pub uri: String,
@@ -160,6 +163,7 @@ impl Solo {
             sent: Vec::new(),
             events: Vec::new(),
             rejections: Vec::new(),
+            proved: Vec::new(),
             branches: 0,
             counts: 0,
         }
@@ -320,6 +324,7 @@ impl Solo {
                 Output::CloseConnection(_) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Rejected { why, .. } => self.rejections.push(why),
+                Output::Authenticated { hop } => self.proved.push(hop.remote),
             }
         }
     }

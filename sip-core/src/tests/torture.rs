@@ -21,6 +21,7 @@ fn decide(hop: Hop, bytes: &[u8]) -> String {
             Output::Event(Event::Message(_)) => seen.push("a message".to_owned()),
             Output::Event(event) => panic!("{event:?}"),
             Output::Rejected { why, .. } => seen.push(format!("{why:?}")),
+            Output::Authenticated { .. } => {}
             Output::CloseConnection(_) => panic!("UDP has no connection"),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{AckFor, Client, Fired, Heard, InviteClient, InviteServer, Io, Server, TransactionId};
 use crate::api::{CallId, ConnectionId, Hop, MessageId, SubscriptionId};
-use crate::message::{Message, Method};
+use crate::message::{Message, Method, text};
 use crate::timer::{GIVE_UP, Timer};
 
 /// RFC 3261 §17.1.3
@@ -178,6 +178,18 @@ pub(crate) struct Transactions {
 impl Transactions {
     pub(crate) fn len(&self) -> usize {
         self.clients.len() + self.servers.len()
+    }
+
+    /// For a person: the side, the method, the branch.
+    pub(crate) fn list(&self) -> impl Iterator<Item = Vec<String>> + use<'_> {
+        let clients = self.clients.values().map(|entry| ("client", &entry.key.method, &entry.key.branch));
+        let servers = self.servers.values().map(|entry| match &entry.key {
+            ServerKey::Cookie { branch, method, .. } => ("server", method, branch),
+            ServerKey::Legacy { method, via, .. } => ("server", method, via),
+        });
+        clients
+            .chain(servers)
+            .map(|(side, method, branch)| vec![side.to_owned(), text(method.as_bytes()), text(branch)])
     }
 
     // Client side

@@ -391,7 +391,11 @@ impl World {
             match output {
                 Output::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 Output::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
-                Output::SipRejected { .. } | Output::Drained => {}
+                Output::SipRejected { .. }
+                | Output::SipAuthenticated { .. }
+                | Output::SipCall { .. }
+                | Output::Inspected { .. }
+                | Output::Drained => {}
                 Output::Media(command) => {
                     for (delay, event) in self.media.handle(command, &mut self.random) {
                         let event = Event::Engine(Box::new(EngineEvent::Media(event)));

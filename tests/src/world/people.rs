@@ -200,7 +200,7 @@ impl World {
             match output {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 SipOutput::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
-                SipOutput::Rejected { .. } => {}
+                SipOutput::Rejected { .. } | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) if self.scripted => {
                     self.carrier.rung.push(incoming.call);
                 }
@@ -307,7 +307,9 @@ impl World {
             let Some(output) = operator.stack.poll_output() else { return };
             match output {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
-                SipOutput::CloseConnection(_) | SipOutput::Rejected { .. } => {}
+                SipOutput::CloseConnection(_)
+                | SipOutput::Rejected { .. }
+                | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) => self.operator_is_rung(agent, incoming.call),
                 SipOutput::Event(SipEvent::ReferProgress { status, over, .. }) => {
                     operator.told.push((status, over));
