@@ -211,7 +211,7 @@ impl World {
 
     fn own(&mut self, solo: &mut Solo, act: usize, which: usize) {
         let now = solo.now;
-        if act % 13 == 0 {
+        if act.is_multiple_of(13) {
             self.calls.push(solo.stack.invite(now, outgoing(trunk())).expect("the trunk exists"));
             return;
         }
@@ -226,7 +226,7 @@ impl World {
             7 => stack.accept_offer(now, call, b"v=0 fine".to_vec()),
             8 => stack.reject_offer(now, call, 488),
             9 => stack.accept_refer(now, call),
-            10 => stack.refer_progress(now, call, if which % 2 == 0 { 180 } else { 200 }),
+            10 => stack.refer_progress(now, call, if which.is_multiple_of(2) { 180 } else { 200 }),
             11 => drop(stack.refer(now, call, "sip:x@y", self.calls.first().copied())),
             _ => stack.hangup(now, call, Cause::HungUp, Side::Agent),
         }
