@@ -114,6 +114,8 @@ impl Runner {
             match output {
                 Output::Transmit { hop, bytes } => self.ports.network.transmit(hop, bytes),
                 Output::CloseConnection(connection) => self.ports.network.close(connection),
+                Output::Lookup { lookup, question } => self.ports.network.look_up(lookup, question),
+                Output::Expect { remote, name } => self.ports.network.expect(remote, name),
                 Output::SipRejected { hop, why } => {
                     let count = self.ports.vitals.rejected(why);
                     self.rejections.note(self.clock.instant(), hop, why, count);

@@ -62,7 +62,9 @@ impl Inbox {
         let limit = match &input {
             Input::Packet { .. } => PACKETS,
             Input::Visitor { .. } | Input::Agent { .. } => COMMANDS,
-            Input::ConnectionClosed(_)
+            Input::ConnectionOpened { .. }
+            | Input::LookedUp { .. }
+            | Input::ConnectionClosed(_)
             | Input::Unreachable(_)
             | Input::Media(_)
             | Input::Resolved { .. }

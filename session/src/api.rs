@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out of it: the whole list of effects.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use model::{
     VisitorId,
 };
 use serde::{Deserialize, Serialize};
-use sip_core::api::{ConnectionId, Credential, Hop, Rejection, Trunk};
+use sip_core::api::{Answer, ConnectionId, Credential, Hop, LookupId, Question, Rejection, Trunk};
 use sip_core::digest::Algorithm;
 use utoipa::ToSchema;
 
@@ -46,8 +47,18 @@ pub enum Input {
         hop: Hop,
         bytes: Vec<u8>,
     },
+    /// The peer has proved by its certificate which names are its own.
+    ConnectionOpened {
+        connection: ConnectionId,
+        tls_names: Vec<String>,
+    },
     ConnectionClosed(ConnectionId),
     Unreachable(Hop),
+    /// What the DNS said to an `Output::Lookup`.
+    LookedUp {
+        lookup: LookupId,
+        answer: Answer,
+    },
     Media(MediaEvent),
     /// Answer to `Output::Resolve`.
     Resolved {
@@ -231,6 +242,16 @@ pub enum Output {
         bytes: Arc<[u8]>,
     },
     CloseConnection(ConnectionId),
+    /// A question for the DNS; answered by `Input::LookedUp`, always.
+    Lookup {
+        lookup: LookupId,
+        question: Question,
+    },
+    /// Whose certificate is wanted at that address.
+    Expect {
+        remote: SocketAddr,
+        name: String,
+    },
     SipRejected {
         hop: Hop,
         why: Rejection,

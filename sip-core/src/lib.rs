@@ -6,10 +6,12 @@
 //! | what the owner calls | [`stack`] |
 //! | messages and their headers | [`message`] |
 //! | cutting messages from a stream | [`frame`] |
+//! | from a name to addresses (RFC 3263) | [`locate`] |
 //! | digest authentication | [`digest`], `auth` |
 //! | requests: where they go, who may send them | `receive`, `register`, `registrar` |
 //! | what a request must be | `validate` |
 //! | answers and requests of ours | `respond` |
+//! | the way of our requests: names, failover, size | `way` |
 //! | calls, their offers and endings | `call`, `dialog` |
 //! | RFC 3261 §17 | `transaction` |
 //! | everything that waits | `timer` |
@@ -18,6 +20,7 @@
 pub mod api;
 pub mod digest;
 pub mod frame;
+pub mod locate;
 pub mod message;
 pub mod stack;
 #[cfg(any(test, feature = "testing"))]
@@ -34,6 +37,7 @@ mod respond;
 mod timer;
 mod transaction;
 mod validate;
+mod way;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use sip_core::api::{Hop, Transport};
 use tokio::net::UdpSocket;
 
 use super::figures::Counters;
+use super::sockets;
 use crate::inbox::Inbox;
 
 /// Room for bursts while the engine is busy: some 4,000 messages.
@@ -25,8 +26,7 @@ pub(super) struct UdpListener {
 impl UdpListener {
     /// Binds, and gives the socket that [`receive`] reads.
     pub fn bind(address: SocketAddr) -> io::Result<(Self, UdpSocket)> {
-        let socket = StdUdpSocket::bind(address)?;
-        socket.set_nonblocking(true)?;
+        let socket = sockets::bind_udp(address)?;
         // The kernel caps what it does not like (net.core.rmem_max): less room for bursts, nothing else.
         let _ = sockopt::set_socket_recv_buffer_size(&socket, BUFFER);
         let _ = sockopt::set_socket_send_buffer_size(&socket, BUFFER);

@@ -4,6 +4,7 @@ mod basic;
 mod called;
 mod calling;
 mod hostile;
+mod locating;
 mod offers;
 mod pair;
 mod reasons;

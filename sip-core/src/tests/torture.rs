@@ -21,7 +21,9 @@ fn decide(hop: Hop, bytes: &[u8]) -> String {
             Output::Event(Event::Message(_)) => seen.push("a message".to_owned()),
             Output::Event(event) => panic!("{event:?}"),
             Output::Rejected { why, .. } => seen.push(format!("{why:?}")),
-            Output::CloseConnection(_) => panic!("UDP has no connection"),
+            Output::CloseConnection(_) | Output::Lookup { .. } | Output::Expect { .. } => {
+                panic!("UDP has no connection")
+            }
         }
     }
     seen.join(", ")
