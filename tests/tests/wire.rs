@@ -6,4 +6,5 @@ mod wire {
     mod http;
     mod restart;
     mod torture;
+    mod transports;
 }
