@@ -54,8 +54,11 @@ pub fn prepare(config: &mut Config) -> Result<(), NotLoopback> {
         config.trunks.push(Trunk {
             name: "demo".to_owned(),
             sources: vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
-            destination: SocketAddr::from((Ipv4Addr::LOCALHOST, TRUNK_DESTINATION)),
-            transport: Transport::Udp,
+            tls_name: None,
+            destination: SocketAddr::from((Ipv4Addr::LOCALHOST, TRUNK_DESTINATION)).into(),
+            transport: Some(Transport::Udp),
+            listener: None,
+            nat: false,
         });
     }
     config.chat.origins = vec!["*".to_owned()];

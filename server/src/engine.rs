@@ -127,6 +127,8 @@ impl Runner {
                 Output::Inspected { request, table } => self.ports.commands.inspected(request, table),
                 Output::CloseConnection(connection) => self.ports.network.close(connection),
                 Output::SipAuthenticated { hop } => self.ports.guard.proved(hop),
+                Output::Lookup { lookup, question } => self.ports.network.look_up(lookup, question),
+                Output::Expect { remote, name } => self.ports.network.expect(remote, name),
                 Output::SipRejected { hop, why } => {
                     if why == Rejection::WrongPassword {
                         self.ports.guard.failed(hop);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use sip_core::api::{Hop, Trunk};
+use sip_core::api::{DestinationHost, Hop, Trunk};
 use sip_core::border::{Ban, Border, Limits, Reason, Verdict, Why};
 use sip_core::glance::{self, Kind};
 
@@ -87,8 +87,12 @@ impl Guard {
     /// Those who are known by their address.
     pub fn set_trunks(&self, trunks: &[Trunk]) {
         let sources = trunks.iter().flat_map(|trunk| trunk.sources.iter().copied());
-        let carriers = sources.chain(trunks.iter().map(|trunk| trunk.destination.ip())).collect();
-        self.border().set_carriers(carriers);
+        let destinations = trunks.iter().filter_map(|trunk| match trunk.destination.host {
+            DestinationHost::Ip(address) => Some(address),
+            // Whatever a name leads to is not known by its address.
+            DestinationHost::Name(_) => None,
+        });
+        self.border().set_carriers(sources.chain(destinations).collect());
     }
 
     pub fn clock(&self) -> Clock {

@@ -97,7 +97,9 @@ impl Inbox {
         let limit = match &input {
             Input::Packet { .. } => return self.offer_packet(input),
             Input::Visitor { .. } | Input::Agent { .. } => COMMANDS,
-            Input::ConnectionClosed(_)
+            Input::ConnectionOpened { .. }
+            | Input::LookedUp { .. }
+            | Input::ConnectionClosed(_)
             | Input::Unreachable(_)
             | Input::Media(_)
             | Input::Resolved { .. }

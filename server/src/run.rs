@@ -31,7 +31,7 @@ use crate::http::{self, Web};
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Outlet, inbox};
 use crate::media;
-use crate::net::Network;
+use crate::net::{Network, ServerTls};
 use crate::plans::{self, Plans};
 use crate::secret::{ServerKey, new_token};
 use crate::store::{Role, Store, Writer, Written};
@@ -53,6 +53,7 @@ pub struct Running {
     /// What to print for whoever started a demo.
     pub guide: Option<String>,
     network: Network,
+    tls: Option<Arc<ServerTls>>,
     writer: Writer,
     engine: JoinHandle<()>,
     drained: watch::Receiver<bool>,
@@ -70,7 +71,7 @@ pub struct Addresses {
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct SipAddress {
-    /// `udp`, `tcp` or `ws`.
+    /// `udp`, `tcp`, `tls`, `ws` or `wss`.
     pub transport: &'static str,
     pub local: SocketAddr,
     pub advertised: String,
@@ -105,6 +106,7 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
         .await
         .with_context(|| format!("cannot listen for HTTP on {}", config.http.listen))?;
     let http = listener.local_addr()?;
+    let tls = config.http.certificate.as_ref().map(ServerTls::load).transpose()?;
     let app = App::new(Parts {
         public_url: config.public_url(http),
         queues: RwLock::new(config.queues.clone()),
@@ -132,15 +134,15 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
     let control = control::listen(&app.config.server.data)?;
     let web = Web::new(app.clone());
     let sip_socket = {
-        let network = network.clone();
+        let (network, transport) = (network.clone(), websocket_of(&app.config));
         get(move |ConnectInfo(peer): ConnectInfo<SocketAddr>, upgrade: WebSocketUpgrade| {
             let network = network.clone();
-            async move { network.accept_websocket(upgrade, peer, http) }
+            async move { network.accept_websocket(upgrade, peer, http, transport) }
         })
     };
     let router = http::router(web.clone()).route("/sip", sip_socket);
     let tasks = vec![
-        tokio::spawn(http::serve(listener, router)),
+        tokio::spawn(http::serve(listener, router, tls.clone())),
         tokio::spawn(keep_house(app.clone(), web)),
         tokio::spawn(watch_backlog(app.clone())),
         tokio::spawn(refuse_overdue(app.clone())),
@@ -148,7 +150,7 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
     ];
     write_addresses(&app.config.server.data, &addresses)?;
     let guide = is_demo.then(|| guide(&app, &addresses));
-    Ok(Running { app, addresses, guide, network, writer, engine, drained, tasks, _lock: lock })
+    Ok(Running { app, addresses, guide, network, tls, writer, engine, drained, tasks, _lock: lock })
 }
 
 impl Running {
@@ -178,8 +180,12 @@ impl Running {
         self.app.store.close().await;
     }
 
-    /// Reads configuration, prompts and dialplans again. What is wrong stays as it was.
+    /// Reads configuration, certificates, prompts and dialplans again. What is wrong stays as it was.
     pub async fn reload(&self, file: &Path) {
+        self.network.reload_certificates();
+        if let Some(Err(error)) = self.tls.as_ref().map(|tls| tls.reload()) {
+            tracing::error!(%error, "the certificate of HTTPS stays as it was");
+        }
         match config::load(file) {
             Ok(new) => {
                 if !new.queues.is_empty() {
@@ -323,14 +329,18 @@ async fn start_engine(
 
 fn engine_config(app: &App, network: &Network, http: SocketAddr) -> session::api::Config {
     let config = &app.config;
-    let listener =
-        |transport, local, advertised: &str| Listener { transport, local, advertised: advertised.into() };
+    let listener = |name, transport, local, advertised: &str| Listener {
+        name,
+        transport,
+        local,
+        advertised: advertised.into(),
+    };
     let mut listeners: Vec<Listener> = network
         .bound()
         .iter()
-        .map(|bound| listener(bound.transport, bound.local, &bound.advertised))
+        .map(|bound| listener(bound.name.clone(), bound.transport, bound.local, &bound.advertised))
         .collect();
-    listeners.push(listener(Transport::Ws, http, &host_of(&app.public_url)));
+    listeners.push(listener(None, websocket_of(config), http, &host_of(&app.public_url)));
     session::api::Config {
         sip: sip_core::api::Config {
             domain: config.sip.domain.clone(),
@@ -370,8 +380,14 @@ fn addresses(app: &App, http: SocketAddr, network: &Network) -> Addresses {
             advertised: bound.advertised.clone(),
         })
         .collect();
-    sip.push(SipAddress { transport: "ws", local: http, advertised: host_of(&app.public_url) });
+    let transport = if app.config.http.certificate.is_some() { "wss" } else { "ws" };
+    sip.push(SipAddress { transport, local: http, advertised: host_of(&app.public_url) });
     Addresses { http, public_url: app.public_url.clone(), sip }
+}
+
+/// What the route for SIP on the HTTP listener is.
+fn websocket_of(config: &Config) -> Transport {
+    if config.http.certificate.is_some() { Transport::Wss } else { Transport::Ws }
 }
 
 fn host_of(url: &str) -> String {

@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out of it: the whole list of effects.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use model::{
     VisitorId,
 };
 use serde::{Deserialize, Serialize};
-use sip_core::api::{ConnectionId, Credential, Hop, Rejection, Trunk, UserLimits};
+use sip_core::api::{
+    Answer, ConnectionId, Credential, Hop, LookupId, Question, Rejection, Trunk, UserLimits,
+};
 use sip_core::digest::Algorithm;
 use sip_core::inspect::{Table, Topic};
 use utoipa::ToSchema;
@@ -47,8 +50,18 @@ pub enum Input {
         hop: Hop,
         bytes: Vec<u8>,
     },
+    /// The peer has proved by its certificate which names are its own.
+    ConnectionOpened {
+        connection: ConnectionId,
+        tls_names: Vec<String>,
+    },
     ConnectionClosed(ConnectionId),
     Unreachable(Hop),
+    /// What the DNS said to an `Output::Lookup`.
+    LookedUp {
+        lookup: LookupId,
+        answer: Answer,
+    },
     Media(MediaEvent),
     /// Answer to `Output::Resolve`.
     Resolved {
@@ -242,6 +255,16 @@ pub enum Output {
     /// Whoever sends from here has proved a password.
     SipAuthenticated {
         hop: Hop,
+    },
+    /// A question for the DNS; answered by `Input::LookedUp`, always.
+    Lookup {
+        lookup: LookupId,
+        question: Question,
+    },
+    /// Whose certificate is wanted at that address.
+    Expect {
+        remote: SocketAddr,
+        name: String,
     },
     SipRejected {
         hop: Hop,

@@ -123,6 +123,10 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Packet { hop, bytes } => self.sip.handle_packet(now, hop, &bytes),
+            Input::ConnectionOpened { connection, tls_names } => {
+                self.sip.handle_connection_opened(connection, tls_names);
+            }
+            Input::LookedUp { lookup, answer } => self.sip.handle_answer(now, lookup, answer),
             Input::ConnectionClosed(connection) => self.sip.handle_connection_closed(now, connection),
             Input::Unreachable(hop) => self.sip.handle_unreachable(now, hop),
             Input::Media(event) => self.handle_media(now, event),
@@ -244,6 +248,8 @@ impl Engine {
                 quiet = false;
                 match output {
                     SipOutput::Transmit { hop, bytes } => self.put(Output::Transmit { hop, bytes }),
+                    SipOutput::Lookup { lookup, question } => self.put(Output::Lookup { lookup, question }),
+                    SipOutput::Expect { remote, name } => self.put(Output::Expect { remote, name }),
                     SipOutput::CloseConnection(connection) => self.put(Output::CloseConnection(connection)),
                     SipOutput::Rejected { hop, why } => self.put(Output::SipRejected { hop, why }),
                     SipOutput::Authenticated { hop } => self.put(Output::SipAuthenticated { hop }),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use model::Ending;
 
+pub use crate::locate::{Answer, BadDestination, Destination, DestinationHost, Naptr, Question, Srv};
+
 /// A stream connection (TCP, TLS or WebSocket) that the shell owns. Never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnectionId(pub u64);
@@ -70,6 +72,10 @@ pub struct Hop {
     pub connection: Option<ConnectionId>,
 }
 
+/// A question to the DNS. Never reused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LookupId(pub u64);
+
 /// One of our calls (an INVITE dialog usage, from its first message on). Never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallId(pub u64);
@@ -96,6 +102,8 @@ pub struct Config {
 
 #[derive(Clone, Debug)]
 pub struct Listener {
+    /// By which trunks name it.
+    pub name: Option<String>,
     pub transport: Transport,
     pub local: SocketAddr,
     /// `host:port` as peers shall see it.
@@ -147,9 +155,16 @@ pub struct UserLimits {
 pub struct Trunk {
     pub name: String,
     pub sources: Vec<IpAddr>,
-    /// Where our own calls through it go.
-    pub destination: SocketAddr,
-    pub transport: Transport,
+    /// Its certificate, when it was verified, names it as well as an address does.
+    pub tls_name: Option<String>,
+    /// Where our own calls through it go. A name is looked up for each call (RFC 3263).
+    pub destination: Destination,
+    /// `None`: what the DNS says, or else UDP.
+    pub transport: Option<Transport>,
+    /// The one of our listeners that its calls leave from; `None`: any that fits.
+    pub listener: Option<String>,
+    /// It sits behind a NAT: it is spoken to where it speaks from, whatever its Contact says.
+    pub nat: bool,
 }
 
 /// Who is calling us, as far as we could prove it.
@@ -413,6 +428,17 @@ pub enum Output {
     /// Whoever sends from here has proved a password.
     Authenticated {
         hop: Hop,
+    },
+    /// A question for the DNS; `handle_answer` wants the answer, be it that there is none.
+    Lookup {
+        lookup: LookupId,
+        question: Question,
+    },
+    /// The next TLS connection to `remote` is worth something only if its certificate is for `name`; without this it must be for the
+    /// address itself.
+    Expect {
+        remote: SocketAddr,
+        name: String,
     },
     Event(Event),
     /// For logs and counters: something was refused or thrown away.

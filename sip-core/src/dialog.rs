@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::api::{ConnectionId, Hop, Transport};
+use crate::locate::Wanted;
 use crate::message::{Builder, Message, Method, Name, NameAddr, Uri, UriBuf};
 
 #[derive(Clone, Debug)]
@@ -123,9 +124,25 @@ impl Dialog {
             return self.hop;
         }
         let uri = self.route_set.first().unwrap_or(&self.remote_target);
-        // Names are not resolved here: the peer is then spoken to where it spoke from.
+        // A name that cannot be looked up: the peer is then spoken to where it spoke from.
         let remote = address(&uri.get()).unwrap_or(self.hop.remote);
         Hop { remote, ..self.hop }
+    }
+
+    /// What the URI says that the next request goes to, unless the peer is spoken to where it spoke from anyway.
+    pub(crate) fn wanted(&self) -> Option<Wanted> {
+        if self.hop.transport.is_websocket() || self.hop.connection.is_some() {
+            return None;
+        }
+        if self.symmetric && self.route_set.is_empty() && self.hop.transport == Transport::Udp {
+            return None;
+        }
+        Wanted::of(&self.route_set.first().unwrap_or(&self.remote_target).get())
+    }
+
+    /// Nothing can be sent to the peer but answers to the address that it speaks from.
+    pub(crate) fn is_behind_nat(&self) -> bool {
+        self.symmetric && address(&self.remote_target.get()) != Some(self.hop.remote)
     }
 
     /// The connection is gone. False when the peer cannot be reached in any other way.

@@ -83,7 +83,7 @@ impl Stack {
                     let sources: Vec<String> = trunk.sources.iter().map(ToString::to_string).collect();
                     vec![
                         trunk.name.clone(),
-                        transport(trunk.transport).to_owned(),
+                        trunk.transport.map_or("", transport).to_owned(),
                         trunk.destination.to_string(),
                         sources.join(" "),
                     ]

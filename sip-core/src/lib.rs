@@ -8,11 +8,13 @@
 //! | cutting messages from a stream | [`frame`] |
 //! | a quick look at a message, and the refusal of new ones | [`glance`] |
 //! | whom we listen to at all: rates, bans, scanners | [`border`] |
+//! | from a name to addresses (RFC 3263) | [`locate`] |
 //! | digest authentication | [`digest`], `auth` |
 //! | requests: where they go, who may send them | `receive`, `register`, `registrar` |
 //! | what a request must be | `validate` |
 //! | how many calls a user may begin | `quota` |
 //! | answers and requests of ours | `respond` |
+//! | the way of our requests: names, failover, size | `way` |
 //! | calls, their offers and endings | `call`, `dialog` |
 //! | who is told of what, and the words for it | [`subscription`] |
 //! | RFC 3261 §17 | `transaction` |
@@ -26,6 +28,7 @@ pub mod digest;
 pub mod frame;
 pub mod glance;
 pub mod inspect;
+pub mod locate;
 pub mod message;
 pub mod stack;
 pub mod subscription;
@@ -44,6 +47,7 @@ mod respond;
 mod timer;
 mod transaction;
 mod validate;
+mod way;
 
 #[cfg(test)]
 mod tests;

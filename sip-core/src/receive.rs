@@ -162,8 +162,12 @@ impl Stack {
             return None;
         }
         let source = hop.remote.ip().to_canonical();
-        let trunk =
-            self.trunks.iter().find(|trunk| trunk.sources.iter().any(|ip| ip.to_canonical() == source))?;
+        let proved = hop.connection.and_then(|connection| self.tls_names.get(&connection));
+        let trunk = self.trunks.iter().find(|trunk| {
+            let by_name = |wanted: &String| proved.is_some_and(|names| names.contains(wanted));
+            trunk.sources.iter().any(|ip| ip.to_canonical() == source)
+                || trunk.tls_name.as_ref().is_some_and(by_name)
+        })?;
         let from = request.from().uri();
         let at_home = match from.host() {
             Some(Host::Name(name)) => name.eq_ignore_ascii_case(self.config.domain.as_bytes()),

@@ -7,7 +7,7 @@ use model::{Ending, Now};
 
 use crate::api::{CallId, Hop, Listener, Rejection, Transport};
 use crate::call::explain;
-use crate::message::{Builder, Message, Method, Name, warning};
+use crate::message::{Builder, Message, Method, Name, Scheme, warning};
 use crate::stack::Stack;
 use crate::transaction::{ClientKey, Owner, ServerKey, TransactionId};
 
@@ -110,36 +110,6 @@ impl Stack {
         transactions.respond(id, status, bytes, &mut io);
     }
 
-    /// Sends a request of ours in a new transaction; `request` lacks Via, Max-Forwards and User-Agent.
-    pub(crate) fn start_request(
-        &mut self,
-        now: Now,
-        owner: Owner,
-        method: Method,
-        hop: Hop,
-        request: Builder,
-    ) -> TransactionId {
-        let branch = self.random.branch();
-        let bytes = Arc::from(self.complete(request, hop, &branch).finish());
-        let key = ClientKey { branch: branch.into_bytes(), method };
-        let (transactions, mut io) = self.split(now);
-        transactions.start_client(key, owner, hop, bytes, &mut io)
-    }
-
-    /// Sends the INVITE that makes a call; unlike `start_request` it takes the whole message.
-    pub(crate) fn start_invite(
-        &mut self,
-        now: Now,
-        call: CallId,
-        hop: Hop,
-        invite: &Message,
-    ) -> TransactionId {
-        let branch = invite.via().branch().unwrap_or_default().to_vec();
-        let key = ClientKey { branch, method: Method::Invite };
-        let (transactions, mut io) = self.split(now);
-        transactions.start_client(key, Owner::Invite(call), hop, invite.shared_bytes(), &mut io)
-    }
-
     /// Sends the CANCEL of an INVITE; the two share a branch. RFC 3261 §9.1
     pub(crate) fn start_cancel(&mut self, now: Now, call: CallId, hop: Hop, invite: &Message, why: &Ending) {
         let branch = invite.via().branch().unwrap_or_default().to_vec();
@@ -166,6 +136,22 @@ impl Stack {
 
     /// Where the peer reaches us, as a Contact value.
     pub(crate) fn contact(&self, hop: Hop) -> String {
+        self.contact_as(hop, Scheme::Sip)
+    }
+
+    /// The same in an answer: what was asked for by SIPS stays SIPS. RFC 3261 §12.1.1
+    pub(crate) fn contact_for(&self, hop: Hop, request: &Message) -> String {
+        let sips = request.request_uri().is_some_and(|uri| uri.scheme() == Scheme::Sips)
+            || request
+                .record_routes()
+                .is_ok_and(|routes| routes.first().is_some_and(|route| route.uri().scheme() == Scheme::Sips));
+        self.contact_as(hop, if sips { Scheme::Sips } else { Scheme::Sip })
+    }
+
+    pub(crate) fn contact_as(&self, hop: Hop, scheme: Scheme) -> String {
+        if scheme == Scheme::Sips && hop.transport == Transport::Tls {
+            return format!("<sips:{}>", self.advertised(hop));
+        }
         let transport = match hop.transport {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
@@ -178,9 +164,12 @@ impl Stack {
 
     fn advertised(&self, hop: Hop) -> &str {
         let exact = |l: &&Listener| l.transport == hop.transport && l.local == hop.local;
+        let family = |l: &&Listener| l.transport == hop.transport && l.local.is_ipv4() == hop.local.is_ipv4();
         let alike = |l: &&Listener| l.transport == hop.transport;
         let listeners = &self.config.listeners;
-        let found = listeners.iter().find(exact).or_else(|| listeners.iter().find(alike));
+        let found = listeners.iter().find(exact);
+        let found = found.or_else(|| listeners.iter().find(family));
+        let found = found.or_else(|| listeners.iter().find(alike));
         found.map_or(self.config.domain.as_str(), |listener| listener.advertised.as_str())
     }
 }

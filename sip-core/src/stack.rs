@@ -3,7 +3,7 @@
 //! Invariants: a stranger's request leaves nothing behind but its answer; whatever is kept has a timer that drops it;
 //! [`Event::Ended`] is the last event of every call and comes once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use crate::respond::ack_of_refusal;
 use crate::subscription::Subscriptions;
 use crate::timer::{Timer, Timers};
 use crate::transaction::{ClientKey, Heard, Io, Owner, TransactionId, Transactions};
+use crate::way::Ways;
 
 /// How often nonces in use are looked over.
 const NONCE_SWEEP: Duration = Duration::from_secs(1);
@@ -39,6 +40,9 @@ pub struct Stack {
     pub(crate) auth: Auth,
     pub(crate) trunks: Vec<Trunk>,
     pub(crate) quota: Quota,
+    pub(crate) ways: Ways,
+    /// What the verified certificates of open connections are for.
+    pub(crate) tls_names: BTreeMap<ConnectionId, Vec<String>>,
     pub(crate) draining: bool,
     pub(crate) session_timers: SessionTimers,
     pub(crate) demanded: Vec<String>,
@@ -62,6 +66,8 @@ impl Stack {
             auth,
             trunks: Vec::new(),
             quota: Quota::default(),
+            ways: Ways::default(),
+            tls_names: BTreeMap::new(),
             draining: false,
             session_timers: SessionTimers::default(),
             demanded: Vec::new(),
@@ -101,8 +107,14 @@ impl Stack {
         self.settle();
     }
 
+    /// A peer has proved by its certificate who it is, in one or more names. Other connections need not be told of.
+    pub fn handle_connection_opened(&mut self, connection: ConnectionId, tls_names: Vec<String>) {
+        self.tls_names.insert(connection, tls_names);
+    }
+
     /// The connection is closed, by whomever. Its bindings and browser calls die with it.
     pub fn handle_connection_closed(&mut self, now: Now, connection: ConnectionId) {
+        self.tls_names.remove(&connection);
         for binding in self.registrar.of_connection(connection) {
             self.unregister(binding);
         }
@@ -208,6 +220,13 @@ impl Stack {
         if transactions.on_response(id, status, ack, &mut io) == Heard::Absorbed {
             return;
         }
+        // RFC 3263 §4.3
+        if status == 503 && self.try_next(now, id, owner) {
+            return;
+        }
+        if status >= 200 {
+            self.arrived(id, owner);
+        }
         match owner {
             Owner::Invite(call) => self.invite_answered(now, call, hop, status, response),
             Owner::Reinvite(call) | Owner::Update(call) => self.ask_answered(now, call, status, response),
@@ -236,7 +255,9 @@ impl Stack {
             | Timer::M(id)
             | Timer::Cancelled(id) => {
                 let (transactions, mut io) = self.split(now);
-                if let Some((_, owner)) = transactions.on_timer(id, timer, &mut io) {
+                if let Some((_, owner)) = transactions.on_timer(id, timer, &mut io)
+                    && !self.try_next(now, id, owner)
+                {
                     self.request_failed(now, owner, 408);
                 }
             }
@@ -251,6 +272,8 @@ impl Stack {
             Timer::Unpracked(call) => self.give_up_prack(now, call),
             Timer::Forget(call) => self.forget(now, call),
             Timer::Subscription(subscription) => self.subscription_over(now, subscription),
+            Timer::Silent(id) => self.place_is_silent(now, id),
+            Timer::Search(id) => self.search_timed_out(now, id),
             Timer::Binding(binding) => self.unregister(binding),
             Timer::Nonce => {
                 self.auth.forget_stale(now);
@@ -262,13 +285,15 @@ impl Stack {
     }
 
     /// A request of ours cannot be answered any more.
-    fn fail_request(&mut self, now: Now, id: TransactionId, owner: Owner, status: u16) {
+    pub(crate) fn fail_request(&mut self, now: Now, id: TransactionId, owner: Owner, status: u16) {
         let (transactions, mut io) = self.split(now);
         transactions.stop_client(id, &mut io);
-        self.request_failed(now, owner, status);
+        if !self.try_next(now, id, owner) {
+            self.request_failed(now, owner, status);
+        }
     }
 
-    fn request_failed(&mut self, now: Now, owner: Owner, status: u16) {
+    pub(crate) fn request_failed(&mut self, now: Now, owner: Owner, status: u16) {
         match owner {
             Owner::Invite(call) => {
                 let Some(by) = self.calls.get(call).map(|call| call.far.lost) else { return };
@@ -319,6 +344,7 @@ impl Stack {
 
     pub(crate) fn drop_call(&mut self, id: CallId) {
         self.calls.remove(id);
+        self.forget_ways(id);
         for timer in [
             Timer::Answer,
             Timer::Unacknowledged,

@@ -8,6 +8,7 @@ use model::Instant;
 
 use crate::api::{BindingId, CallId, SubscriptionId};
 use crate::transaction::TransactionId;
+use crate::way::SearchId;
 
 /// Round-trip estimate. RFC 3261 §17.1.1.1
 pub(crate) const T1: Duration = Duration::from_millis(500);
@@ -72,6 +73,10 @@ pub(crate) enum Timer {
     Subscription(SubscriptionId),
     /// When a registered contact was not refreshed in time.
     Binding(BindingId),
+    /// When a request that nobody answered at all goes to the next place.
+    Silent(TransactionId),
+    /// When a name is no longer looked for.
+    Search(SearchId),
     /// When nonces in use are looked over for stale ones.
     Nonce,
 }

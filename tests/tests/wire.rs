@@ -7,4 +7,5 @@ mod wire {
     mod http;
     mod restart;
     mod torture;
+    mod transports;
 }

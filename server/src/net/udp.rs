@@ -11,6 +11,7 @@ use session::api::Input;
 use sip_core::api::{Hop, Transport};
 
 use super::figures::Counters;
+use super::sockets;
 use crate::inbox::Inbox;
 
 /// Room for bursts while the engine is busy: some 4,000 messages.
@@ -27,7 +28,9 @@ pub(super) struct UdpListener {
 impl UdpListener {
     /// Binds, and hands on every datagram until [`UdpListener::stop`].
     pub fn start(address: SocketAddr, max: usize, inbox: Inbox, counters: Arc<Counters>) -> io::Result<Self> {
-        let socket = Arc::new(UdpSocket::bind(address)?);
+        let socket = Arc::new(sockets::bind_udp(address)?);
+        // The thread waits in the socket; whoever sends does not.
+        socket.set_nonblocking(false)?;
         // The kernel caps what it does not like (net.core.rmem_max): less room for bursts, nothing else.
         let _ = sockopt::set_socket_recv_buffer_size(&socket, BUFFER);
         let _ = sockopt::set_socket_send_buffer_size(&socket, BUFFER);

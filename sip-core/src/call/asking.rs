@@ -88,11 +88,12 @@ impl Stack {
             Ask::Refresh => Vec::new(),
         };
         exchange.ours = Ours::Sent(Asked { ask, method: method.clone(), cseq, tries });
-        let (request, hop) = (exchange.dialog.request(&method, cseq), exchange.dialog.next_hop());
+        let dialog = exchange.dialog.clone();
+        let (request, hop) = (dialog.request(&method, cseq), dialog.next_hop());
         // RFC 4028 §7.4: timers are a matter of answered calls.
         let request = if early { request } else { exchange.timer.ask(request, policy) };
         let request = describe_ourselves(request.header(Name::Contact, self.contact(hop))).body(SDP, body);
-        self.start_request(now, owner, method, hop, request);
+        self.start_in_dialog(now, owner, method, &dialog, request);
     }
 
     /// An answer to our re-INVITE or UPDATE.
@@ -115,7 +116,7 @@ impl Stack {
         if ended || !waits {
             // RFC 3261 §13.2.2.4: a 2xx is acknowledged whatever became of the call.
             if is_invite && status < 300 {
-                self.acknowledge_again(id, &dialog, cseq);
+                self.acknowledge_again(now, id, &dialog, cseq);
             }
             return;
         }
@@ -130,7 +131,7 @@ impl Stack {
                 }
                 let dialog = exchange.dialog.clone();
                 if is_invite {
-                    self.acknowledge(id, &dialog, cseq);
+                    self.ack_in_dialog(now, id, &dialog, cseq);
                 }
                 if confirmed {
                     self.timer_granted(now, id, response);
@@ -209,11 +210,11 @@ impl Stack {
         self.send_ask(now, id, Some(&tag), early, ask, asked.tries);
     }
 
-    fn acknowledge_again(&mut self, id: CallId, dialog: &crate::dialog::Dialog, cseq: u32) {
+    fn acknowledge_again(&mut self, now: Now, id: CallId, dialog: &crate::dialog::Dialog, cseq: u32) {
         let known = self.calls.get(id).and_then(|call| call.acks.get(&(dialog.remote_tag.clone(), cseq)));
         match known.cloned() {
             Some((hop, ack)) => self.transmit(hop, ack),
-            None => self.acknowledge(id, dialog, cseq),
+            None => self.ack_in_dialog(now, id, dialog, cseq),
         }
     }
 }

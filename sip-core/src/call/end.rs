@@ -128,24 +128,24 @@ impl Stack {
 
     pub(crate) fn send_bye(&mut self, now: Now, call: CallId, mut dialog: Dialog, why: &Ending) {
         dialog.local_cseq += 1;
-        let (request, hop) = (dialog.request(&Method::Bye, dialog.local_cseq), dialog.next_hop());
-        self.start_request(now, Owner::Bye(call), Method::Bye, hop, explain(request, why));
+        let request = explain(dialog.request(&Method::Bye, dialog.local_cseq), why);
+        self.start_in_dialog(now, Owner::Bye(call), Method::Bye, &dialog, request);
     }
 
-    /// ACKs a 2xx, and remembers the ACK for its repeats. RFC 3261 §13.2.2.4
-    pub(crate) fn acknowledge(&mut self, id: CallId, dialog: &Dialog, cseq: u32) {
-        let hop = dialog.next_hop();
+    /// Makes the ACK of a 2xx, and remembers it for its repeats. RFC 3261 §13.2.2.4
+    pub(crate) fn make_ack(&mut self, id: CallId, dialog: &Dialog, cseq: u32, hop: Hop) -> Arc<[u8]> {
         let branch = self.random.branch();
         let ack = self.complete(dialog.request(&Method::Ack, cseq), hop, &branch);
         let bytes: Arc<[u8]> = Arc::from(ack.finish());
         if let Some(call) = self.calls.get_mut(id) {
             // Of a call with many re-INVITEs only the last can be repeated.
-            if call.acks.len() == MAX_ACKS {
+            let key = (dialog.remote_tag.clone(), cseq);
+            if call.acks.len() == MAX_ACKS && !call.acks.contains_key(&key) {
                 call.acks.pop_first();
             }
-            call.acks.insert((dialog.remote_tag.clone(), cseq), (hop, Arc::clone(&bytes)));
+            call.acks.insert(key, (hop, Arc::clone(&bytes)));
         }
-        self.transmit(hop, bytes);
+        bytes
     }
 
     pub(crate) fn stop_waiting_for_ack(&mut self, id: CallId) {

@@ -113,7 +113,10 @@ impl Stack {
         if let (Peer::User { username, .. }, true) = (&peer, one_time) {
             self.auth.remove(username);
         }
-        let symmetric = matches!(peer, Peer::User { .. });
+        let symmetric = match &peer {
+            Peer::User { .. } => true,
+            Peer::Trunk { name } => self.trunks.iter().any(|trunk| trunk.name == *name && trunk.nat),
+        };
         let local_tag = self.random.tag();
         let dialog = Dialog::as_server(request, dialog_target, &local_tag, hop, symmetric);
         let call = self.calls.next_id();
@@ -205,7 +208,7 @@ impl Stack {
         let mut answer = self
             .answer_to(&invite, source, status, &tag)
             .copy(&invite, Name::RecordRoute)
-            .header(Name::Contact, self.contact(hop))
+            .header(Name::Contact, self.contact_for(hop, &invite))
             .header(Name::Allow, ALLOW);
         let describes = sdp.is_some();
         if let Some(sdp) = sdp {

@@ -64,7 +64,7 @@ impl Stack {
         let answer = self
             .answer_to(request, *source, 200, tag)
             .copy(request, Name::RecordRoute)
-            .header(Name::Contact, self.contact(hop))
+            .header(Name::Contact, self.contact_for(hop, request))
             .header(Name::Allow, ALLOW)
             .header(Name::Supported, SUPPORTED)
             .header(Name::Accept, SDP)
@@ -105,7 +105,7 @@ impl Stack {
         self.refresh(call, hop, request);
         let mut answer = self
             .answer_to(request, hop.remote, 200, "")
-            .header(Name::Contact, self.contact(hop))
+            .header(Name::Contact, self.contact_for(hop, request))
             .header(Name::Allow, ALLOW)
             .header(Name::Supported, SUPPORTED);
         if self.calls.get(call).is_some_and(|call| matches!(call.phase, Phase::Confirmed(_))) {

@@ -1,6 +1,8 @@
 //! We call. RFC 3261 §13.2
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use model::{Cause, Ending, Now, Side};
 
@@ -10,20 +12,25 @@ use super::refer::referred;
 use super::session_timer::SessionTimer;
 use super::why::q850_in;
 use super::{Call, Far, Phase};
-use crate::api::{CallId, Event, Hop, InviteError, Listener, OutgoingCall, Target, Transport};
-use crate::dialog::Dialog;
-use crate::message::{Builder, Contacts, Message, Method, Name, name_addr, sip_uri, text};
+use crate::api::{
+    CallId, Destination, DestinationHost, Event, Hop, InviteError, OutgoingCall, Target, Transport, Trunk,
+};
+use crate::dialog::{Dialog, address};
+use crate::locate::{Place, Wanted, usual_port};
+use crate::message::{Builder, Contacts, Message, Method, Name, Scheme, name_addr, sip_uri, text};
 use crate::respond::{HOPS, MAX_FORWARDS, SDP};
 use crate::stack::Stack;
 use crate::timer::Timer;
-use crate::transaction::TransactionId;
+use crate::transaction::{Owner, TransactionId};
 use crate::validate::sdp_of;
+use crate::way::{Draft, Errand, Guide, Sent, Step};
 
 /// One INVITE is not answered by more phones than this; who floods us with 2xx talks to himself.
 const MAX_FORKS: usize = 16;
 
 pub(crate) struct Outgoing {
-    pub(crate) transaction: TransactionId,
+    /// `None` while it is not known yet where to send it.
+    pub(crate) transaction: Option<TransactionId>,
     pub(crate) hop: Hop,
     symmetric: bool,
     pub(crate) cancel: Cancel,
@@ -47,6 +54,21 @@ pub(crate) struct Early {
     fork: u32,
 }
 
+/// Where a call goes, and as what.
+pub(crate) struct Route {
+    pub(crate) uri: Vec<u8>,
+    pub(crate) to: Vec<u8>,
+    far: Far,
+    symmetric: bool,
+    pub(crate) goal: Goal,
+}
+
+pub(crate) enum Goal {
+    Here(Step),
+    /// To be looked up first.
+    There(Wanted, Guide),
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cancel {
     No,
@@ -62,17 +84,17 @@ impl Stack {
     /// When there is nobody to send the INVITE to or an extra header is not allowed; then there is no call.
     pub fn invite(&mut self, now: Now, call: OutgoingCall) -> Result<CallId, InviteError> {
         let OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout, options } = call;
-        let (uri, to, hop, far) = self.resolve(&target)?;
+        let Route { uri, to, far, symmetric, goal } = self.resolve(&target)?;
         let tag = self.random.tag();
         let cseq = self.random.cseq();
         let from =
             name_addr(caller_name.as_deref(), &sip_uri(Some(&caller), &self.config.domain), Some(&tag));
+        let secure = uri.starts_with(b"sips:");
         let mut request = Builder::request(&Method::Invite, &uri)
             .header(Name::From, from)
             .header(Name::To, name_addr(None, &to, None))
             .header(Name::CallId, self.random.call_id())
             .header(Name::CSeq, format!("{cseq} INVITE"))
-            .header(Name::Contact, self.contact(hop))
             .header(Name::Accept, SDP);
         request = SessionTimer::default().ask(describe_ourselves(request), self.session_timers);
         request = referred(request, options.referred_by.as_deref(), options.replaces.as_deref());
@@ -82,15 +104,19 @@ impl Stack {
         for (name, value) in &headers {
             request = request.extension(name, value)?;
         }
-        let branch = self.random.branch();
+        let request = request.body(SDP, sdp);
+        let contact = Some(if secure { Scheme::Sips } else { Scheme::Sip });
         let forwards = options.max_forwards.unwrap_or(MAX_FORWARDS);
-        let bytes = self.complete_within(request.body(SDP, sdp), hop, &branch, forwards).finish();
+        let draft = Draft { method: Method::Invite, request, contact, forwards };
+        // As it will be but for the way that it takes.
+        let hop = self.likely_hop(&goal);
+        let branch = self.random.branch();
+        let likely = draft.request.clone().header(Name::Contact, self.contact(hop));
+        let bytes = self.complete_within(likely, hop, &branch, forwards).finish();
         let invite = Message::parse(&bytes).map_err(|error| InviteError::Malformed(error.defect))?;
         let id = self.calls.next_id();
-        let transaction = self.start_invite(now, id, hop, &invite);
-        let symmetric = matches!(target, Target::Binding(_));
         let phase = Phase::Outgoing(Box::new(Outgoing {
-            transaction,
+            transaction: None,
             hop,
             symmetric,
             cancel: Cancel::No,
@@ -101,35 +127,120 @@ impl Stack {
         }));
         self.calls.insert(id, Call::new(far, true, tag, invite, phase));
         self.timers.arm(Timer::Ring(id), now.instant + ring_timeout);
+        match goal {
+            Goal::Here(step) => self.invite_located(now, id, draft, VecDeque::from([step])),
+            Goal::There(wanted, guide) => {
+                self.search(now, wanted, guide, Errand::Invite(id, Box::new(draft)));
+            }
+        }
         Ok(id)
     }
 
-    /// Request-URI, To, the way there, and who is there.
-    pub(crate) fn resolve(&self, target: &Target) -> Result<(Vec<u8>, Vec<u8>, Hop, Far), InviteError> {
+    /// Sends the INVITE of a call to the first of these places, unless the call is over already.
+    pub(crate) fn invite_located(&mut self, now: Now, id: CallId, draft: Draft, steps: VecDeque<Step>) {
+        if !self.is_still_wanted(id) {
+            return;
+        }
+        let sent = self.send_along(now, Owner::Invite(id), draft, steps);
+        let parsed = sent.map(|sent| (Message::parse(&sent.bytes), sent));
+        let Some(call) = self.calls.get_mut(id) else { return };
+        if let (Some((Ok(invite), Sent { transaction, hop, .. })), Phase::Outgoing(outgoing)) =
+            (parsed, &mut call.phase)
+        {
+            outgoing.transaction = Some(transaction);
+            outgoing.hop = hop;
+            outgoing.early.clear();
+            call.invite = invite;
+            return;
+        }
+        let by = call.far.lost;
+        self.end(now, id, Ending::with_status(Cause::Lost, by, 503));
+    }
+
+    /// Whether an INVITE may still go out for this call.
+    pub(crate) fn is_still_wanted(&self, id: CallId) -> bool {
+        self.calls.get(id).is_some_and(|call| match &call.phase {
+            Phase::Outgoing(outgoing) => !call.ended && outgoing.cancel == Cancel::No,
+            Phase::Incoming(_) | Phase::Confirmed(_) | Phase::Refused => false,
+        })
+    }
+
+    /// Where the INVITE goes, and who is there.
+    pub(crate) fn resolve(&self, target: &Target) -> Result<Route, InviteError> {
         match target {
             Target::Binding(id) => {
                 let entry = self.registrar.get(*id).ok_or(InviteError::UnknownBinding)?;
                 let to = sip_uri(Some(&entry.binding.aor), &self.config.domain);
                 let uri = entry.uri.get().without_headers().to_vec();
-                Ok((uri, to, entry.binding.hop, Far::AGENT))
+                let hop = entry.binding.hop;
+                // Behind a NAT no TCP connection reaches the phone.
+                let datagram = address(&entry.uri.get()) != Some(hop.remote);
+                let goal = Goal::Here(Step { datagram, ..Step::to(hop) });
+                Ok(Route { uri, to, far: Far::AGENT, symmetric: true, goal })
             }
             Target::Trunk { name, number } => {
                 let known = self.trunks.iter().find(|trunk| trunk.name == *name);
                 let trunk = known.ok_or_else(|| InviteError::UnknownTrunk(name.clone()))?;
-                let (transport, remote) = (trunk.transport, trunk.destination);
-                let fits = |l: &&Listener| l.transport == transport && l.local.is_ipv4() == remote.is_ipv4();
-                let listener =
-                    self.config.listeners.iter().find(fits).ok_or(InviteError::NoListener(transport))?;
-                let suffix = match transport {
-                    Transport::Udp => "",
-                    Transport::Tcp => ";transport=tcp",
-                    Transport::Tls => ";transport=tls",
-                    // We are never the client of a WebSocket.
-                    Transport::Ws | Transport::Wss => return Err(InviteError::NoListener(transport)),
-                };
-                let to = sip_uri(Some(number), &remote.to_string());
-                let uri = sip_uri(Some(number), &format!("{remote}{suffix}"));
-                Ok((uri, to, Hop { transport, local: listener.local, remote, connection: None }, Far::TRUNK))
+                self.through(trunk, number)
+            }
+        }
+    }
+
+    fn through(&self, trunk: &Trunk, number: &str) -> Result<Route, InviteError> {
+        let Trunk { destination, transport, .. } = trunk;
+        let suffix = match transport {
+            None | Some(Transport::Udp) => "",
+            Some(Transport::Tcp) => ";transport=tcp",
+            Some(Transport::Tls) => ";transport=tls",
+            // We are never the client of a WebSocket.
+            Some(transport @ (Transport::Ws | Transport::Wss)) => {
+                return Err(InviteError::NoListener(*transport));
+            }
+        };
+        let guide =
+            Guide { listener: trunk.listener.clone(), tls_name: trunk.tls_name.as_deref().map(Arc::from) };
+        let goal = match destination {
+            Destination { host: DestinationHost::Ip(ip), port } => {
+                let transport = transport.unwrap_or(Transport::Udp);
+                let address = SocketAddr::new(*ip, port.unwrap_or(usual_port(transport)));
+                let step = self.step_to(Place { transport, address }, &guide);
+                Goal::Here(step.ok_or(InviteError::NoListener(transport))?)
+            }
+            Destination { host: DestinationHost::Name(_), .. } => {
+                let wanted =
+                    Wanted { destination: destination.clone(), transport: *transport, secure: false };
+                Goal::There(wanted, guide)
+            }
+        };
+        Ok(Route {
+            to: sip_uri(Some(number), &destination.to_string()),
+            uri: sip_uri(Some(number), &format!("{destination}{suffix}")),
+            far: Far::TRUNK,
+            symmetric: trunk.nat,
+            goal,
+        })
+    }
+
+    /// While the place is not known yet, one that stands for it. Nothing is sent there.
+    pub(crate) fn likely_hop(&self, goal: &Goal) -> Hop {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        match goal {
+            Goal::Here(step) => step.hop,
+            Goal::There(wanted, _) => {
+                let transport = wanted.transport.unwrap_or(Transport::Udp);
+                Hop { transport, local: nowhere, remote: nowhere, connection: None }
+            }
+        }
+    }
+
+    /// Sends a request outside of calls.
+    pub(crate) fn start_towards(&mut self, now: Now, owner: Owner, draft: Draft, goal: Goal) {
+        match goal {
+            Goal::Here(step) => {
+                self.send_along(now, owner, draft, VecDeque::from([step]));
+            }
+            Goal::There(wanted, guide) => {
+                self.search(now, wanted, guide, Errand::Request(owner, Box::new(draft), None));
             }
         }
     }
@@ -172,11 +283,14 @@ impl Stack {
         if outgoing.cancel == Cancel::Sent {
             return;
         }
-        let (transaction, hop) = (outgoing.transaction, outgoing.hop);
-        if !self.transactions.invite_client(transaction).is_some_and(|machine| machine.is_proceeding()) {
+        let hop = outgoing.hop;
+        let proceeding = outgoing.transaction.filter(|transaction| {
+            self.transactions.invite_client(*transaction).is_some_and(|machine| machine.is_proceeding())
+        });
+        let Some(transaction) = proceeding else {
             outgoing.cancel = Cancel::Wanted;
             return;
-        }
+        };
         outgoing.cancel = Cancel::Sent;
         let invite = invite.clone();
         self.start_cancel(now, id, hop, &invite, why);
@@ -255,7 +369,7 @@ impl Stack {
         if let Some(used) = call.forks.remove(&tag) {
             dialog.local_cseq = used;
         }
-        self.acknowledge(id, &dialog, cseq);
+        self.ack_in_dialog(now, id, &dialog, cseq);
         // The first to answer has the call; whoever comes later or too late is told so.
         let Some(Call { invite, forks, phase: phase @ Phase::Outgoing(_), .. }) = self.calls.live_mut(id)
         else {

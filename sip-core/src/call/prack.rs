@@ -159,8 +159,8 @@ impl Stack {
         dialog.local_cseq += 1;
         let rack = format!("{rseq} {} INVITE", response.cseq().number);
         let prack = dialog.request(&Method::Prack, dialog.local_cseq).header(Name::RAck, rack);
-        let hop = dialog.next_hop();
-        self.start_request(now, Owner::Prack(id), Method::Prack, hop, prack);
+        let dialog = dialog.clone();
+        self.start_in_dialog(now, Owner::Prack(id), Method::Prack, &dialog, prack);
         true
     }
 }

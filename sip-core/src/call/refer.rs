@@ -130,6 +130,7 @@ impl Stack {
         let Some(exchange) = found.exchange_mut() else { return };
         let dialog = &mut exchange.dialog;
         dialog.local_cseq += 1;
+        let dialog = dialog.clone();
         let (request, hop) = (dialog.request(&Method::Notify, dialog.local_cseq), dialog.next_hop());
         let state = match over {
             true => "terminated;reason=noresource".to_owned(),
@@ -141,7 +142,7 @@ impl Stack {
             .header(Name::Event, format!("refer;id={cseq}"))
             .header(Name::SubscriptionState, state)
             .body(SIPFRAG, format!("SIP/2.0 {status} {}\r\n", reason_phrase(status)));
-        self.start_request(now, Owner::Notify(call), Method::Notify, hop, request);
+        self.start_in_dialog(now, Owner::Notify(call), Method::Notify, &dialog, request);
     }
 
     /// Whoever gets our NOTIFY knows of no subscription (any more). RFC 6665 §4.2.2
@@ -166,6 +167,7 @@ impl Stack {
         let Phase::Confirmed(exchange) = &mut found.phase else { return false };
         let dialog = &mut exchange.dialog;
         dialog.local_cseq += 1;
+        let dialog = dialog.clone();
         let (request, hop) = (dialog.request(&Method::Refer, dialog.local_cseq), dialog.next_hop());
         let by = dialog.local.split(|c| *c == b';').next().unwrap_or_default().to_vec();
         found.refers = true;
@@ -179,7 +181,7 @@ impl Stack {
             .header(Name::Contact, self.contact(hop))
             .header(Name::ReferTo, to)
             .header(Name::ReferredBy, by);
-        self.start_request(now, Owner::Refer(call), Method::Refer, hop, request);
+        self.start_in_dialog(now, Owner::Refer(call), Method::Refer, &dialog, request);
         true
     }
 

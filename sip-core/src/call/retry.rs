@@ -1,12 +1,16 @@
 //! An INVITE of ours once more, with what the refusal says that it lacked.
 
+use std::collections::VecDeque;
+
 use model::Now;
 
 use super::outgoing::Cancel;
 use super::{Call, Phase};
 use crate::api::CallId;
 use crate::message::{Builder, Message, Method, Name};
+use crate::respond::MAX_FORWARDS;
 use crate::stack::Stack;
+use crate::way::{Draft, Step};
 
 /// Who has never enough is not asked again.
 const MAX_RETRIES: u32 = 3;
@@ -71,16 +75,11 @@ impl Stack {
         let content_type = before.text(Name::ContentType).unwrap_or_default();
         let request = adds(request.header(Name::CSeq, format!("{cseq} INVITE")))
             .body(&content_type, before.body().to_vec());
-        let branch = self.random.branch();
-        let bytes = self.complete(request, hop, &branch).finish();
-        let Ok(invite) = Message::parse(&bytes) else { return false };
-        let transaction = self.start_invite(now, id, hop, &invite);
-        if let Some(Call { invite: sent, phase: Phase::Outgoing(outgoing), .. }) = self.calls.live_mut(id) {
-            outgoing.transaction = transaction;
+        if let Some(Call { phase: Phase::Outgoing(outgoing), .. }) = self.calls.live_mut(id) {
             outgoing.retries += 1;
-            outgoing.early.clear();
-            *sent = invite;
         }
+        let draft = Draft { method: Method::Invite, request, contact: None, forwards: MAX_FORWARDS };
+        self.invite_located(now, id, draft, VecDeque::from([Step::to(hop)]));
         true
     }
 }

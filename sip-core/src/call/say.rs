@@ -2,14 +2,17 @@
 
 use model::Now;
 
+use super::outgoing::Route;
 use super::{Call, Phase};
 use crate::api::{
     CallId, Event, Hop, InstantMessage, MessageId, Peer, Rejection, SayError, Target, Transport,
 };
 use crate::message::{Message, Method, Name, name_addr, sip_uri};
+use crate::respond::MAX_FORWARDS;
 use crate::respond::Refusal;
 use crate::stack::Stack;
 use crate::transaction::Owner;
+use crate::way::Draft;
 
 /// RFC 3428 §8: a whole MESSAGE on a path whose MTU nobody knows.
 const LARGEST_DATAGRAM: usize = 1300;
@@ -57,7 +60,7 @@ impl Stack {
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<MessageId, SayError> {
-        let (uri, to, hop, _) = self.resolve(target)?;
+        let Route { uri, to, goal, .. } = self.resolve(target)?;
         let tag = self.random.tag();
         let cseq = self.random.cseq();
         let request = crate::message::Builder::request(&Method::Message, &uri)
@@ -66,10 +69,11 @@ impl Stack {
             .header(Name::CallId, self.random.call_id())
             .header(Name::CSeq, format!("{cseq} MESSAGE"))
             .body(content_type, body);
-        fits(&request, hop)?;
+        fits(&request, self.likely_hop(&goal))?;
         self.last_message += 1;
         let id = MessageId(self.last_message);
-        self.start_request(now, Owner::Message(id), Method::Message, hop, request);
+        let draft = Draft { method: Method::Message, request, contact: None, forwards: MAX_FORWARDS };
+        self.start_towards(now, Owner::Message(id), draft, goal);
         Ok(id)
     }
 
@@ -89,7 +93,8 @@ impl Stack {
             exchange.dialog.request(&method, exchange.dialog.local_cseq + 1).body(content_type, body);
         fits(&request, hop)?;
         exchange.dialog.local_cseq += 1;
-        self.start_request(now, Owner::Said(call), method, hop, request);
+        let dialog = exchange.dialog.clone();
+        self.start_in_dialog(now, Owner::Said(call), method, &dialog, request);
         Ok(())
     }
 

@@ -243,8 +243,8 @@ impl Stack {
         let Some(entry) = self.subscriptions.entries.get_mut(&id) else { return };
         entry.in_flight = true;
         entry.dialog.local_cseq += 1;
-        let (request, hop) =
-            (entry.dialog.request(&Method::Notify, entry.dialog.local_cseq), entry.dialog.next_hop());
+        let dialog = entry.dialog.clone();
+        let (request, hop) = (dialog.request(&Method::Notify, dialog.local_cseq), dialog.next_hop());
         let left = entry.ends.saturating_since(now.instant).as_secs();
         let state = match over {
             Some(reason) => format!("terminated;reason={reason}"),
@@ -256,7 +256,7 @@ impl Stack {
             .header(Name::Event, event)
             .header(Name::SubscriptionState, state)
             .body(kind, body);
-        self.start_request(now, Owner::Subscription(id), Method::Notify, hop, request);
+        self.start_in_dialog(now, Owner::Subscription(id), Method::Notify, &dialog, request);
     }
 }
 

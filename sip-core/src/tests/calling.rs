@@ -5,7 +5,6 @@ use model::{Cause, Side};
 use super::solo::{CARRIER, PHONE, Solo, label, labels, text, udp, ws};
 use crate::api::{
     BindingId, CallId, ConnectionId, Event, Hop, InviteError, OutgoingCall, Rejection, Target, Transport,
-    Trunk,
 };
 use crate::message::{Defect, Message, Name};
 
@@ -268,12 +267,7 @@ fn a_dialog_that_we_made_follows_its_record_routes_backwards() {
 #[test]
 fn a_trunk_that_cannot_be_reached_loses_the_call_at_once() {
     let mut solo = Solo::new();
-    let trunk = Trunk {
-        name: "carrier".to_owned(),
-        sources: Vec::new(),
-        destination: CARRIER.parse().unwrap(),
-        transport: Transport::Tcp,
-    };
+    let trunk = crate::testing::trunk("carrier", CARRIER.parse().unwrap(), Transport::Tcp);
     solo.stack.set_trunks(vec![trunk]);
     let call = solo.stack.invite(solo.now, outgoing(self::trunk())).unwrap();
     solo.drain();

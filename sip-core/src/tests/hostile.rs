@@ -16,7 +16,11 @@ fn throw(solo: &mut Solo, hop: Hop, bytes: &[u8]) -> usize {
         match output {
             Output::Transmit { .. } => answers += 1,
             Output::Event(event) => solo.events.push(event),
-            Output::Rejected { .. } | Output::CloseConnection(_) | Output::Authenticated { .. } => {}
+            Output::Rejected { .. }
+            | Output::CloseConnection(_)
+            | Output::Authenticated { .. }
+            | Output::Lookup { .. }
+            | Output::Expect { .. } => {}
         }
     }
     answers

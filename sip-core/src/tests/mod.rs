@@ -6,6 +6,7 @@ mod calling;
 mod chaos;
 mod hostile;
 mod inspection;
+mod locating;
 mod offers;
 mod pair;
 mod protection;

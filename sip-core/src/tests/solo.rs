@@ -6,8 +6,7 @@ use std::time::Duration;
 use model::Now;
 
 use crate::api::{
-    Binding, CallId, ConnectionId, Counts, Credential, Event, Hop, IncomingCall, Output, Rejection,
-    Transport, Trunk,
+    Binding, CallId, ConnectionId, Counts, Credential, Event, Hop, IncomingCall, Output, Rejection, Transport,
 };
 use crate::digest::{self, Algorithm};
 use crate::message::{Message, Method, Name};
@@ -150,12 +149,7 @@ impl Solo {
         }
         change(&mut config);
         let mut stack = Stack::new(now, config);
-        stack.set_trunks(vec![Trunk {
-            name: "carrier".to_owned(),
-            sources: vec![addr(CARRIER).ip()],
-            destination: addr(CARRIER),
-            transport: Transport::Udp,
-        }]);
+        stack.set_trunks(vec![testing::trunk("carrier", addr(CARRIER), Transport::Udp)]);
         stack.set_credential(credential("anna", "anna", false));
         Self {
             stack,
@@ -321,7 +315,7 @@ impl Solo {
                 Output::Transmit { hop, bytes } => {
                     self.sent.push((hop, Message::parse(&bytes).expect("we write valid messages")));
                 }
-                Output::CloseConnection(_) => {}
+                Output::CloseConnection(_) | Output::Lookup { .. } | Output::Expect { .. } => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Rejected { why, .. } => self.rejections.push(why),
                 Output::Authenticated { hop } => self.proved.push(hop.remote),

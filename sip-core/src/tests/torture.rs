@@ -22,7 +22,9 @@ fn decide(hop: Hop, bytes: &[u8]) -> String {
             Output::Event(event) => panic!("{event:?}"),
             Output::Rejected { why, .. } => seen.push(format!("{why:?}")),
             Output::Authenticated { .. } => {}
-            Output::CloseConnection(_) => panic!("UDP has no connection"),
+            Output::CloseConnection(_) | Output::Lookup { .. } | Output::Expect { .. } => {
+                panic!("UDP has no connection")
+            }
         }
     }
     seen.join(", ")

@@ -299,6 +299,16 @@ impl Transactions {
         self.clients.iter().filter(|(_, entry)| waits(entry)).map(|(id, entry)| (*id, entry.owner)).collect()
     }
 
+    /// Whose request this is, if nobody has answered it at all.
+    pub(crate) fn unanswered(&self, id: TransactionId) -> Option<Owner> {
+        let entry = self.clients.get(&id)?;
+        let unanswered = match &entry.machine {
+            ClientMachine::Invite(machine) => machine.is_waiting() && !machine.is_proceeding(),
+            ClientMachine::Other(machine) => machine.is_waiting(),
+        };
+        unanswered.then_some(entry.owner)
+    }
+
     pub(crate) fn take_released(&mut self) -> Vec<CallId> {
         std::mem::take(&mut self.released)
     }

@@ -22,7 +22,7 @@ use session::api::{
     AdminCommand, AgentCommand, AgentSetup, Config, CustomerCard, Input, Output, Refusal, Reply, RequestId,
     VisitorCommand,
 };
-use sip_core::api::{Credential, Listener, Transport, Trunk};
+use sip_core::api::{Credential, Listener, Transport};
 use sip_core::digest::{Algorithm, ha1};
 use sip_core::testing::{Delivery, Network, Weather};
 
@@ -147,6 +147,7 @@ impl World {
                 server_name: "Tandem".to_owned(),
                 listeners: [Transport::Udp, Transport::Tcp]
                     .map(|transport| Listener {
+                        name: None,
                         transport,
                         local: server_address(transport),
                         advertised: server_address(transport).to_string(),
@@ -228,12 +229,11 @@ impl World {
             wrap_up: Duration::from_secs(10),
             max_waiting: 1000,
         }]));
-        self.admin(AdminCommand::SetTrunks(vec![Trunk {
-            name: "carrier".to_owned(),
-            sources: vec![people::CARRIER.ip()],
-            destination: people::CARRIER,
-            transport: Transport::Udp,
-        }]));
+        self.admin(AdminCommand::SetTrunks(vec![sip_core::testing::trunk(
+            "carrier",
+            people::CARRIER,
+            Transport::Udp,
+        )]));
         for (agent, login) in operators {
             self.admin(AdminCommand::SetAgent(AgentSetup {
                 agent: *agent,
@@ -391,6 +391,12 @@ impl World {
             match output {
                 Output::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 Output::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
+                // There are no names in this world.
+                Output::Lookup { lookup, .. } => {
+                    let answer = sip_core::api::Answer::Nothing;
+                    self.engine.handle(self.now, Input::LookedUp { lookup, answer });
+                }
+                Output::Expect { .. } => {}
                 Output::SipRejected { .. }
                 | Output::SipAuthenticated { .. }
                 | Output::SipCall { .. }

@@ -11,7 +11,7 @@ use session::view::{DeskView, SessionState};
 use sip_core::Stack;
 use sip_core::api::{
     CallId, Config, ConnectionId, Event as SipEvent, Hop, Listener, OutgoingCall, Output as SipOutput,
-    Target, Transport, Trunk,
+    Target, Transport,
 };
 use sip_core::digest;
 use sip_core::message::{Message, Method, Name};
@@ -104,7 +104,7 @@ fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32])
         Config {
             domain: "peer.test".to_owned(),
             server_name: "Peer".to_owned(),
-            listeners: vec![Listener { transport, local, advertised: local.to_string() }],
+            listeners: vec![Listener { name: None, transport, local, advertised: local.to_string() }],
             min_expires: Duration::from_secs(60),
             max_expires: Duration::from_secs(3600),
             max_bindings: 5,
@@ -112,12 +112,7 @@ fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32])
             seed,
         },
     );
-    stack.set_trunks(vec![Trunk {
-        name: "tandem".to_owned(),
-        sources: vec![server_address(transport).ip()],
-        destination: server_address(transport),
-        transport,
-    }]);
+    stack.set_trunks(vec![sip_core::testing::trunk("tandem", server_address(transport), transport)]);
     stack
 }
 
@@ -200,6 +195,7 @@ impl World {
             match output {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 SipOutput::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
+                SipOutput::Lookup { .. } | SipOutput::Expect { .. } => {}
                 SipOutput::Rejected { .. } | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) if self.scripted => {
                     self.carrier.rung.push(incoming.call);
@@ -309,6 +305,8 @@ impl World {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 SipOutput::CloseConnection(_)
                 | SipOutput::Rejected { .. }
+                | SipOutput::Lookup { .. }
+                | SipOutput::Expect { .. }
                 | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) => self.operator_is_rung(agent, incoming.call),
                 SipOutput::Event(SipEvent::ReferProgress { status, over, .. }) => {
