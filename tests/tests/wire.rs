@@ -6,5 +6,6 @@ mod wire {
     mod hostile;
     mod http;
     mod restart;
+    mod scenarios;
     mod torture;
 }
