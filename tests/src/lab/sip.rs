@@ -165,6 +165,25 @@ impl Tcp {
         }
     }
 
+    /// All that comes until the end of a message that begins so, or until it is too late.
+    pub fn listen(&mut self, begins: &str, within: Duration) -> String {
+        let end = Instant::now() + within;
+        let mut buffer = [0; 65_536];
+        loop {
+            let text = String::from_utf8_lossy(&self.received).into_owned();
+            let there = text.find(begins).is_some_and(|at| text[at..].contains("\r\n\r\n"));
+            let left = end.saturating_duration_since(Instant::now());
+            if there || left.is_zero() {
+                return text;
+            }
+            self.stream.set_read_timeout(Some(left)).expect("a time");
+            match self.stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return text,
+                Ok(length) => self.received.extend(&buffer[..length]),
+            }
+        }
+    }
+
     /// Whether the server closes the connection in time.
     pub fn is_cut(&mut self, within: Duration) -> bool {
         let end = Instant::now() + within;

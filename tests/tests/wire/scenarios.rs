@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::lab::sip::Udp;
+use e2e::lab::sip::{Tcp, Udp};
 use e2e::lab::{Api, Carrier, Sipp, Tandem, free_port, free_ports, project, rtp, wait_for};
 use serde_json::{Value, json};
 use sip_core::digest::Algorithm;
@@ -19,7 +19,7 @@ use sip_core::digest::Algorithm;
 use table::{Caller, Flow, Plays, SCENARIOS, Scenario};
 
 /// Run beside each other; most of them wait most of the time.
-const AT_ONCE: usize = 5;
+const AT_ONCE: usize = 8;
 const PASSWORD: &str = "a-long-secret";
 const GAUGES: [&str; 8] = [
     "tandem_sessions_open",
@@ -129,7 +129,7 @@ fn run(stage: &Stage, part: &Part) {
     let folder = stage.tandem.folder.path().join(scenario.file);
     fs::create_dir(&folder).expect("a folder of its own");
     let file = format!("scenarios/{}", scenario.file);
-    let patience = Duration::from_secs(75);
+    let patience = Duration::from_secs(90);
     match scenario.plays {
         Plays::Caller { account } => {
             if account {
@@ -426,4 +426,30 @@ fn a_phone_that_knows_sha_256_registers_with_it_and_old_or_used_nonces_are_asked
     assert!(text.starts_with("SIP/2.0 401 ") && text.contains("stale=true"), "{text}");
     // It knows the password, so it just takes the new nonce.
     assert_eq!(phone.register("digest", PASSWORD, Algorithm::Sha256), Some(200));
+}
+
+/// RFC 3261 §9.2. Both in one piece, as SIPp could not send them: there is no 180 yet, the caller is still being looked up.
+#[test]
+fn a_cancel_right_behind_its_invite_is_obeyed() {
+    let tandem = Tandem::start("");
+    let number = "+74950000000";
+    let mut caller = Tcp::new(tandem.sip);
+    let request = |method: &str| {
+        format!(
+            "{method} sip:{number}@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bK-behind\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:+79002009999@127.0.0.1>;tag=behind\r\nTo: <sip:{number}@127.0.0.1>\r\n\
+             Call-ID: right-behind\r\nCSeq: 1 {method}\r\nContact: <sip:caller@127.0.0.1:9>\r\n\
+             Content-Length: 0\r\n\r\n"
+        )
+    };
+    assert!(caller.send((request("INVITE") + &request("CANCEL")).as_bytes()));
+    let heard = caller.listen("SIP/2.0 487 ", Duration::from_secs(5));
+    assert!(heard.contains("SIP/2.0 200 OK"), "{heard}");
+    let tag = heard.rsplit("To: ").next().and_then(|to| to.lines().next()).expect("a To with a tag");
+    let ack = request("ACK").replace(&format!("To: <sip:{number}@127.0.0.1>"), &format!("To: {tag}"));
+    assert!(caller.send(ack.as_bytes()));
+    let admin = tandem.sign_in("admin");
+    let session =
+        wait_for("the attempt is on record", Duration::from_secs(5), || tandem.sessions(&admin).pop());
+    assert_eq!(endings(&session), ["session: cancelled by customer 487"]);
 }

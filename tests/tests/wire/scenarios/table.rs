@@ -98,6 +98,17 @@ impl Scenario {
 
 pub const SCENARIOS: &[Scenario] = &[
     // These take their time, so they begin.
+    carrier("timer_runs_out").ends(&["customer: lost by carrier 408", "session: lost by carrier 408"]),
+    carrier("timer_refreshed_by_us_with_update")
+        .ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("timer_refreshed_by_us_with_reinvite")
+        .ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("glare").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    trunk("trunk_refreshed_by_us").ends(&[
+        "external: hung_up by customer",
+        "customer: hung_up by customer",
+        "session: hung_up by customer",
+    ]),
     carrier("ack_never_comes").ends(&["customer: lost by carrier", "session: lost by carrier"]),
     trunk("trunk_never_answers").ends(&[
         "external: lost by carrier 408",
@@ -143,7 +154,6 @@ pub const SCENARIOS: &[Scenario] = &[
         .with(BARE)
         .ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     carrier("bye_after_bye").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
-    carrier("cancel_right_behind_the_invite").ends(&["session: cancelled by customer 487"]),
     carrier("cancel_after_the_answer")
         .ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     carrier("cancel_of_nothing"),
@@ -235,6 +245,7 @@ pub const SCENARIOS: &[Scenario] = &[
     carrier("utf8_display_name").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     carrier("latin1_display_name").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     carrier("unquoted_display_name").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("multipart_body"),
     carrier("asserted_identity").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     // Who may call
     carrier("stranger_is_challenged").with(STRANGER),
@@ -463,6 +474,36 @@ pub const SCENARIOS: &[Scenario] = &[
     trunk("trunk_moves_by_reinvite").leaves(3000).ends(&[
         "customer: hung_up by customer",
         "external: hung_up by customer",
+        "session: hung_up by customer",
+    ]),
+    // Session timers
+    carrier("timer_too_short"),
+    carrier("timer_refreshed_by_the_caller")
+        .ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("timer_wanted_by_a_proxy")
+        .ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    trunk("trunk_wants_a_longer_timer").ends(&[
+        "external: hung_up by customer",
+        "customer: hung_up by customer",
+        "session: hung_up by customer",
+    ]),
+    // Provisional answers that must not get lost
+    carrier("ringing_reliably").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("ringing_unreliably").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("prack_of_nothing").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    trunk("trunk_progresses_reliably").ends(&[
+        "external: hung_up by customer",
+        "customer: hung_up by customer",
+        "session: hung_up by customer",
+    ]),
+    trunk("trunk_progresses_out_of_order").ends(&[
+        "external: hung_up by customer",
+        "customer: hung_up by customer",
+        "session: hung_up by customer",
+    ]),
+    trunk("trunk_updates_before_it_answers").ends(&[
+        "external: hung_up by customer",
+        "customer: hung_up by customer",
         "session: hung_up by customer",
     ]),
 ];
