@@ -91,6 +91,11 @@ impl Scenario {
         Self { plays, ..self }
     }
 
+    /// A desk phone with so many contacts; SIPp plays them all.
+    const fn devices(self, contacts: u8) -> Self {
+        Self { plays: Plays::Desk { contacts, caller: STAYS }, arguments: &["-m", "2"], ..self }
+    }
+
     const fn ends(self, ends: &'static [&'static str]) -> Self {
         Self { ends, ..self }
     }
@@ -160,6 +165,10 @@ pub const SCENARIOS: &[Scenario] = &[
     carrier("refusal_acknowledged").with(BARE).to(Flow::None),
     carrier("refusal_repeated_until_ack").with(BARE).to(Flow::None),
     carrier("early_bye").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("byes_cross").to(Flow::Ends).ends(&["customer: completed by flow", "session: completed by flow"]),
+    carrier("call_with_three_codecs")
+        .ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("audio_and_video").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     // Within a call
     carrier("hold_sendonly").ends(&[
         "customer: hung_up by customer",
@@ -209,6 +218,9 @@ pub const SCENARIOS: &[Scenario] = &[
     carrier("digit_by_info").ends(&["customer: completed by flow", "session: completed by flow"]),
     carrier("digit_by_rtp").ends(&["customer: completed by flow", "session: completed by flow"]),
     carrier("info_of_another_kind").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("reinvite_changes_the_codec")
+        .ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("reinvite_repeated").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     // What is refused, and what is only asked
     carrier("options"),
     carrier("options_over_tcp").with(TCP),
@@ -234,6 +246,16 @@ pub const SCENARIOS: &[Scenario] = &[
     carrier("info_for_no_dialog"),
     carrier("reinvite_for_no_dialog"),
     carrier("merged_request").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("options_without_hops"),
+    carrier("incomplete_number"),
+    carrier("sips_over_udp"),
+    carrier("nothing_that_we_have_is_accepted"),
+    carrier("undecipherable_body"),
+    carrier("body_too_large").with(TCP),
+    carrier("uri_too_long"),
+    carrier("two_content_lengths").with(TCP),
+    carrier("bad_require"),
+    carrier("broken_multipart"),
     // Other spellings of a call
     carrier("compact_headers").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     carrier("odd_case_and_spaces").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
@@ -245,8 +267,10 @@ pub const SCENARIOS: &[Scenario] = &[
     carrier("utf8_display_name").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     carrier("latin1_display_name").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     carrier("unquoted_display_name").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
-    carrier("multipart_body"),
+    carrier("multipart_body").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     carrier("asserted_identity").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("unknown_optional_part").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("rfc_2543_caller").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     // Who may call
     carrier("stranger_is_challenged").with(STRANGER),
     carrier("stranger_asks_options").with(STRANGER),
@@ -275,6 +299,7 @@ pub const SCENARIOS: &[Scenario] = &[
     phone("register_for_somebody_else"),
     phone("register_bad_contact"),
     phone("register_unsupported_extension"),
+    phone("register_too_many_contacts"),
     // Desk phones that are called
     desk("desk_answers").ends(&[
         "agent: hung_up by agent",
@@ -352,6 +377,12 @@ pub const SCENARIOS: &[Scenario] = &[
         "agent: no_answer by agent",
         "customer: completed by flow",
         "session: completed by flow",
+    ]),
+    desk("desk_with_two_devices").devices(2).ends(&[
+        "agent: replaced by system",
+        "agent: hung_up by agent",
+        "customer: hung_up by agent",
+        "session: hung_up by agent",
     ]),
     Scenario { plays: Plays::DeadDesk { caller: STAYS }, ..desk("desk_went_away") }.ends(&[
         "agent: no_answer by agent",
