@@ -36,10 +36,10 @@ impl Carrier {
                 } else {
                     server = Some(from);
                     let call = call_id(bytes).unwrap_or_default();
-                    let called = number(bytes).and_then(|number| known.get(&number)).copied();
-                    called
-                        .inspect(|peer| drop(calls.insert(call.to_vec(), *peer)))
-                        .or_else(|| calls.get(call).copied())
+                    if let Some(peer) = number(bytes).and_then(|number| known.get(&number)) {
+                        calls.insert(call.to_vec(), *peer);
+                    }
+                    calls.get(call).copied()
                 };
                 if let Some(to) = to {
                     // A peer that is gone hears nothing, as with any network.
