@@ -218,6 +218,11 @@ pub const SCENARIOS: &[Scenario] = &[
     carrier("digit_by_info").ends(&["customer: completed by flow", "session: completed by flow"]),
     carrier("digit_by_rtp").ends(&["customer: completed by flow", "session: completed by flow"]),
     carrier("info_of_another_kind").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("message_in_dialog").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("refer_without_target").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("refer_to_something_else")
+        .ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("notify_of_nothing").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     carrier("reinvite_changes_the_codec")
         .ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
     carrier("reinvite_repeated").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
@@ -246,6 +251,9 @@ pub const SCENARIOS: &[Scenario] = &[
     carrier("info_for_no_dialog"),
     carrier("reinvite_for_no_dialog"),
     carrier("merged_request").ends(&["customer: hung_up by customer", "session: hung_up by customer"]),
+    carrier("call_in_a_loop"),
+    carrier("message"),
+    carrier("replaces_nothing"),
     carrier("options_without_hops"),
     carrier("incomplete_number"),
     carrier("sips_over_udp"),
@@ -282,6 +290,7 @@ pub const SCENARIOS: &[Scenario] = &[
     phone("phone_with_wrong_password").to(Flow::Menu),
     phone("phone_calls_as_somebody_else").with(STRANGER).to(Flow::Menu),
     phone("carrier_claims_to_be_a_phone").to(Flow::Menu),
+    carrier("message_from_a_stranger").with(STRANGER),
     // The registrar
     phone("register"),
     phone("register_over_tcp").with(TCP),
