@@ -108,11 +108,9 @@ fn perform(stage: &Stage, parts: &[Part]) -> Vec<String> {
                 loop {
                     let Some(part) = waiting.lock().expect("no panic").pop() else { return };
                     let name = part.scenario.file;
-                    let begun = Instant::now();
                     let run =
                         thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, || run(stage, part));
                     let outcome = run.expect("a thread").join();
-                    println!("{name}: {:.1} s", begun.elapsed().as_secs_f64());
                     if let Err(panic) = outcome {
                         let why = panic.downcast_ref::<String>().cloned().unwrap_or_default();
                         failures
@@ -149,14 +147,14 @@ fn run(stage: &Stage, part: &Part) {
             desk.ready();
             call(stage, part, &folder, caller).finish(patience);
             answering.finish(patience);
-            forget(stage, part, port);
+            forget(stage, part);
         }
         Plays::DeadDesk { caller } => {
             let desk = add_user(stage, part);
-            let port = register(stage, part, 1);
+            register(stage, part, 1);
             desk.ready();
             call(stage, part, &folder, caller).finish(patience);
-            forget(stage, part, port);
+            forget(stage, part);
         }
         Plays::Trunk { caller } => {
             let port = free_port();
@@ -238,7 +236,7 @@ fn register(stage: &Stage, part: &Part, contacts: u8) -> u16 {
 }
 
 /// Takes the scenario's phones out of the registrar.
-fn forget(stage: &Stage, part: &Part, _port: u16) {
+fn forget(stage: &Stage, part: &Part) {
     let phone = Udp::new(stage.tandem.sip, "127.0.0.1");
     let answer = phone.challenge(&part.name, Algorithm::Md5).expect("a challenge").answer(PASSWORD, 1);
     let mut request = phone.registration(&part.name, Some(&answer));
