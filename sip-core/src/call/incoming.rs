@@ -75,7 +75,7 @@ impl Stack {
             let answer = self.answer_to(request, hop.remote, 422, &tag).header(Name::MinSe, min);
             return self.send_stateless(hop, request, answer);
         }
-        let called = request.request_uri().map(|uri| uri.user_text()).unwrap_or_default();
+        let called = request.request_uri().map(|uri| dialled(&uri)).unwrap_or_default();
         if let (Peer::User { aor, .. }, false) = (&peer, one_time)
             && let Err(over) = self.spend(now, aor, &called)
         {
@@ -87,7 +87,7 @@ impl Stack {
                 Over::Calls => self.refuse_for_now(hop, request, Rejection::Limit),
             };
         }
-        let mut identity = (caller, from.display_text());
+        let mut identity = (dialled(&from.uri()), from.display_text());
         let far = match &peer {
             Peer::Trunk { .. } => {
                 // RFC 3325: what a trusted peer asserts counts more than what the caller says.
@@ -95,7 +95,7 @@ impl Stack {
                     request.addresses(Name::PAssertedIdentity).map(|all| all.first().copied())
                     && !asserted.uri().user_text().is_empty()
                 {
-                    identity = (asserted.uri().user_text(), asserted.display_text().or(identity.1));
+                    identity = (dialled(&asserted.uri()), asserted.display_text().or(identity.1));
                 }
                 Far::TRUNK
             }
@@ -346,4 +346,9 @@ impl Stack {
         transactions.respond(transaction, status, bytes, &mut io);
         self.timers.arm(Timer::Provisional(call), now.instant + PROVISIONAL);
     }
+}
+
+/// The number alone, when the URI is about one (RFC 3261 §19.1.6).
+fn dialled(uri: &crate::message::Uri<'_>) -> String {
+    uri.phone().map_or_else(|| uri.user_text(), |phone| phone.number)
 }
