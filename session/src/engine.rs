@@ -72,6 +72,8 @@ pub struct Engine {
     to_sweep: BTreeSet<SessionId>,
     rng: StdRng,
     outputs: VecDeque<Output>,
+    /// Answers to operators: they follow everything that comes of the command, so that whoever has one sees the desk as it is.
+    pub(crate) replies: Vec<Output>,
 }
 
 pub(crate) struct Agent {
@@ -117,6 +119,7 @@ impl Engine {
             to_sweep: BTreeSet::new(),
             rng,
             outputs: VecDeque::new(),
+            replies: Vec::new(),
         }
     }
 
@@ -282,6 +285,7 @@ impl Engine {
             self.put(Output::ToAgent { agent: None, event });
             self.tell_positions(now);
         }
+        self.outputs.extend(self.replies.drain(..));
         if self.draining && !self.drained_said && self.calls.is_empty() && self.pending.is_empty() {
             self.drained_said = true;
             self.put(Output::Drained);
