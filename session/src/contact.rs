@@ -101,6 +101,8 @@ impl Engine {
 
     fn caller_number(&self, incoming: &IncomingCall) -> Option<String> {
         match &incoming.peer {
+            // Whoever does not want to be seen is not recognised either.
+            Peer::Trunk { .. } if incoming.withheld => None,
             Peer::Trunk { .. } => phone::normalise(&self.config.region, &incoming.caller),
             // A user of ours calls under his own name; the number he writes into From proves nothing.
             Peer::User { .. } => None,

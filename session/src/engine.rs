@@ -25,6 +25,7 @@ use crate::api::{
 use crate::contact::{Pending, Visitor};
 use crate::session::Session;
 use crate::timers::{Timer, Timers};
+use crate::trunks::trunk_changed;
 use crate::view::{CustomerView, QueueStatus, SessionSummary};
 
 /// How often the floor is shown at most.
@@ -263,7 +264,8 @@ impl Engine {
             self.put(Output::ToAgent { agent: None, event });
             self.tell_positions(now);
         }
-        if self.draining && !self.drained_said && self.calls.is_empty() && self.pending.is_empty() {
+        let quiet = self.calls.is_empty() && self.pending.is_empty() && !self.sip.is_signing_off();
+        if self.draining && !self.drained_said && quiet {
             self.drained_said = true;
             self.put(Output::Drained);
         }
@@ -282,6 +284,7 @@ impl Engine {
             SipEvent::Ended { call, ending } => self.call_ended(now, call, ending),
             SipEvent::Registered(binding) => self.registered(now, binding),
             SipEvent::Unregistered(binding) => self.unregistered(now, binding),
+            SipEvent::TrunkChanged(state) => trunk_changed(&state),
         }
     }
 

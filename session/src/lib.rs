@@ -19,6 +19,7 @@ mod restore;
 mod routing;
 mod session;
 mod timers;
+mod trunks;
 pub mod view;
 mod voice;
 

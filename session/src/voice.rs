@@ -308,7 +308,18 @@ impl Engine {
                 (Target::Binding(binding), from, customer_name, ring)
             }
         };
-        match self.sip.invite(now, OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout }) {
+        match self.sip.invite(
+            now,
+            OutgoingCall {
+                target,
+                caller,
+                caller_name,
+                identity: Default::default(),
+                sdp,
+                headers,
+                ring_timeout,
+            },
+        ) {
             Ok(call) => {
                 self.calls.insert(call, leg);
                 if let Some(voice) = self.voice_of(id, leg) {

@@ -1,10 +1,15 @@
 //! What goes into the SIP stack and what comes out of it: the whole list of effects.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::Ending;
+
+pub use crate::trunk::{
+    Account, CallIdentity, Diversion, HealthCheck, IdentityRules, Limits, NumberFormat, NumberStyle, Place,
+    Prefix, Registration, RegistrationState, Secret, Trunk, TrunkState,
+};
 
 /// A stream connection (TCP or WebSocket) that the shell owns. Never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -75,16 +80,6 @@ pub struct Credential {
     pub one_time: bool,
 }
 
-/// A carrier that we trust by its source address.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Trunk {
-    pub name: String,
-    pub sources: Vec<IpAddr>,
-    /// Where our own calls through it go.
-    pub destination: SocketAddr,
-    pub transport: Transport,
-}
-
 /// Who is calling us, as far as we could prove it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Peer {
@@ -107,6 +102,10 @@ pub struct IncomingCall {
     /// User part of P-Asserted-Identity (trusted trunks only) or else From; may be empty or "anonymous".
     pub caller: String,
     pub caller_name: Option<String>,
+    /// The caller does not want the called to see his number. Trunks only.
+    pub withheld: bool,
+    /// Whom the call was meant for before it was sent on to us; from trusted trunks only.
+    pub diversion: Option<Diversion>,
     /// `None`: late offer.
     pub sdp: Option<Vec<u8>>,
     pub transport: Transport,
@@ -130,6 +129,8 @@ pub struct OutgoingCall {
     /// User part and display name of From.
     pub caller: String,
     pub caller_name: Option<String>,
+    /// Toward trunks only.
+    pub identity: CallIdentity,
     pub sdp: Vec<u8>,
     /// Extra headers, such as `X-Tandem-Offer`.
     pub headers: Vec<(String, String)>,
@@ -194,6 +195,8 @@ pub enum Event {
     },
     Registered(Binding),
     Unregistered(Binding),
+    /// A trunk came up or went down, or our registration with it did.
+    TrunkChanged(TrunkState),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -232,6 +235,9 @@ pub enum InviteError {
     UnknownBinding,
     #[error("there is no trunk named {0}")]
     UnknownTrunk(String),
+    /// One of its limits is reached.
+    #[error("the trunk {0} carries as many calls as it may")]
+    TrunkFull(String),
     #[error("no listener for {0:?}")]
     NoListener(Transport),
     #[error("an extra header is not allowed: {0}")]

@@ -6,7 +6,8 @@
 //! | what the owner calls | [`stack`] |
 //! | messages and their headers | [`message`] |
 //! | cutting messages from a stream | [`frame`] |
-//! | digest authentication | [`digest`], `auth` |
+//! | digest authentication | [`digest`], `auth`; toward carriers `client_auth` |
+//! | carriers: health, registration, order, spelling | `trunk` |
 //! | requests: where they go, who may send them | `receive`, `register`, `registrar` |
 //! | answers and requests of ours | `respond` |
 //! | calls, their offers and endings | `call`, `dialog` |
@@ -24,6 +25,7 @@ pub mod testing;
 
 mod auth;
 mod call;
+mod client_auth;
 mod dialog;
 mod random;
 mod receive;
@@ -32,6 +34,7 @@ mod registrar;
 mod respond;
 mod timer;
 mod transaction;
+mod trunk;
 
 #[cfg(test)]
 mod tests;

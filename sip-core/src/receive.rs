@@ -2,7 +2,7 @@
 
 use model::{Cause, Ending, Now};
 
-use crate::api::{CallId, Hop, Peer, Rejection, Transport};
+use crate::api::{CallId, Hop, Peer, Rejection, Transport, Trunk};
 use crate::auth::{NONCE_LIFETIME, Verdict};
 use crate::message::{Host, Message, Method, Name};
 use crate::respond::{ALLOW, Refusal, SDP};
@@ -130,8 +130,8 @@ impl Stack {
             return None;
         }
         let source = hop.remote.ip().to_canonical();
-        let trunk =
-            self.trunks.iter().find(|trunk| trunk.sources.iter().any(|ip| ip.to_canonical() == source))?;
+        let of_it = |trunk: &&Trunk| trunk.sources.iter().any(|ip| ip.to_canonical() == source);
+        let trunk = self.trunks.iter().map(|entry| &entry.settings).find(of_it)?;
         let from = request.from().uri();
         let at_home = match from.host() {
             Some(Host::Name(name)) => name.eq_ignore_ascii_case(self.config.domain.as_bytes()),

@@ -173,6 +173,7 @@ impl Stack {
             binding: binding.clone(),
             uri: wish.uri,
             instance: wish.instance,
+            path: Vec::new(),
             call_id: request.call_id().to_vec(),
             cseq: request.cseq().number,
             expires,

@@ -20,6 +20,8 @@ pub(crate) struct Entry {
     pub(crate) uri: UriBuf,
     /// `+sip.instance`: the device, whatever address it has now. RFC 5626 §4.1
     pub(crate) instance: Option<Vec<u8>>,
+    /// Route of what goes to it. RFC 3327
+    pub(crate) path: Vec<UriBuf>,
     /// Of the REGISTER that made or refreshed it.
     pub(crate) call_id: Vec<u8>,
     pub(crate) cseq: u32,

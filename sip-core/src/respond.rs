@@ -158,7 +158,7 @@ impl Stack {
         format!("<sip:{}{transport}>", self.advertised(hop))
     }
 
-    fn advertised(&self, hop: Hop) -> &str {
+    pub(crate) fn advertised(&self, hop: Hop) -> &str {
         let exact = |l: &&Listener| l.transport == hop.transport && l.local == hop.local;
         let alike = |l: &&Listener| l.transport == hop.transport;
         let listeners = &self.config.listeners;

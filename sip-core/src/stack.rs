@@ -11,7 +11,6 @@ use model::{Cause, Ending, Instant, Now};
 
 use crate::api::{
     Binding, CallId, Config, ConnectionId, Counts, Credential, Event, Hop, Output, Rejection, Transport,
-    Trunk,
 };
 use crate::auth::Auth;
 use crate::call::Calls;
@@ -22,6 +21,7 @@ use crate::registrar::Registrar;
 use crate::respond::ack_of_refusal;
 use crate::timer::{Timer, Timers};
 use crate::transaction::{ClientKey, Heard, Io, Owner, TransactionId, Transactions};
+use crate::trunk::Trunks;
 
 /// How often nonces in use are looked over.
 const NONCE_SWEEP: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub struct Stack {
     pub(crate) calls: Calls,
     pub(crate) registrar: Registrar,
     pub(crate) auth: Auth,
-    pub(crate) trunks: Vec<Trunk>,
+    pub(crate) trunks: Trunks,
     pub(crate) draining: bool,
 }
 
@@ -52,7 +52,7 @@ impl Stack {
             calls: Calls::default(),
             registrar: Registrar::default(),
             auth,
-            trunks: Vec::new(),
+            trunks: Trunks::default(),
             draining: false,
         }
     }
@@ -93,6 +93,7 @@ impl Stack {
         for binding in self.registrar.of_connection(connection) {
             self.unregister(binding);
         }
+        self.registrations_lost_with(now, connection);
         for (id, owner) in self.transactions.waiting_clients(|hop| hop.connection == Some(connection)) {
             self.fail_request(now, id, owner, 503);
         }
@@ -151,13 +152,12 @@ impl Stack {
         }
     }
 
-    pub fn set_trunks(&mut self, trunks: Vec<Trunk>) {
-        self.trunks = trunks;
-    }
-
-    /// While draining, new INVITEs get 503 with Retry-After.
+    /// While draining, new INVITEs get 503 with Retry-After, and carriers are told that we are not to be called.
     pub fn set_draining(&mut self, draining: bool) {
-        self.draining = draining;
+        if self.draining != draining {
+            self.draining = draining;
+            self.reconsider_registrations();
+        }
     }
 
     pub fn bindings(&self, aor: &str) -> impl Iterator<Item = &Binding> + use<'_> {
@@ -185,7 +185,11 @@ impl Stack {
         };
         let (transactions, mut io) = self.split(now);
         let ack = |invite: &[u8]| ack_of_refusal(invite, response);
+        let asked = if matches!(status, 401 | 407) { transactions.asked(id) } else { None };
         if transactions.on_response(id, status, ack, &mut io) == Heard::Absorbed {
+            return;
+        }
+        if asked.is_some_and(|asked| self.answer_challenge(now, owner, &asked, response)) {
             return;
         }
         match owner {
@@ -193,6 +197,8 @@ impl Stack {
             Owner::Reinvite(call) => self.reinvite_answered(now, call, status, response),
             // Whatever the peer says, the call is over for us.
             Owner::Cancel(_) | Owner::Bye(_) => {}
+            Owner::Register(trunk) => self.register_answered(now, trunk, hop, status, response),
+            Owner::Options(trunk) => self.options_answered(now, trunk, status),
         }
     }
 
@@ -223,6 +229,8 @@ impl Stack {
             Timer::Glare(call) => self.retry_reinvite(now, call),
             Timer::Forget(call) => self.forget(now, call),
             Timer::Binding(binding) => self.unregister(binding),
+            Timer::Registration(trunk) => self.registration_due(now, trunk),
+            Timer::Health(trunk) => self.health_due(now, trunk),
             Timer::Nonce => {
                 self.auth.forget_stale(now);
                 if self.auth.nonces() > 0 {
@@ -247,6 +255,8 @@ impl Stack {
             }
             Owner::Reinvite(call) => self.reinvite_lost(now, call, status),
             Owner::Cancel(_) | Owner::Bye(_) => {}
+            Owner::Register(trunk) => self.registration_failed(now, trunk, status, None),
+            Owner::Options(trunk) => self.options_answered(now, trunk, status),
         }
     }
 

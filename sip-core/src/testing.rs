@@ -230,12 +230,7 @@ impl Pair {
             let mut config = config(name, transport, address, tint);
             config.seed[..8].copy_from_slice(&seed.to_be_bytes());
             let mut stack = Stack::new(now, config);
-            stack.set_trunks(vec![Trunk {
-                name: "peer".to_owned(),
-                sources: vec![peer.ip()],
-                destination: peer,
-                transport,
-            }]);
+            stack.set_trunks(vec![Trunk::new("peer", vec![peer.ip()], peer, transport)]);
             Node { stack, address, events: Vec::new(), rejections: Vec::new(), sent: Vec::new() }
         };
         Self {
@@ -260,6 +255,7 @@ impl Pair {
             target: Target::Trunk { name: "peer".to_owned(), number: number.to_owned() },
             caller: "100".to_owned(),
             caller_name: None,
+            identity: Default::default(),
             sdp: b"v=0 offer".to_vec(),
             headers: Vec::new(),
             ring_timeout: Duration::from_secs(20),

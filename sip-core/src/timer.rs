@@ -8,6 +8,7 @@ use model::Instant;
 
 use crate::api::{BindingId, CallId};
 use crate::transaction::TransactionId;
+use crate::trunk::TrunkId;
 
 /// Round-trip estimate. RFC 3261 §17.1.1.1
 pub(crate) const T1: Duration = Duration::from_millis(500);
@@ -62,6 +63,10 @@ pub(crate) enum Timer {
     Forget(CallId),
     /// When a registered contact was not refreshed in time.
     Binding(BindingId),
+    /// When we register with a carrier, refresh that, try again, or have waited long enough to be signed off.
+    Registration(TrunkId),
+    /// When a carrier is asked whether it is alive.
+    Health(TrunkId),
     /// When nonces in use are looked over for stale ones.
     Nonce,
 }

@@ -158,7 +158,7 @@ fn trunks(check: &mut Check<'_>, raw: Vec<raw::Trunk>) -> Vec<Trunk> {
         );
         let destination = check.parsed(&raw.destination, "an address and port", "192.0.2.7:5060");
         if let Some(destination) = destination {
-            trunks.push(Trunk { name: raw.name.into_inner(), sources, destination, transport });
+            trunks.push(Trunk::new(raw.name.get_ref(), sources, destination, transport));
         }
     }
     trunks

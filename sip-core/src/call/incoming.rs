@@ -15,6 +15,7 @@ use crate::respond::{ALLOW, Refusal, SDP, reply_hop};
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, T1, Timer};
 use crate::transaction::{MergeKey, ServerKey, TransactionId};
+use crate::trunk::{Carrier, identity};
 
 /// How often a ringing state is told again. RFC 3261 §13.3.1.1
 const PROVISIONAL: Duration = Duration::from_secs(60);
@@ -55,15 +56,24 @@ impl Stack {
         if self.refuses_extensions(hop, request) {
             return;
         }
-        let mut identity = (caller, from.display_text());
+        let mut caller = (caller, from.display_text());
+        let mut called = request.request_uri().map(|uri| uri.user_text()).unwrap_or_default();
+        let (mut withheld, mut diversion, mut carrier) = (false, None, None);
         let far = match &peer {
-            Peer::Trunk { .. } => {
-                // RFC 3325: what a trusted peer asserts counts more than what the caller says.
-                if let Ok(Some(asserted)) =
-                    request.addresses(Name::PAssertedIdentity).map(|all| all.first().copied())
-                    && !asserted.uri().user_text().is_empty()
-                {
-                    identity = (asserted.uri().user_text(), asserted.display_text().or(identity.1));
+            Peer::Trunk { name } => {
+                if let Some(entry) = self.trunks.named(name) {
+                    let trunk = &entry.settings;
+                    withheld = identity::wants_privacy(request);
+                    if trunk.identity.trusted {
+                        // RFC 3325: what a trusted peer asserts counts more than what the caller says.
+                        if let Some((number, name)) = identity::asserted(request) {
+                            caller = (number, name.or(caller.1));
+                        }
+                        diversion = identity::diversion_of(request, trunk);
+                    }
+                    caller.0 = trunk.numbers.read(&caller.0);
+                    called = trunk.numbers.read(&called);
+                    carrier = Some(Carrier { trunk: entry.id, proofs: Vec::new() });
                 }
                 Far::TRUNK
             }
@@ -84,9 +94,11 @@ impl Stack {
         let incoming = IncomingCall {
             call,
             peer,
-            called: request.request_uri().map(|uri| uri.user_text()).unwrap_or_default(),
-            caller: identity.0,
-            caller_name: identity.1,
+            called,
+            caller: caller.0,
+            caller_name: caller.1,
+            withheld,
+            diversion,
             sdp: sdp.clone(),
             transport: hop.transport,
             user_agent: request.text(Name::UserAgent),
@@ -99,9 +111,21 @@ impl Stack {
             ringing: None,
         });
         let invite = request.clone();
+        if let Some(carrier) = &carrier {
+            self.trunk_call_began(now, carrier.trunk, false);
+        }
         self.calls.insert(
             call,
-            Call { far, ended: false, ours: false, local_tag, invite, phase, acks: Default::default() },
+            Call {
+                far,
+                ended: false,
+                ours: false,
+                local_tag,
+                invite,
+                phase,
+                carrier,
+                acks: Default::default(),
+            },
         );
         self.emit(call, Event::Incoming(incoming));
     }

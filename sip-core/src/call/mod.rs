@@ -20,6 +20,7 @@ use model::Side;
 use crate::api::{CallId, ConnectionId, Hop};
 use crate::dialog::Dialog;
 use crate::message::Message;
+use crate::trunk::Carrier;
 
 pub(crate) use incoming::Incoming;
 pub(crate) use offer::{Exchange, Pending, Unacked};
@@ -38,6 +39,8 @@ pub(crate) struct Call {
     /// That made the dialog, as it was sent.
     pub(crate) invite: Message,
     pub(crate) phase: Phase,
+    /// It goes through a trunk.
+    pub(crate) carrier: Option<Carrier>,
     /// The ACK of each 2xx that we got: repeats get it again.
     pub(crate) acks: BTreeMap<AckKey, (Hop, Arc<[u8]>)>,
 }

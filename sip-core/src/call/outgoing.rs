@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use model::{Cause, Ending, Now, Side};
 
 use super::{Call, Exchange, Far, Phase};
-use crate::api::{CallId, Event, Hop, InviteError, Listener, OutgoingCall, Target, Transport};
-use crate::dialog::Dialog;
-use crate::message::{Builder, Message, Method, Name, name_addr, sip_uri};
+use crate::api::{CallId, Event, Hop, InviteError, OutgoingCall, Target};
+use crate::dialog::{Dialog, bracketed};
+use crate::message::{Builder, Message, Method, Name, UriBuf, name_addr, sip_uri};
 use crate::receive::sdp_of;
 use crate::respond::{ALLOW, SDP};
 use crate::stack::Stack;
 use crate::timer::Timer;
 use crate::transaction::TransactionId;
+use crate::trunk::{Carrier, TrunkId, identity};
 
 /// One INVITE is not answered by more phones than this; who floods us with 2xx talks to himself.
 const MAX_FORKS: usize = 16;
@@ -26,6 +27,17 @@ pub(crate) struct Outgoing {
     early: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
+/// Where an INVITE goes.
+struct Way {
+    /// Request-URI.
+    uri: Vec<u8>,
+    to: Vec<u8>,
+    hop: Hop,
+    far: Far,
+    routes: Vec<UriBuf>,
+    trunk: Option<TrunkId>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Cancel {
     No,
@@ -34,19 +46,46 @@ enum Cancel {
     Sent,
 }
 
+impl Call {
+    /// Our INVITE has no final answer, and we want one.
+    pub(crate) fn wants_answer(&self) -> bool {
+        let uncancelled = matches!(&self.phase, Phase::Outgoing(outgoing) if outgoing.cancel == Cancel::No);
+        uncancelled && !self.ended
+    }
+
+    /// The INVITE went out again, with credentials.
+    pub(crate) fn invite_renewed(&mut self, transaction: TransactionId, invite: Message) {
+        if let Phase::Outgoing(outgoing) = &mut self.phase {
+            outgoing.transaction = transaction;
+            self.invite = invite;
+        }
+    }
+}
+
 impl Stack {
     /// Starts a call. [`Event::Ended`] tells of everything that goes wrong later.
     ///
     /// # Errors
     /// When there is nobody to send the INVITE to or an extra header is not allowed; then there is no call.
     pub fn invite(&mut self, now: Now, call: OutgoingCall) -> Result<CallId, InviteError> {
-        let OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout } = call;
-        let (uri, to, hop, far) = self.resolve(&target)?;
+        let OutgoingCall { target, caller, caller_name, identity: about, sdp, headers, ring_timeout } = call;
+        let Way { uri, to, hop, far, routes, trunk } = self.resolve(now, &target)?;
         let tag = self.random.tag();
         let cseq = self.random.cseq();
-        let from =
-            name_addr(caller_name.as_deref(), &sip_uri(Some(&caller), &self.config.domain), Some(&tag));
-        let mut request = Builder::request(&Method::Invite, &uri)
+        let settings = trunk.and_then(|id| self.trunks.get(id)).map(|entry| &entry.settings);
+        let home = &self.config.domain;
+        let (from, more) = identity::outgoing(settings, home, &caller, caller_name.as_deref(), &about, &tag);
+        let mut request = Builder::request(&Method::Invite, &uri);
+        for route in &routes {
+            request = request.header(Name::Route, bracketed(route.as_bytes()));
+        }
+        for (name, value) in more {
+            request = request.header(name, value);
+        }
+        if let (Some(trunk), Some(diversion)) = (settings, &about.diversion) {
+            request = identity::history(request, trunk, home, &to, diversion);
+        }
+        let mut request = request
             .header(Name::From, from)
             .header(Name::To, name_addr(None, &to, None))
             .header(Name::CallId, self.random.call_id())
@@ -63,6 +102,10 @@ impl Stack {
         let id = self.calls.next_id();
         let transaction = self.start_invite(now, id, hop, &invite);
         let symmetric = matches!(target, Target::Binding(_));
+        let carrier = trunk.map(|trunk| Carrier { trunk, proofs: Vec::new() });
+        if let Some(trunk) = trunk {
+            self.trunk_call_began(now, trunk, true);
+        }
         let phase = Phase::Outgoing(Outgoing {
             transaction,
             hop,
@@ -72,37 +115,43 @@ impl Stack {
         });
         self.calls.insert(
             id,
-            Call { far, ended: false, ours: true, local_tag: tag, invite, phase, acks: BTreeMap::new() },
+            Call {
+                far,
+                ended: false,
+                ours: true,
+                local_tag: tag,
+                invite,
+                phase,
+                carrier,
+                acks: BTreeMap::new(),
+            },
         );
         self.timers.arm(Timer::Ring(id), now.instant + ring_timeout);
         Ok(id)
     }
 
-    /// Request-URI, To, the way there, and who is there.
-    fn resolve(&self, target: &Target) -> Result<(Vec<u8>, Vec<u8>, Hop, Far), InviteError> {
+    fn resolve(&self, now: Now, target: &Target) -> Result<Way, InviteError> {
         match target {
             Target::Binding(id) => {
                 let entry = self.registrar.get(*id).ok_or(InviteError::UnknownBinding)?;
                 let to = sip_uri(Some(&entry.binding.aor), &self.config.domain);
                 let uri = entry.uri.get().without_headers().to_vec();
-                Ok((uri, to, entry.binding.hop, Far::AGENT))
+                let hop = entry.binding.hop;
+                Ok(Way { uri, to, hop, far: Far::AGENT, routes: entry.path.clone(), trunk: None })
             }
             Target::Trunk { name, number } => {
-                let known = self.trunks.iter().find(|trunk| trunk.name == *name);
-                let trunk = known.ok_or_else(|| InviteError::UnknownTrunk(name.clone()))?;
-                let (transport, remote) = (trunk.transport, trunk.destination);
-                let fits = |l: &&Listener| l.transport == transport && l.local.is_ipv4() == remote.is_ipv4();
-                let listener =
-                    self.config.listeners.iter().find(fits).ok_or(InviteError::NoListener(transport))?;
-                let suffix = match transport {
-                    Transport::Udp => "",
-                    Transport::Tcp => ";transport=tcp",
-                    // We are never the client of a WebSocket.
-                    Transport::Ws => return Err(InviteError::NoListener(transport)),
-                };
-                let to = sip_uri(Some(number), &remote.to_string());
-                let uri = sip_uri(Some(number), &format!("{remote}{suffix}"));
-                Ok((uri, to, Hop { transport, local: listener.local, remote, connection: None }, Far::TRUNK))
+                let entry = self.open_trunk(now, name)?;
+                let trunk = &entry.settings;
+                let hop = self.trunk_hop(trunk)?;
+                let number = trunk.numbers.spell(number);
+                Ok(Way {
+                    uri: trunk.uri(Some(&number)),
+                    to: sip_uri(Some(&number), &trunk.host()),
+                    hop,
+                    far: Far::TRUNK,
+                    routes: entry.registered.service_route.clone(),
+                    trunk: Some(entry.id),
+                })
             }
         }
     }

@@ -16,6 +16,7 @@ pub fn outgoing(target: Target) -> OutgoingCall {
         target,
         caller: "100".to_owned(),
         caller_name: Some("Desk \"One\"".to_owned()),
+        identity: Default::default(),
         sdp: b"v=0 offer".to_vec(),
         headers: vec![("X-Tandem-Offer".to_owned(), "42".to_owned())],
         ring_timeout: Duration::from_secs(20),
@@ -268,12 +269,7 @@ fn a_dialog_that_we_made_follows_its_record_routes_backwards() {
 #[test]
 fn a_trunk_that_cannot_be_reached_loses_the_call_at_once() {
     let mut solo = Solo::new();
-    let trunk = Trunk {
-        name: "carrier".to_owned(),
-        sources: Vec::new(),
-        destination: CARRIER.parse().unwrap(),
-        transport: Transport::Tcp,
-    };
+    let trunk = Trunk::new("carrier", Vec::new(), CARRIER.parse().unwrap(), Transport::Tcp);
     solo.stack.set_trunks(vec![trunk]);
     let call = solo.stack.invite(solo.now, outgoing(self::trunk())).unwrap();
     solo.drain();

@@ -3,6 +3,7 @@
 mod basic;
 mod called;
 mod calling;
+mod client_auth;
 mod hostile;
 mod offers;
 mod pair;
@@ -10,3 +11,4 @@ mod refusal;
 mod registration;
 mod solo;
 mod storm;
+mod trunks;

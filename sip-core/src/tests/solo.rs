@@ -147,12 +147,12 @@ impl Solo {
         }
         change(&mut config);
         let mut stack = Stack::new(now, config);
-        stack.set_trunks(vec![Trunk {
-            name: "carrier".to_owned(),
-            sources: vec![addr(CARRIER).ip()],
-            destination: addr(CARRIER),
-            transport: Transport::Udp,
-        }]);
+        stack.set_trunks(vec![Trunk::new(
+            "carrier",
+            vec![addr(CARRIER).ip()],
+            addr(CARRIER),
+            Transport::Udp,
+        )]);
         stack.set_credential(credential("anna", "anna", false));
         Self {
             stack,

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::{AckFor, Client, Fired, Heard, InviteClient, InviteServer, Io, Server, TransactionId};
 use crate::api::{CallId, ConnectionId, Hop};
+use crate::client_auth::Asked;
 use crate::message::{Message, Method};
 use crate::timer::{GIVE_UP, Timer};
+use crate::trunk::TrunkId;
 
 /// RFC 3261 §17.1.3
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -105,12 +107,19 @@ pub(crate) enum Owner {
     Reinvite(CallId),
     Cancel(CallId),
     Bye(CallId),
+    /// Ours at a carrier.
+    Register(TrunkId),
+    Options(TrunkId),
 }
 
 impl Owner {
-    pub(crate) fn call(self) -> CallId {
+    /// The call that it was sent for, if for one.
+    pub(crate) fn call(self) -> Option<CallId> {
         match self {
-            Owner::Invite(call) | Owner::Reinvite(call) | Owner::Cancel(call) | Owner::Bye(call) => call,
+            Owner::Invite(call) | Owner::Reinvite(call) | Owner::Cancel(call) | Owner::Bye(call) => {
+                Some(call)
+            }
+            Owner::Register(_) | Owner::Options(_) => None,
         }
     }
 }
@@ -132,6 +141,8 @@ enum ServerMachine {
 struct ClientEntry {
     key: ClientKey,
     owner: Owner,
+    /// Challenges that were answered on the way to this request.
+    tries: u8,
     machine: ClientMachine,
 }
 
@@ -175,12 +186,32 @@ impl Transactions {
             Owner::Invite(_) | Owner::Reinvite(_) => {
                 ClientMachine::Invite(InviteClient::start(id, hop, request, io))
             }
-            Owner::Cancel(_) | Owner::Bye(_) => ClientMachine::Other(Client::start(id, hop, request, io)),
+            Owner::Cancel(_) | Owner::Bye(_) | Owner::Register(_) | Owner::Options(_) => {
+                ClientMachine::Other(Client::start(id, hop, request, io))
+            }
         };
         self.by_branch.insert(key.clone(), id);
-        self.by_call.insert((owner.call(), id));
-        self.clients.insert(id, ClientEntry { key, owner, machine });
+        if let Some(call) = owner.call() {
+            self.by_call.insert((call, id));
+        }
+        self.clients.insert(id, ClientEntry { key, owner, tries: 0, machine });
         id
+    }
+
+    /// The request as it went out, with the challenges answered so far.
+    pub(crate) fn asked(&self, id: TransactionId) -> Option<Asked> {
+        let entry = self.clients.get(&id)?;
+        let (hop, bytes) = match &entry.machine {
+            ClientMachine::Invite(machine) => (machine.hop(), machine.request()),
+            ClientMachine::Other(machine) => (machine.hop(), machine.request()),
+        };
+        Some(Asked { hop, bytes: Arc::clone(bytes), tries: entry.tries })
+    }
+
+    pub(crate) fn set_tries(&mut self, id: TransactionId, tries: u8) {
+        if let Some(entry) = self.clients.get_mut(&id) {
+            entry.tries = tries;
+        }
     }
 
     pub(crate) fn find_client(&self, key: &ClientKey) -> Option<(TransactionId, Owner)> {
@@ -413,8 +444,10 @@ impl Transactions {
         }
         if let Some(entry) = self.clients.remove(&id) {
             self.by_branch.remove(&entry.key);
-            self.by_call.remove(&(entry.owner.call(), id));
-            self.released.push(entry.owner.call());
+            if let Some(call) = entry.owner.call() {
+                self.by_call.remove(&(call, id));
+                self.released.push(call);
+            }
         }
     }
 

@@ -227,12 +227,12 @@ impl World {
             wrap_up: Duration::from_secs(10),
             max_waiting: 1000,
         }]));
-        self.admin(AdminCommand::SetTrunks(vec![Trunk {
-            name: "carrier".to_owned(),
-            sources: vec![people::CARRIER.ip()],
-            destination: people::CARRIER,
-            transport: Transport::Udp,
-        }]));
+        self.admin(AdminCommand::SetTrunks(vec![Trunk::new(
+            "carrier",
+            vec![people::CARRIER.ip()],
+            people::CARRIER,
+            Transport::Udp,
+        )]));
         for (agent, login) in operators {
             self.admin(AdminCommand::SetAgent(AgentSetup {
                 agent: *agent,

@@ -110,12 +110,12 @@ fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32])
             seed,
         },
     );
-    stack.set_trunks(vec![Trunk {
-        name: "tandem".to_owned(),
-        sources: vec![server_address(transport).ip()],
-        destination: server_address(transport),
+    stack.set_trunks(vec![Trunk::new(
+        "tandem",
+        vec![server_address(transport).ip()],
+        server_address(transport),
         transport,
-    }]);
+    )]);
     stack
 }
 
@@ -170,6 +170,7 @@ impl World {
                         target: Target::Trunk { name: "tandem".to_owned(), number: NUMBER.to_owned() },
                         caller,
                         caller_name: None,
+                        identity: Default::default(),
                         sdp: b"v=0 caller".to_vec(),
                         headers: Vec::new(),
                         ring_timeout: Duration::from_secs(180),

@@ -27,6 +27,7 @@ impl World {
             target: Target::Trunk { name: "tandem".to_owned(), number: NUMBER.to_owned() },
             caller: caller.to_owned(),
             caller_name: None,
+            identity: Default::default(),
             sdp: b"v=0 caller".to_vec(),
             headers: Vec::new(),
             ring_timeout: Duration::from_secs(180),
