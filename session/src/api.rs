@@ -10,7 +10,7 @@ use model::{
     VisitorId,
 };
 use serde::{Deserialize, Serialize};
-use sip_core::api::{ConnectionId, Credential, Hop, Rejection, Trunk};
+use sip_core::api::{BindingChange, ConnectionId, Credential, Hop, Rejection, SavedBinding, Trunk};
 use sip_core::digest::Algorithm;
 use utoipa::ToSchema;
 
@@ -90,6 +90,8 @@ pub enum AdminCommand {
     SetDigest(Vec<Algorithm>),
     SetQueues(Vec<acd::api::QueueConfig>),
     SetPlan(Arc<Plan>),
+    /// A phone that was registered before a restart. After agents and credentials.
+    RestoreBinding(Box<SavedBinding>),
     /// A text session from before a restart, or a call that the restart broke (ended at once).
     Restore(Box<RestoredSession>),
     /// No new contacts; `Output::Drained` when the last call has ended (chats survive a restart).
@@ -236,6 +238,8 @@ pub enum Output {
         why: Rejection,
     },
     Media(MediaCommand),
+    /// A registration to be stored, so that it survives a restart.
+    Binding(BindingChange),
     /// Find the customer of these identities, or make him (also for an empty list); answered by `Input::Resolved`. The
     /// customer of the first identity that is known is taken; identities that nobody has yet are linked to him; those of
     /// other customers stay theirs.

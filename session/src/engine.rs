@@ -216,6 +216,7 @@ impl Engine {
             AdminCommand::SetDigest(algorithms) => self.sip.set_digest_algorithms(algorithms),
             AdminCommand::SetQueues(queues) => self.acd.set_queues(now, queues),
             AdminCommand::SetPlan(plan) => self.plan = Some(plan),
+            AdminCommand::RestoreBinding(saved) => self.sip.restore_binding(now, *saved),
             AdminCommand::Restore(restored) => self.restore(now, *restored),
             AdminCommand::Drain => {
                 self.draining = true;
@@ -235,6 +236,7 @@ impl Engine {
                     SipOutput::Transmit { hop, bytes } => self.put(Output::Transmit { hop, bytes }),
                     SipOutput::CloseConnection(connection) => self.put(Output::CloseConnection(connection)),
                     SipOutput::Rejected { hop, why } => self.put(Output::SipRejected { hop, why }),
+                    SipOutput::Binding(change) => self.put(Output::Binding(change)),
                     SipOutput::Event(event) => self.handle_sip(now, event),
                 }
             }

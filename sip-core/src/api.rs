@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::Ending;
 
+pub use crate::saved::{BindingChange, SavedBinding};
 pub use crate::trunk::{
     Account, CallIdentity, Diversion, HealthCheck, IdentityRules, Limits, NumberFormat, NumberStyle, Place,
     Prefix, Registration, RegistrationState, Secret, Trunk, TrunkState,
@@ -147,6 +148,8 @@ pub struct Binding {
     pub user_agent: Option<String>,
     /// The digest username that registered it.
     pub username: String,
+    /// Preference in thousandths: who has most is rung first. RFC 3261 §20.10
+    pub q: u16,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -206,6 +209,8 @@ pub enum Output {
         bytes: Arc<[u8]>,
     },
     CloseConnection(ConnectionId),
+    /// To be stored.
+    Binding(BindingChange),
     Event(Event),
     /// For logs and counters: something was refused or thrown away.
     Rejected {

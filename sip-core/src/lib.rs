@@ -9,6 +9,7 @@
 //! | digest authentication | [`digest`], `auth`; toward carriers `client_auth` |
 //! | carriers: health, registration, order, spelling | `trunk` |
 //! | requests: where they go, who may send them | `receive`, `register`, `registrar` |
+//! | registrations that survive a restart | `saved` |
 //! | answers and requests of ours | `respond` |
 //! | calls, their offers and endings | `call`, `dialog` |
 //! | RFC 3261 §17 | `transaction` |
@@ -32,6 +33,7 @@ mod receive;
 mod register;
 mod registrar;
 mod respond;
+mod saved;
 mod timer;
 mod transaction;
 mod trunk;

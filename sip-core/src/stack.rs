@@ -160,8 +160,9 @@ impl Stack {
         }
     }
 
+    /// The contacts to ring for an address of record, the best liked first (those of equal `q` together).
     pub fn bindings(&self, aor: &str) -> impl Iterator<Item = &Binding> + use<'_> {
-        self.registrar.of_aor(aor).map(|entry| &entry.binding)
+        self.registrar.to_ring(aor).into_iter().map(|entry| &entry.binding)
     }
 
     pub fn counts(&self) -> Counts {

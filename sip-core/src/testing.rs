@@ -299,6 +299,7 @@ impl Pair {
                         }
                     }
                     Output::CloseConnection(connection) => self.network.cut(now, connection),
+                    Output::Binding(_) => {}
                     Output::Event(event) => self.node(side).events.push(event),
                     Output::Rejected { why, .. } => self.node(side).rejections.push(why),
                 }

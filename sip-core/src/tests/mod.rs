@@ -1,6 +1,7 @@
 //! The stack as its peers and its owner see it.
 
 mod basic;
+mod bindings;
 mod called;
 mod calling;
 mod client_auth;

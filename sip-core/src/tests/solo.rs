@@ -25,6 +25,8 @@ pub struct Solo {
     pub sent: Vec<(Hop, Message)>,
     pub events: Vec<Event>,
     pub rejections: Vec<Rejection>,
+    /// Changes of bindings that were put out to be stored.
+    pub stored: Vec<crate::api::BindingChange>,
     branches: u32,
     counts: u32,
 }
@@ -160,6 +162,7 @@ impl Solo {
             sent: Vec::new(),
             events: Vec::new(),
             rejections: Vec::new(),
+            stored: Vec::new(),
             branches: 0,
             counts: 0,
         }
@@ -320,6 +323,7 @@ impl Solo {
                     self.sent.push((hop, Message::parse(&bytes).expect("we write valid messages")));
                 }
                 Output::CloseConnection(_) => {}
+                Output::Binding(change) => self.stored.push(change),
                 Output::Event(event) => self.events.push(event),
                 Output::Rejected { why, .. } => self.rejections.push(why),
             }
