@@ -51,7 +51,12 @@ pub fn prepare(config: &mut Config) -> Result<(), NotLoopback> {
         });
     }
     if config.trunks.is_empty() {
-        config.trunks.push(Trunk::new("demo", vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)], SocketAddr::from((Ipv4Addr::LOCALHOST, TRUNK_DESTINATION)), Transport::Udp));
+        config.trunks.push(Trunk::new(
+            "demo",
+            vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+            SocketAddr::from((Ipv4Addr::LOCALHOST, TRUNK_DESTINATION)),
+            Transport::Udp,
+        ));
     }
     config.chat.origins = vec!["*".to_owned()];
     config.server.drain = config.server.drain.min(DRAIN);

@@ -25,6 +25,8 @@ pub struct Config {
     pub sip: sip_core::api::Config,
     /// Region for numbers written without a country code, such as `RU`.
     pub region: String,
+    /// Numbers of other countries are called also where no route allows it.
+    pub calls_abroad: bool,
     pub recording: bool,
     /// Directory name (relative, no slash at the end) that recording file names start with.
     pub recordings: String,

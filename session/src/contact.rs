@@ -257,6 +257,7 @@ impl Engine {
             step: Step::Describing { answer },
             playback: None,
             binding: None,
+            q: 0,
             agreed: false,
             late_offer: incoming.sdp.is_none(),
         };

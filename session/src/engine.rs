@@ -58,6 +58,8 @@ pub struct Engine {
     pub(crate) wrong_codes: VecDeque<Instant>,
     pub(crate) asked_calls: VecDeque<(Instant, String)>,
     pub(crate) trunks: Vec<String>,
+    /// When a line of the routes was called by within the last second.
+    pub(crate) route_calls: BTreeMap<usize, VecDeque<Instant>>,
     pub(crate) timers: Timers,
     pub(crate) draining: bool,
     drained_said: bool,
@@ -102,6 +104,7 @@ impl Engine {
             wrong_codes: VecDeque::new(),
             asked_calls: VecDeque::new(),
             trunks: Vec::new(),
+            route_calls: BTreeMap::new(),
             timers: Timers::default(),
             draining: false,
             drained_said: false,

@@ -10,6 +10,7 @@ mod chat;
 mod closing;
 mod contact;
 mod desk;
+mod devices;
 mod engine;
 mod escalate;
 mod flow;

@@ -137,6 +137,8 @@ pub struct OutgoingCall {
     pub headers: Vec<(String, String)>,
     /// Given up with CANCEL and `Cause::NoAnswer` after this long without a final answer.
     pub ring_timeout: Duration,
+    /// Lost (408) when not even a 100 has come after this long. `None`: after 32 s.
+    pub silence: Option<Duration>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -227,6 +227,7 @@ impl Stack {
             Timer::Unacknowledged(call) => self.give_up_ack(now, call),
             Timer::Provisional(call) => self.repeat_provisional(now, call),
             Timer::Ring(call) => self.ring_timed_out(now, call),
+            Timer::Silent(call) => self.nothing_heard(now, call),
             Timer::Glare(call) => self.retry_reinvite(now, call),
             Timer::Forget(call) => self.forget(now, call),
             Timer::Binding(binding) => self.unregister(binding),
@@ -301,6 +302,7 @@ impl Stack {
             Timer::Unacknowledged,
             Timer::Provisional,
             Timer::Ring,
+            Timer::Silent,
             Timer::Glare,
             Timer::Forget,
         ] {

@@ -259,6 +259,7 @@ impl Pair {
             sdp: b"v=0 offer".to_vec(),
             headers: Vec::new(),
             ring_timeout: Duration::from_secs(20),
+            silence: None,
         };
         let now = self.now;
         self.node(side).stack.invite(now, outgoing).expect("the trunk exists")

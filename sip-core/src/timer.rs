@@ -57,6 +57,8 @@ pub(crate) enum Timer {
     Provisional(CallId),
     /// When our outgoing call has rung long enough.
     Ring(CallId),
+    /// When nothing at all was heard of our outgoing call for too long.
+    Silent(CallId),
     /// When a re-INVITE that met another one is tried again. RFC 3261 §14.1
     Glare(CallId),
     /// When the last trace of an ended call is dropped, whatever its peer still owes us.

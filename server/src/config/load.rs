@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acd::api::QueueConfig;
 use model::QueueName;
-use sip_core::api::{Transport, Trunk};
+use sip_core::api::Transport;
 use sip_core::digest::Algorithm;
 use toml::Spanned;
 
@@ -46,7 +46,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
             data: data.clone(),
         },
         sip: sip(&mut check, raw.sip),
-        trunks: trunks(&mut check, raw.trunk),
+        trunks: super::trunk::trunks(&mut check, raw.trunk),
         http: http(&mut check, raw.http),
         chat: chat(&mut check, raw.chat),
         media: media(&mut check, raw.media),
@@ -90,6 +90,7 @@ fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
     let sip = Sip {
         domain: check.text(raw.domain, "127.0.0.1"),
         region: check.text(raw.region, "RU"),
+        calls_abroad: raw.calls_abroad.is_some_and(Spanned::into_inner),
         listeners,
         min_expires: check.duration(raw.min_expires, 30 * SECOND, SECOND..=HOUR),
         max_expires: check.duration(raw.max_expires, HOUR, MINUTE..=DAY),
@@ -138,30 +139,6 @@ fn sip_listener(check: &mut Check<'_>, raw: raw::SipListener) -> Option<SipListe
         listen: check.parsed(&raw.listen, "an address and port", "127.0.0.1:5060")?,
         advertised: raw.advertised.map(|text| text.into_inner()),
     })
-}
-
-fn trunks(check: &mut Check<'_>, raw: Vec<raw::Trunk>) -> Vec<Trunk> {
-    let mut names = BTreeSet::new();
-    let mut trunks = Vec::new();
-    for raw in raw {
-        unique(check, &mut names, &raw.name, "trunk");
-        if raw.sources.get_ref().is_empty() {
-            check.problem(raw.sources.span(), "a trunk without a source is never trusted", None);
-        }
-        let sources = raw.sources.into_inner();
-        let sources =
-            sources.iter().filter_map(|source| check.parsed(source, "an IP address", "192.0.2.7")).collect();
-        let transport = check.choice(
-            raw.transport.as_ref(),
-            Transport::Udp,
-            &[("udp", Transport::Udp), ("tcp", Transport::Tcp)],
-        );
-        let destination = check.parsed(&raw.destination, "an address and port", "192.0.2.7:5060");
-        if let Some(destination) = destination {
-            trunks.push(Trunk::new(raw.name.get_ref(), sources, destination, transport));
-        }
-    }
-    trunks
 }
 
 fn http(check: &mut Check<'_>, raw: raw::Http) -> Http {
@@ -289,7 +266,12 @@ fn database(check: &mut Check<'_>, raw: raw::Database, data: &Path) -> std::path
     data.join("tandem.db")
 }
 
-fn unique(check: &mut Check<'_>, names: &mut BTreeSet<String>, name: &Spanned<String>, what: &str) {
+pub(super) fn unique(
+    check: &mut Check<'_>,
+    names: &mut BTreeSet<String>,
+    name: &Spanned<String>,
+    what: &str,
+) {
     let text = name.get_ref();
     let well_formed =
         !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use model::{Evidence, Identity, Record};
 use session::api::{AgentEvent, CustomerCard, Refusal, Reply, RequestId, VisitorEvent};
+use sip_core::api::BindingChange;
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Store, StoreError, customers, project};
+use super::{Store, StoreError, bindings, customers, project};
 use crate::clock;
 
 /// Most work in one transaction: bounds how long the first of a batch waits for the last.
@@ -22,6 +23,7 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub enum Work {
     Journal(Record),
+    Binding(BindingChange),
     Resolve {
         request: RequestId,
         identities: Vec<(Identity, Evidence)>,
@@ -135,7 +137,7 @@ async fn commit_patiently(
     batch: &[Work],
     backlog: &Backlog,
 ) -> Vec<CustomerCard> {
-    if !batch.iter().any(|work| matches!(work, Work::Journal(_) | Work::Resolve { .. })) {
+    if !batch.iter().any(|work| matches!(work, Work::Journal(_) | Work::Binding(_) | Work::Resolve { .. })) {
         return Vec::new();
     }
     let mut pause = FIRST_RETRY;
@@ -174,6 +176,7 @@ async fn try_commit(
     for work in batch {
         match work {
             Work::Journal(record) => project::append(&mut transaction, record).await?,
+            Work::Binding(change) => bindings::change(&mut transaction, change).await?,
             Work::Resolve { request: _, identities, name } => {
                 let at = clock::wall();
                 cards.push(customers::resolve(&mut transaction, at, identities, name.as_deref()).await?);
@@ -202,6 +205,7 @@ fn for_each_written(
                 let customer = cards.next().expect("one card for each Resolve of a committed batch");
                 let_out(Written::Resolved { request, customer });
             }
+            Work::Binding(_) => {}
             Work::Reply { request, result } => let_out(Written::Reply { request, result }),
             Work::ToVisitor { visitor, event } => let_out(Written::ToVisitor { visitor, event }),
             Work::ToAgent { agent, event } => let_out(Written::ToAgent { agent, event }),

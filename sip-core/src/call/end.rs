@@ -52,7 +52,7 @@ impl Stack {
         }
         self.refuse_pending(now, call, 487);
         self.output.push_back(Output::Event(Event::Ended { call, ending }));
-        for timer in [Timer::Ring, Timer::Glare, Timer::Provisional] {
+        for timer in [Timer::Ring, Timer::Silent, Timer::Glare, Timer::Provisional] {
             self.timers.disarm(timer(call));
         }
         self.timers.arm(Timer::Forget(call), now.instant + GIVE_UP);

@@ -68,7 +68,16 @@ impl Stack {
     /// # Errors
     /// When there is nobody to send the INVITE to or an extra header is not allowed; then there is no call.
     pub fn invite(&mut self, now: Now, call: OutgoingCall) -> Result<CallId, InviteError> {
-        let OutgoingCall { target, caller, caller_name, identity: about, sdp, headers, ring_timeout } = call;
+        let OutgoingCall {
+            target,
+            caller,
+            caller_name,
+            identity: about,
+            sdp,
+            headers,
+            ring_timeout,
+            silence,
+        } = call;
         let Way { uri, to, hop, far, routes, trunk } = self.resolve(now, &target)?;
         let tag = self.random.tag();
         let cseq = self.random.cseq();
@@ -127,6 +136,9 @@ impl Stack {
             },
         );
         self.timers.arm(Timer::Ring(id), now.instant + ring_timeout);
+        if let Some(silence) = silence {
+            self.timers.arm(Timer::Silent(id), now.instant + silence);
+        }
         Ok(id)
     }
 
@@ -164,6 +176,7 @@ impl Stack {
         status: u16,
         response: &Message,
     ) {
+        self.timers.disarm(Timer::Silent(id));
         match status {
             100..=199 => self.progressed(now, id, status, response),
             200..=299 => self.accepted(now, id, hop, response),
@@ -178,6 +191,13 @@ impl Stack {
         let Some(far) = self.calls.get(id).map(|call| call.far) else { return };
         self.cancel(now, id);
         self.end(now, id, Ending::new(Cause::NoAnswer, far.side));
+    }
+
+    /// Nobody is there who could even say that he is at work.
+    pub(crate) fn nothing_heard(&mut self, now: Now, id: CallId) {
+        let Some(far) = self.calls.get(id).map(|call| call.far) else { return };
+        self.cancel(now, id);
+        self.end(now, id, Ending::with_status(Cause::Lost, far.lost, 408));
     }
 
     /// Withdraws our INVITE, now or as soon as that is allowed.

@@ -20,6 +20,7 @@ pub fn outgoing(target: Target) -> OutgoingCall {
         sdp: b"v=0 offer".to_vec(),
         headers: vec![("X-Tandem-Offer".to_owned(), "42".to_owned())],
         ring_timeout: Duration::from_secs(20),
+        silence: None,
     }
 }
 

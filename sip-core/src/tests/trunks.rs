@@ -522,3 +522,29 @@ fn only_a_trusted_carrier_is_believed() {
         }
     }
 }
+
+#[test]
+fn a_carrier_of_which_nothing_is_heard_is_given_up_early_when_asked_for() {
+    let mut solo = with(vec![trunk()]);
+    let target = Target::Trunk { name: "carrier".to_owned(), number: "+74951234567".to_owned() };
+    let hasty = crate::api::OutgoingCall { silence: Some(6 * SECOND), ..outgoing(target) };
+    let call = solo.stack.invite(solo.now, hasty.clone()).unwrap();
+    solo.run(7 * SECOND);
+    let Event::Ended { call: ended, ending } = solo.event() else { panic!() };
+    assert_eq!(
+        (ended, ending.cause, ending.by, ending.sip_status),
+        (call, Cause::Lost, Side::Carrier, Some(408))
+    );
+    // Too late it is heard of after all: then it is told that nobody wants it any more.
+    let invite = solo.take().remove(0);
+    solo.reply(udp(CARRIER), &invite, 180, "theirs", None);
+    assert_eq!(labels(&solo.take()), ["CANCEL"]);
+    solo.assert_nothing_left();
+    solo.take();
+    // A single 100 is enough to be waited for.
+    let call = solo.stack.invite(solo.now, hasty).unwrap();
+    let invite = solo.only();
+    solo.reply(udp(CARRIER), &invite, 100, "", None);
+    solo.run(10 * SECOND);
+    assert!(solo.happened().is_empty(), "{call:?} waits");
+}

@@ -158,6 +158,7 @@ impl World {
                 seed: random.random(),
             },
             region: "RU".to_owned(),
+            calls_abroad: false,
             recording: true,
             recordings: "recordings".to_owned(),
             agent_grace: Duration::from_secs(20),
@@ -390,7 +391,7 @@ impl World {
             match output {
                 Output::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 Output::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
-                Output::SipRejected { .. } | Output::Drained => {}
+                Output::SipRejected { .. } | Output::Binding(_) | Output::Drained => {}
                 Output::Media(command) => {
                     for (delay, event) in self.media.handle(command, &mut self.random) {
                         let event = Event::Engine(Box::new(EngineEvent::Media(event)));

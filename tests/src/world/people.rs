@@ -174,6 +174,7 @@ impl World {
                         sdp: b"v=0 caller".to_vec(),
                         headers: Vec::new(),
                         ring_timeout: Duration::from_secs(180),
+                        silence: None,
                     },
                 );
                 let Ok(call) = call else { panic!("the carrier cannot call") };
@@ -197,7 +198,7 @@ impl World {
             match output {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 SipOutput::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
-                SipOutput::Rejected { .. } => {}
+                SipOutput::Rejected { .. } | SipOutput::Binding(_) => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) if self.scripted => {
                     self.carrier.rung.push(incoming.call);
                 }
@@ -304,7 +305,7 @@ impl World {
             let Some(output) = operator.stack.poll_output() else { return };
             match output {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
-                SipOutput::CloseConnection(_) | SipOutput::Rejected { .. } => {}
+                SipOutput::CloseConnection(_) | SipOutput::Rejected { .. } | SipOutput::Binding(_) => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) => self.operator_is_rung(agent, incoming.call),
                 SipOutput::Event(_) => {}
             }
