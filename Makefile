@@ -5,6 +5,7 @@
 #   make check   format, lints, repository rules, dialplans, licences
 #   make e2e     the end-to-end tests alone
 #   make bench   the comparisons, printed as ratios
+#   make fuzz    a minute of every fuzz target (needs nightly Rust and cargo-fuzz)
 #   make deps    install the system packages that are missing for building; deps-test: for the tests, too
 #   make clean   remove what was built
 
@@ -13,7 +14,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run test check e2e bench deps deps-test console console-test server dialplans clean
+.PHONY: help run test check e2e bench fuzz deps deps-test console console-test server dialplans clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PLANS := config/dialplans
@@ -50,6 +51,13 @@ e2e: deps-test console server
 bench: deps-test
 	@cargo build --release -p server
 	@cargo run --release -p bench
+	@cd bench/parse && CARGO_TARGET_DIR=$(abspath $(TARGET)) cargo bench
+
+# The corpora as they are in the repository are replayed by `make test`.
+fuzz:
+	cd sip-core && for target in message uri stream; do \
+		cargo +nightly fuzz run $$target -- -max_total_time=60; done
+	cd media && cargo +nightly fuzz run sdp -- -max_total_time=60
 
 deps:
 	@.ci/deps build

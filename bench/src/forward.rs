@@ -56,9 +56,9 @@ struct Total {
 impl Total {
     /// One round of load, and what the named thread spent on it.
     fn add(&mut self, thread: &str, phones: &[UdpSocket], ports: &[SocketAddr]) -> Result<()> {
-        let before = crate::cpu::of_thread(thread)?;
+        let before = crate::process::of_thread(thread)?;
         self.packets += load(phones, ports)?;
-        self.cpu += crate::cpu::of_thread(thread)? - before;
+        self.cpu += crate::process::of_thread(thread)? - before;
         Ok(())
     }
 

@@ -1,22 +1,32 @@
 //! `make bench`: what Tandem costs beside the least that the same work can cost, in the same run on the same machine.
 //!
 //! Wall times on a shared machine mean little, so everything is CPU time and is printed as a ratio. Loopback only, and over
-//! within a minute and a half.
+//! within four minutes. Names of parts as arguments run only those: `cargo run --release -p bench -- calls`; with `--soak` the
+//! calls end with 100,000 more of them.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 mod calls;
-mod cpu;
 mod forward;
-mod parse;
+mod load;
+mod process;
+mod register;
+mod tandem;
 
 use anyhow::Result;
 
 fn main() -> Result<()> {
     println!("{:<52} {:>10} {:>10} {:>8}  limit", "", "floor", "tandem", "ratio");
-    parse::run();
-    forward::run()?;
-    calls::run()
+    let parts: [(&str, fn() -> Result<()>); 3] =
+        [("forward", forward::run), ("register", register::run), ("calls", calls::run)];
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    for (name, run) in parts {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            run()?;
+        }
+    }
+    Ok(())
 }
 
 /// One line of the table.
@@ -27,4 +37,9 @@ fn row(what: &str, unit: &str, floor: f64, tandem: f64, limit: Option<f64>) {
         format!("{what}, {unit}"),
         tandem / floor
     );
+}
+
+/// One line about a figure that has a limit and no floor.
+fn beside_limit(what: &str, limit: f64, tandem: f64) {
+    println!("{what:<52} {limit:>10.2} {tandem:>10.3} {:>8.2}  1.00", tandem / limit);
 }

@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use model::{Instant, Now};
+use model::{Instant, Now, QueueName};
 
 use crate::api::{ChannelKind, Effect, Env, FlowRef, Input};
 use crate::plan::Plan;
 use crate::syntax::tree::{Flow, Step};
 use crate::values::Scope;
-use crate::verb::{Event, Next, Waiting};
+use crate::verb::{Event, Next, Verb, Waiting};
 
 /// Steps without any time passing after which a run is given up.
 pub const MAX_STEPS: u32 = 500;
@@ -49,25 +49,33 @@ struct Core {
 impl Run {
     /// Begins at the flow's first state and goes on to the first thing that has to be waited for.
     pub fn start(plan: Arc<Plan>, flow: FlowRef, channel: ChannelKind, now: Now, env: &Env) -> Run {
-        let core = Core {
-            channel,
-            state: 0,
-            step: 0,
-            waiting: None,
-            answered: false,
-            over: false,
-            effects: VecDeque::new(),
-            own: BTreeMap::new(),
-            keys: VecDeque::new(),
-            steps_left: MAX_STEPS,
-            moment: now.instant,
-        };
-        let mut run = Run { plan: Arc::clone(&plan), flow: flow.0, core };
+        let mut run = Run { plan: Arc::clone(&plan), flow: flow.0, core: Core::new(channel, now) };
         match plan.flow(flow) {
             Some(flow) => run.core.go_on(&plan, flow, Next::Again, now, env),
             None => run.core.give_up("", "error: the plan has no such flow"),
         }
         run
+    }
+
+    /// Goes on where a run of an earlier process waited: in `state` of the flow named `flow`, in `queue` since `since`.
+    /// `None` when the plan has no such place any more.
+    pub fn resume_in_queue(
+        plan: Arc<Plan>,
+        (flow, state): (&str, &str),
+        queue: &QueueName,
+        since: Instant,
+        channel: ChannelKind,
+        now: Now,
+    ) -> Option<Run> {
+        let index = plan.flows.iter().position(|known| known.name.value == flow)?;
+        let flow = &plan.flows[index];
+        let state = flow.state(state)?;
+        let (step, waiting) = flow.states[state].body.iter().enumerate().find_map(|(step, known)| {
+            let Verb::Queue(verb) = &known.verb else { return None };
+            Some((step, verb.resume(queue, since, now.instant)?))
+        })?;
+        let core = Core { state, step, waiting: Some(waiting), answered: true, ..Core::new(channel, now) };
+        Some(Run { plan, flow: index, core })
     }
 
     pub fn handle(&mut self, now: Now, input: Input, env: &Env) {
@@ -150,6 +158,22 @@ impl Run {
 }
 
 impl Core {
+    fn new(channel: ChannelKind, now: Now) -> Core {
+        Core {
+            channel,
+            state: 0,
+            step: 0,
+            waiting: None,
+            answered: false,
+            over: false,
+            effects: VecDeque::new(),
+            own: BTreeMap::new(),
+            keys: VecDeque::new(),
+            steps_left: MAX_STEPS,
+            moment: now.instant,
+        }
+    }
+
     /// Carries out `next`, and whatever comes after it, until something has to be waited for.
     fn go_on<'p>(&mut self, plan: &'p Plan, flow: &'p Flow, mut next: Next<'p>, now: Now, env: &Env) {
         if now.instant > self.moment {

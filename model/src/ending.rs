@@ -9,15 +9,22 @@ pub struct Ending {
     /// The SIP status code behind it, when there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sip_status: Option<u16>,
+    /// The Q.850 cause that the telephone network gave for it (RFC 3326), when there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub q850: Option<u8>,
 }
 
 impl Ending {
     pub const fn new(cause: Cause, by: Side) -> Self {
-        Self { cause, by, sip_status: None }
+        Self { cause, by, sip_status: None, q850: None }
     }
 
     pub const fn with_status(cause: Cause, by: Side, status: u16) -> Self {
-        Self { cause, by, sip_status: Some(status) }
+        Self { cause, by, sip_status: Some(status), q850: None }
+    }
+
+    pub const fn and_q850(self, q850: Option<u8>) -> Self {
+        Self { q850, ..self }
     }
 }
 

@@ -13,6 +13,7 @@ use sip_core::api::{Credential, Rejection};
 use crate::clock::{self, Clock};
 use crate::commands::Commands;
 use crate::config::Config;
+use crate::guard::Guard;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
 use crate::media::MediaHandle;
@@ -20,6 +21,7 @@ use crate::net::Network;
 use crate::plans::Plans;
 use crate::secret::{Ha1, ServerKey, Softphone};
 use crate::store::{Backlog, Device, Role, SignIn, Store, StoreError, User};
+use crate::tap::Tap;
 
 /// One running server. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct Parts {
     pub plans: Plans,
     pub key: ServerKey,
     pub vitals: Vitals,
+    pub guard: Guard,
+    pub tap: Tap,
     /// How browsers reach us.
     pub public_url: String,
     /// Set once everything is bound.

@@ -14,6 +14,7 @@ use model::AgentId;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use crate::ask::{self, SipCommand};
 use crate::config::{self, Config};
 use crate::secret::hash_password;
 use crate::store::{Role, Store, User};
@@ -44,6 +45,9 @@ enum Command {
     /// Check and test dialplans
     #[command(subcommand)]
     Dialplan(DialplanCommand),
+    /// Look into the running server's SIP
+    #[command(subcommand)]
+    Sip(SipCommand),
     /// Print the OpenAPI description of the HTTP API
     Openapi,
     /// Add a user; the password is read from the first line of standard input
@@ -91,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::CheckConfig { config } => check_config(&config),
         Command::Dialplan(DialplanCommand::Check(files)) => dialplans(&files, false),
         Command::Dialplan(DialplanCommand::Test(files)) => dialplans(&files, true),
+        Command::Sip(command) => ask::run(command),
         Command::Openapi => {
             println!("{}", http::openapi());
             Ok(ExitCode::SUCCESS)

@@ -34,6 +34,12 @@ impl Clock {
     }
 }
 
+/// Such as `2026-11-22T05:40:38Z`.
+pub fn rfc3339(at: Timestamp) -> String {
+    let since_epoch = Duration::from_micros(u64::try_from(at.as_micros()).unwrap_or(0));
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since_epoch).to_string()
+}
+
 /// Wall-clock time; before 1970 counts as 1970.
 pub fn wall() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{AgentId, VisitorId};
 use session::api::{AdminCommand, AgentCommand, Input, Refusal, Reply, RequestId, VisitorCommand};
+use sip_core::inspect::{Table, Topic};
 use tokio::sync::oneshot;
 
 use crate::inbox::{Inbox, Refused};
@@ -22,6 +23,7 @@ pub struct Commands {
 struct Shared {
     next: AtomicU64,
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<Answer>>>,
+    inspecting: Mutex<BTreeMap<u64, oneshot::Sender<Table>>>,
 }
 
 pub type Answer = Result<Reply, Refusal>;
@@ -54,6 +56,21 @@ impl Commands {
         let _ = self.inbox.offer(Input::Admin(command));
     }
 
+    /// What is alive in SIP; `None` when the engine has stopped.
+    pub async fn inspect(&self, topic: Topic) -> Option<Table> {
+        let request = RequestId(self.shared.next.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = oneshot::channel();
+        self.inspecting().insert(request.0, sender);
+        self.admin(AdminCommand::Inspect { request, topic });
+        receiver.await.ok()
+    }
+
+    pub fn inspected(&self, request: RequestId, table: Table) {
+        if let Some(waiting) = self.inspecting().remove(&request.0) {
+            let _ = waiting.send(table);
+        }
+    }
+
     pub fn answered(&self, request: RequestId, answer: Answer) {
         if let Some(waiting) = self.waiting().remove(&request.0) {
             // Whoever asked may have gone.
@@ -72,6 +89,10 @@ impl Commands {
                 Err(Refused)
             }
         }
+    }
+
+    fn inspecting(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Table>>> {
+        self.shared.inspecting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Answer>>> {

@@ -14,12 +14,15 @@ use sip_core::api::{Hop, Rejection};
 
 use crate::app::Vitals;
 use crate::clock::Clock;
+use crate::commands::Commands;
+use crate::guard::Guard;
 use crate::inbox::{Outlet, Received};
 use crate::media::MediaHandle;
 use crate::metrics::reason;
 use crate::net::Network;
 use crate::recording;
 use crate::store::{Work, Writer};
+use crate::tap::{Tap, Way};
 
 /// How long the thread stays after a stop for recordings to be closed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -33,6 +36,9 @@ pub struct Ports {
     pub media: Arc<MediaHandle>,
     pub writer: Writer,
     pub vitals: Vitals,
+    pub guard: Guard,
+    pub commands: Commands,
+    pub tap: Tap,
 }
 
 /// Starts the thread; recordings are written below `recordings`. It ends after `AdminCommand::Stop`, or when every sender of the inbox is gone; a panic of the engine
@@ -96,6 +102,7 @@ impl Runner {
 
     fn handle(&mut self, input: Input) {
         match &input {
+            Input::Packet { hop, bytes } => self.ports.tap.note(self.clock.now(), Way::In, *hop, bytes),
             Input::Media(
                 MediaEvent::RecordingEnded { recording, .. } | MediaEvent::RecordingFailed { recording, .. },
             ) => {
@@ -112,9 +119,20 @@ impl Runner {
         while let Some(output) = self.engine.poll_output() {
             let writer = &self.ports.writer;
             match output {
-                Output::Transmit { hop, bytes } => self.ports.network.transmit(hop, bytes),
+                Output::Transmit { hop, bytes } => {
+                    self.ports.tap.note(self.clock.now(), Way::Out, hop, &bytes);
+                    self.ports.network.transmit(hop, bytes);
+                }
+                Output::SipCall { session, call_id } => self.ports.tap.trace.link(session, &call_id),
+                Output::Inspected { request, table } => self.ports.commands.inspected(request, table),
                 Output::CloseConnection(connection) => self.ports.network.close(connection),
+                Output::SipAuthenticated { hop } => self.ports.guard.proved(hop),
+                Output::Lookup { lookup, question } => self.ports.network.look_up(lookup, question),
+                Output::Expect { remote, name } => self.ports.network.expect(remote, name),
                 Output::SipRejected { hop, why } => {
+                    if why == Rejection::WrongPassword {
+                        self.ports.guard.failed(hop);
+                    }
                     let count = self.ports.vitals.rejected(why);
                     self.rejections.note(self.clock.instant(), hop, why, count);
                 }
@@ -153,8 +171,10 @@ impl RejectionLog {
         let malformed = match why {
             Rejection::Unparsable | Rejection::BadRequest => true,
             Rejection::Unauthenticated
+            | Rejection::WrongPassword
             | Rejection::Forbidden
             | Rejection::NotFound
+            | Rejection::Limit
             | Rejection::StrayResponse
             | Rejection::StrayAck
             | Rejection::Overload => false,

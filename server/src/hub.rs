@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::extract::ws::Utf8Bytes;
 use model::{AgentId, Entry, Timestamp, VisitorId};
 use session::api::{AgentEvent, VisitorEvent};
-use session::view::{DeskView, QueueStatus};
+use session::view::{DeskView, QueueStatus, SessionSummary};
 use tokio::sync::mpsc;
 
 /// Events that may wait for one socket.
@@ -64,7 +64,8 @@ impl Hub {
             let _ = sender.try_send(desk.clone());
         }
         if let Some(floor) = &inner.floor {
-            let _ = sender.try_send(if supervisor { floor.whole.clone() } else { floor.queues_only.clone() });
+            let _ =
+                sender.try_send(if supervisor { json(&floor.whole()) } else { json(&floor.queues_only()) });
         }
         if !inner.has_desk(agent) {
             if_first();
@@ -123,8 +124,8 @@ impl Hub {
 
     /// `None`: everybody with a console.
     pub fn to_agent(&self, agent: Option<AgentId>, event: AgentEvent) {
-        if let AgentEvent::Floor { queues, .. } = &event {
-            return self.show_floor(queues.clone(), json(&event));
+        if let AgentEvent::Floor { queues, sessions } = event {
+            return self.show_floor(Floor { queues, sessions });
         }
         let text = json(&event);
         let mut inner = self.inner();
@@ -143,14 +144,17 @@ impl Hub {
     }
 
     /// Everybody sees the queues; whose customers are being served is for supervisors.
-    fn show_floor(&self, queues: Vec<QueueStatus>, whole: Utf8Bytes) {
-        let queues_only = json(&AgentEvent::Floor { queues: queues.clone(), sessions: Vec::new() });
+    fn show_floor(&self, floor: Floor) {
         let mut inner = self.inner();
-        inner.desks.retain(|_, desk| {
-            let text = if desk.supervisor { &whole } else { &queues_only };
-            desk.sender.try_send(text.clone()).is_ok()
-        });
-        inner.floor = Some(Floor { queues, whole, queues_only });
+        // With many calls this is a long text, so it is not written for nobody.
+        if !inner.desks.is_empty() {
+            let (whole, queues_only) = (json(&floor.whole()), json(&floor.queues_only()));
+            inner.desks.retain(|_, desk| {
+                let text = if desk.supervisor { &whole } else { &queues_only };
+                desk.sender.try_send(text.clone()).is_ok()
+            });
+        }
+        inner.floor = Some(floor);
     }
 
     /// Shows a written entry to supervisors.
@@ -220,8 +224,17 @@ impl Inner {
 #[derive(Debug)]
 struct Floor {
     queues: Vec<QueueStatus>,
-    whole: Utf8Bytes,
-    queues_only: Utf8Bytes,
+    sessions: Vec<SessionSummary>,
+}
+
+impl Floor {
+    fn whole(&self) -> AgentEvent {
+        AgentEvent::Floor { queues: self.queues.clone(), sessions: self.sessions.clone() }
+    }
+
+    fn queues_only(&self) -> AgentEvent {
+        AgentEvent::Floor { queues: self.queues.clone(), sessions: Vec::new() }
+    }
 }
 
 fn json(event: &AgentEvent) -> Utf8Bytes {

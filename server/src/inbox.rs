@@ -1,31 +1,46 @@
 //! The engine's inbox: one queue, in order of arrival, with a limit for each kind of sender.
 //!
-//! Invariant: what peers and people send is refused when the engine is behind; what the engine itself waits for (media
-//! events, answers of the store, set-up) never is, so the parts cannot wait for each other in a circle.
+//! Invariants: what the engine itself waits for (media events, answers of the store, set-up) is never refused, so the parts
+//! cannot wait for each other in a circle. Of what peers send, new work is refused first and at once, with 503: what belongs to
+//! a call or a registration that exists still has room when nothing new has. No new request waits longer than the guard's
+//! `max_wait`: what the engine has not taken by then is refused, and the engine never sees it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use model::Instant;
 use session::api::Input;
+use sip_core::api::Hop;
+use sip_core::glance::Kind;
 
-/// Most SIP packets that may wait; more are dropped, and their senders retransmit.
-const PACKETS: usize = 8_192;
+use crate::guard::Guard;
+
+/// Most inputs that may wait before new SIP requests are refused, before registrations are, and before everything is: the
+/// senders of what is dropped repeat it.
+const NEW_PACKETS: usize = 8_192;
+const REGISTERS: usize = 16_384;
+const PACKETS: usize = 65_536;
+/// Octets of SIP that may wait, likewise.
+const NEW_OCTETS: usize = 32 << 20;
+const OCTETS: usize = 128 << 20;
 /// Most inputs of any kind that may wait before commands of visitors and operators are refused.
 const COMMANDS: usize = 12_288;
 
 /// The sending side. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    sender: Sender<Input>,
+    sender: Sender<Item>,
     shared: Arc<Shared>,
+    guard: Guard,
 }
 
 /// The engine thread's side.
 #[derive(Debug)]
 pub struct Outlet {
-    receiver: Receiver<Input>,
+    receiver: Receiver<Item>,
     shared: Arc<Shared>,
 }
 
@@ -42,43 +57,117 @@ pub enum Received {
     Closed,
 }
 
+/// What stands in the queue.
+enum Item {
+    Input(Input),
+    /// The place of a new request, which may have been refused since.
+    New(u64),
+}
+
+/// A request that begins something, while it waits.
+#[derive(Debug)]
+struct New {
+    since: Instant,
+    hop: Hop,
+    bytes: Vec<u8>,
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     waiting: AtomicUsize,
+    /// Of SIP.
+    octets: AtomicUsize,
+    next_new: AtomicU64,
+    /// In order of arrival.
+    new: Mutex<BTreeMap<u64, New>>,
     refused: AtomicU64,
     /// Set while the store is too far behind for new work.
     held: AtomicBool,
 }
 
-pub fn inbox() -> (Inbox, Outlet) {
+pub fn inbox(guard: Guard) -> (Inbox, Outlet) {
     let (sender, receiver) = mpsc::channel();
     let shared = Arc::new(Shared::default());
-    (Inbox { sender, shared: shared.clone() }, Outlet { receiver, shared })
+    (Inbox { sender, shared: shared.clone(), guard }, Outlet { receiver, shared })
 }
 
 impl Inbox {
-    /// Never blocks. Refused inputs are counted.
+    /// Never blocks. Refused inputs are counted. A packet that the guard keeps out, or answers itself, is taken as well.
     pub fn offer(&self, input: Input) -> Result<(), Refused> {
         let limit = match &input {
-            Input::Packet { .. } => PACKETS,
+            Input::Packet { .. } => return self.offer_packet(input),
             Input::Visitor { .. } | Input::Agent { .. } => COMMANDS,
-            Input::ConnectionClosed(_)
+            Input::ConnectionOpened { .. }
+            | Input::LookedUp { .. }
+            | Input::ConnectionClosed(_)
             | Input::Unreachable(_)
             | Input::Media(_)
             | Input::Resolved { .. }
             | Input::Admin(_) => usize::MAX,
         };
         let limited = limit != usize::MAX;
-        let behind = self.shared.waiting.load(Ordering::Relaxed) >= limit;
-        if limited && (behind || self.shared.held.load(Ordering::Relaxed)) {
-            self.shared.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(Refused);
+        let behind = self.waiting() >= limit;
+        if limited && (behind || self.is_held()) {
+            return self.refuse();
         }
+        self.send(Item::Input(input))
+    }
+
+    fn offer_packet(&self, input: Input) -> Result<(), Refused> {
+        let Input::Packet { hop, bytes } = input else { return self.offer(input) };
+        let Some(kind) = self.guard.admit(hop, &bytes) else { return Ok(()) };
+        let (waiting, octets) = (self.waiting(), self.shared.octets.load(Ordering::Relaxed) + bytes.len());
+        let has_room = match kind {
+            Kind::New | Kind::Other => !self.is_held() && waiting < NEW_PACKETS && octets < NEW_OCTETS,
+            Kind::Register => waiting < REGISTERS && octets < NEW_OCTETS,
+            Kind::Known => waiting < PACKETS && octets < OCTETS,
+        };
+        if !has_room {
+            if kind == Kind::New {
+                self.guard.refuse(hop, &bytes);
+                return Ok(());
+            }
+            return self.refuse();
+        }
+        self.shared.octets.fetch_add(bytes.len(), Ordering::Relaxed);
+        if kind != Kind::New {
+            return self.send(Item::Input(Input::Packet { hop, bytes }));
+        }
+        let number = self.shared.next_new.fetch_add(1, Ordering::Relaxed);
+        self.shared.new().insert(number, New { since: self.guard.clock().instant(), hop, bytes });
+        self.send(Item::New(number))
+    }
+
+    /// Refuses the new requests that have waited too long; to be called every few milliseconds.
+    pub fn refuse_overdue(&self) {
+        let now = self.guard.clock().instant();
+        loop {
+            let overdue = {
+                let mut new = self.shared.new();
+                let late = |(_, new): (&u64, &New)| now.saturating_since(new.since) >= self.guard.max_wait();
+                if new.first_key_value().is_some_and(late) { new.pop_first() } else { None }
+            };
+            let Some((_, new)) = overdue else { return };
+            self.shared.octets.fetch_sub(new.bytes.len(), Ordering::Relaxed);
+            self.guard.refuse(new.hop, &new.bytes);
+        }
+    }
+
+    fn send(&self, item: Item) -> Result<(), Refused> {
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        self.sender.send(input).map_err(|_| {
+        self.sender.send(item).map_err(|_| {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             Refused
         })
+    }
+
+    fn refuse(&self) -> Result<(), Refused> {
+        self.shared.refused.fetch_add(1, Ordering::Relaxed);
+        Err(Refused)
+    }
+
+    fn is_held(&self) -> bool {
+        self.shared.held.load(Ordering::Relaxed)
     }
 
     /// Inputs refused since the start.
@@ -91,7 +180,7 @@ impl Inbox {
         self.shared.waiting.load(Ordering::Relaxed)
     }
 
-    /// While held, packets and commands are refused: the journal cannot be written and must not grow without end.
+    /// While held, new requests and commands are refused: the journal cannot be written and must not grow without end.
     pub fn hold(&self, held: bool) {
         self.shared.held.store(held, Ordering::Relaxed);
     }
@@ -104,13 +193,117 @@ impl Outlet {
             Some(timeout) => self.receiver.recv_timeout(timeout),
             None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
-        match received {
-            Ok(input) => {
-                self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-                Received::Input(input)
-            }
-            Err(RecvTimeoutError::Timeout) => Received::TimedOut,
-            Err(RecvTimeoutError::Disconnected) => Received::Closed,
+        let item = match received {
+            Ok(item) => item,
+            Err(RecvTimeoutError::Timeout) => return Received::TimedOut,
+            Err(RecvTimeoutError::Disconnected) => return Received::Closed,
+        };
+        self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        let input = match item {
+            Item::Input(input) => input,
+            Item::New(number) => match self.shared.new().remove(&number) {
+                Some(New { hop, bytes, .. }) => Input::Packet { hop, bytes },
+                // It was refused while it waited.
+                None => return Received::TimedOut,
+            },
+        };
+        if let Input::Packet { bytes, .. } = &input {
+            self.shared.octets.fetch_sub(bytes.len(), Ordering::Relaxed);
         }
+        Received::Input(input)
+    }
+}
+
+impl Shared {
+    fn new(&self) -> MutexGuard<'_, BTreeMap<u64, New>> {
+        self.new.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sip_core::api::Transport;
+    use sip_core::border::Limits;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    type Sent = Arc<Mutex<Vec<String>>>;
+
+    /// An inbox that nobody reads, with what was answered at the border.
+    fn stuck(max_wait: Duration) -> (Inbox, Outlet, Sent) {
+        let limits = Limits { exempt: vec!["127.0.0.0/8".parse().unwrap()], ..Limits::default() };
+        let guard = Guard::new(limits, max_wait, Clock::start(), [3; 32]);
+        let sent = Sent::default();
+        let answers = sent.clone();
+        guard.set_sender(move |_, bytes| {
+            answers.lock().unwrap().push(String::from_utf8_lossy(&bytes).into_owned());
+        });
+        let (inbox, outlet) = inbox(guard);
+        (inbox, outlet, sent)
+    }
+
+    fn offer(inbox: &Inbox, method: &str, call: usize, to: &str) -> bool {
+        let address = |text: &str| text.parse().unwrap();
+        let (local, remote) = (address("127.0.0.1:5060"), address("127.0.0.1:5062"));
+        let hop = Hop { transport: Transport::Udp, local, remote, connection: None };
+        let text = format!(
+            "{method} sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5062;branch=z9hG4bK{call}\r\nFrom: <sip:c@d>;tag=1\r\n\
+             To: <sip:a@b>{to}\r\nCall-ID: call-{call}\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
+        );
+        inbox.offer(Input::Packet { hop, bytes: text.into_bytes() }).is_ok()
+    }
+
+    fn take(outlet: &Outlet) -> Vec<String> {
+        let mut taken = Vec::new();
+        while outlet.shared.waiting.load(Ordering::Relaxed) > 0 {
+            if let Received::Input(Input::Packet { bytes, .. }) = outlet.receive(Some(Duration::ZERO)) {
+                taken.push(String::from_utf8_lossy(&bytes).into_owned());
+            }
+        }
+        taken
+    }
+
+    #[test]
+    fn who_waits_too_long_for_a_stuck_engine_is_answered_and_the_engine_never_sees_him() {
+        let (inbox, outlet, sent) = stuck(Duration::ZERO);
+        assert!(offer(&inbox, "INVITE", 1, "") && offer(&inbox, "BYE", 2, ";tag=9"));
+        inbox.refuse_overdue();
+        let answers = sent.lock().unwrap().clone();
+        assert_eq!(answers.len(), 1);
+        assert!(
+            answers[0].starts_with("SIP/2.0 503 ") && answers[0].contains("Retry-After: "),
+            "{answers:?}"
+        );
+        assert!(answers[0].contains("call-1"));
+        let taken = take(&outlet);
+        assert!(taken.len() == 1 && taken[0].starts_with("BYE "), "{taken:?}");
+        assert_eq!(outlet.shared.octets.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn at_four_times_the_limit_new_calls_get_503_and_everything_that_runs_gets_in() {
+        let (inbox, outlet, sent) = stuck(Duration::from_secs(3_600));
+        (0..4 * NEW_PACKETS).for_each(|call| assert!(offer(&inbox, "INVITE", call, "")));
+        assert_eq!(sent.lock().unwrap().len(), 3 * NEW_PACKETS);
+        for (method, to) in
+            [("BYE", ";tag=9"), ("INVITE", ";tag=9"), ("ACK", ";tag=9"), ("CANCEL", ""), ("REGISTER", "")]
+        {
+            assert!(offer(&inbox, method, 1_000_000, to), "{method}");
+        }
+        assert_eq!(inbox.waiting(), NEW_PACKETS + 5);
+        assert_eq!(take(&outlet).len(), NEW_PACKETS + 5);
+    }
+
+    #[test]
+    fn while_the_store_is_behind_calls_can_still_end() {
+        let (inbox, outlet, sent) = stuck(Duration::from_secs(3_600));
+        inbox.hold(true);
+        assert!(
+            offer(&inbox, "INVITE", 1, "")
+                && offer(&inbox, "BYE", 2, ";tag=9")
+                && offer(&inbox, "REGISTER", 3, "")
+        );
+        assert_eq!((sent.lock().unwrap().len(), take(&outlet).len()), (1, 2));
     }
 }

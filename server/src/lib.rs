@@ -2,14 +2,17 @@
 //! session is decided in `session::Engine`; in here bytes are framed, stored and shown, nothing more.
 
 pub mod app;
+mod ask;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+mod control;
 pub mod demo;
 pub mod engine;
+mod guard;
 pub mod http;
-pub mod hub;
+mod hub;
 pub mod inbox;
 pub mod media;
 mod metrics;
@@ -19,3 +22,4 @@ mod recording;
 pub mod run;
 pub mod secret;
 pub mod store;
+pub mod tap;

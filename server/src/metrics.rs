@@ -8,6 +8,7 @@ use prometheus_client::registry::Registry;
 use sip_core::api::Rejection;
 
 use crate::app::App;
+use crate::guard;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Why {
@@ -89,6 +90,28 @@ pub fn render(app: &App) -> String {
         rejections.get_or_create(&Why { reason: reason(why) }).inc_by(count);
     }
     registry.register("sip_rejected", "SIP messages refused or thrown away", rejections);
+    let guard = app.guard.figures();
+    let thrown: Family<Why, Counter> = Family::default();
+    for (reason, count) in [("banned", guard.banned), ("rate", guard.rate), ("scanner", guard.scanner)] {
+        thrown.get_or_create(&Why { reason }).inc_by(count);
+    }
+    registry.register("sip_dropped", "SIP messages of strangers that were thrown away unread", thrown);
+    let refused: Counter = Counter::default();
+    refused.inc_by(guard.refused);
+    registry.register(
+        "sip_overload_refused",
+        "New SIP requests answered 503 because the engine was behind",
+        refused,
+    );
+    let bans: Family<Why, Counter> = Family::default();
+    for (why, count) in guard.bans {
+        bans.get_or_create(&Why { reason: guard::reason(why) }).inc_by(count);
+    }
+    registry.register("sip_bans", "Addresses banned since the start", bans);
+    let in_force: Gauge = Gauge::default();
+    in_force.set(i64::try_from(guard.in_force).unwrap_or(i64::MAX));
+    registry.register("sip_bans_in_force", "Addresses that are banned now", in_force);
+    app.tap.meter.register(&mut registry);
     let mut out = String::new();
     // Writing to a text cannot fail.
     let _ = text::encode(&mut out, &registry);
@@ -100,7 +123,9 @@ pub fn reason(why: Rejection) -> &'static str {
         Rejection::Unparsable => "unparsable",
         Rejection::BadRequest => "bad_request",
         Rejection::Unauthenticated => "unauthenticated",
+        Rejection::WrongPassword => "wrong_password",
         Rejection::Forbidden => "forbidden",
+        Rejection::Limit => "limit",
         Rejection::NotFound => "not_found",
         Rejection::StrayResponse => "stray_response",
         Rejection::StrayAck => "stray_ack",

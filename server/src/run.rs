@@ -24,21 +24,25 @@ use crate::app::{App, Parts, Vitals, Wires};
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::{self, Config};
+use crate::control;
 use crate::engine::{self, Ports};
+use crate::guard::Guard;
 use crate::http::{self, Web};
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Outlet, inbox};
 use crate::media;
-use crate::net::Network;
+use crate::net::{Network, ServerTls};
 use crate::plans::{self, Plans};
 use crate::secret::{ServerKey, new_token};
 use crate::store::{Role, Store, Writer, Written};
+use crate::tap::Tap;
 use crate::{demo, recording, store};
 
 /// Outputs that may wait for the disk before new work is refused.
 const MOST_BEHIND: usize = 100_000;
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 const WATCH_BACKLOG: Duration = Duration::from_millis(200);
+const LOOK_FOR_OVERDUE: Duration = Duration::from_millis(20);
 /// How long the engine thread may take to end after a stop.
 const LAST_FLUSH: Duration = Duration::from_secs(10);
 
@@ -49,6 +53,7 @@ pub struct Running {
     /// What to print for whoever started a demo.
     pub guide: Option<String>,
     network: Network,
+    tls: Option<Arc<ServerTls>>,
     writer: Writer,
     engine: JoinHandle<()>,
     drained: watch::Receiver<bool>,
@@ -66,7 +71,7 @@ pub struct Addresses {
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct SipAddress {
-    /// `udp`, `tcp` or `ws`.
+    /// `udp`, `tcp`, `tls`, `ws` or `wss`.
     pub transport: &'static str,
     pub local: SocketAddr,
     pub advertised: String,
@@ -89,15 +94,19 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
     let key = store.setting("server_key", new_token).await?;
     let key = ServerKey::from_hex(&key).context("the database holds a bad server_key")?;
     let clock = Clock::start();
-    let (inbox, outlet) = inbox();
+    let tap = Tap::new(config.ladder);
+    let guard =
+        Guard::new(config.protection.limits.clone(), config.protection.max_wait, clock, rand::random());
+    let (inbox, outlet) = inbox(guard.clone());
     let (hub, commands) = (Hub::default(), Commands::new(inbox.clone()));
     let (drain_sender, drained) = watch::channel(false);
     let let_out = let_out(hub.clone(), commands.clone(), inbox.clone(), drain_sender);
-    let (writer, writer_task) = Writer::start(&store, let_out).await?;
+    let (writer, _) = Writer::start(&store, let_out)?;
     let listener = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("cannot listen for HTTP on {}", config.http.listen))?;
     let http = listener.local_addr()?;
+    let tls = config.http.certificate.as_ref().map(ServerTls::load).transpose()?;
     let app = App::new(Parts {
         public_url: config.public_url(http),
         queues: RwLock::new(config.queues.clone()),
@@ -111,32 +120,37 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
         backlog: writer.backlog(),
         key,
         vitals: Vitals::default(),
+        guard,
+        tap,
         wires: OnceLock::new(),
     });
     // Before the first packet: the inbox keeps the order.
     set_up(&app).await?;
     let network = Network::start(&app.config.sip, inbox).await?;
+    app.guard.set_sender(network.sender());
     let addresses = addresses(&app, http, &network);
     let engine = start_engine(&app, &network, &writer, outlet, &addresses).await?;
 
+    let control = control::listen(&app.config.server.data)?;
     let web = Web::new(app.clone());
     let sip_socket = {
-        let network = network.clone();
+        let (network, transport) = (network.clone(), websocket_of(&app.config));
         get(move |ConnectInfo(peer): ConnectInfo<SocketAddr>, upgrade: WebSocketUpgrade| {
             let network = network.clone();
-            async move { network.accept_websocket(upgrade, peer, http) }
+            async move { network.accept_websocket(upgrade, peer, http, transport) }
         })
     };
     let router = http::router(web.clone()).route("/sip", sip_socket);
     let tasks = vec![
-        tokio::spawn(http::serve(listener, router)),
+        tokio::spawn(http::serve(listener, router, tls.clone())),
         tokio::spawn(keep_house(app.clone(), web)),
         tokio::spawn(watch_backlog(app.clone())),
-        writer_task,
+        tokio::spawn(refuse_overdue(app.clone())),
+        tokio::spawn(control::serve(control, app.clone())),
     ];
     write_addresses(&app.config.server.data, &addresses)?;
     let guide = is_demo.then(|| guide(&app, &addresses));
-    Ok(Running { app, addresses, guide, network, writer, engine, drained, tasks, _lock: lock })
+    Ok(Running { app, addresses, guide, network, tls, writer, engine, drained, tasks, _lock: lock })
 }
 
 impl Running {
@@ -166,14 +180,19 @@ impl Running {
         self.app.store.close().await;
     }
 
-    /// Reads configuration, prompts and dialplans again. What is wrong stays as it was.
+    /// Reads configuration, certificates, prompts and dialplans again. What is wrong stays as it was.
     pub async fn reload(&self, file: &Path) {
+        self.network.reload_certificates();
+        if let Some(Err(error)) = self.tls.as_ref().map(|tls| tls.reload()) {
+            tracing::error!(%error, "the certificate of HTTPS stays as it was");
+        }
         match config::load(file) {
             Ok(new) => {
                 if !new.queues.is_empty() {
                     self.app.set_queues(new.queues);
                 }
                 if !new.trunks.is_empty() {
+                    self.app.guard.set_trunks(&new.trunks);
                     self.app.commands.admin(AdminCommand::SetTrunks(new.trunks));
                 }
             }
@@ -225,7 +244,9 @@ fn let_out(
 /// Everything that the engine must know before its first packet, sessions from before a restart last.
 async fn set_up(app: &App) -> anyhow::Result<()> {
     app.commands.admin(AdminCommand::SetQueues(app.queues()));
+    app.guard.set_trunks(&app.config.trunks);
     app.commands.admin(AdminCommand::SetTrunks(app.config.trunks.clone()));
+    app.commands.admin(AdminCommand::SetUserLimits(app.config.protection.users.clone()));
     app.commands.admin(AdminCommand::SetDigest(app.config.sip.digest.clone()));
     let users = app.users_by_id().await?;
     for user in users.values().filter(|user| user.is(Role::Operator)) {
@@ -296,21 +317,33 @@ async fn start_engine(
     let wires = Wires { network: network.clone(), media: Arc::downgrade(&media) };
     let first = app.wires.set(wires);
     first.map_err(|_| anyhow!("a server is started once"))?;
-    let ports = Ports { network: network.clone(), media, writer: writer.clone(), vitals: app.vitals.clone() };
+    let ports = Ports {
+        network: network.clone(),
+        media,
+        writer: writer.clone(),
+        vitals: app.vitals.clone(),
+        guard: app.guard.clone(),
+        commands: app.commands.clone(),
+        tap: app.tap.clone(),
+    };
     let folder = app.config.recording.folder.clone();
     Ok(engine::spawn(engine_config(app, network, addresses.http), app.clock, outlet, folder, ports)?)
 }
 
 fn engine_config(app: &App, network: &Network, http: SocketAddr) -> session::api::Config {
     let config = &app.config;
-    let listener =
-        |transport, local, advertised: &str| Listener { transport, local, advertised: advertised.into() };
+    let listener = |name, transport, local, advertised: &str| Listener {
+        name,
+        transport,
+        local,
+        advertised: advertised.into(),
+    };
     let mut listeners: Vec<Listener> = network
         .bound()
         .iter()
-        .map(|bound| listener(bound.transport, bound.local, &bound.advertised))
+        .map(|bound| listener(bound.name.clone(), bound.transport, bound.local, &bound.advertised))
         .collect();
-    listeners.push(listener(Transport::Ws, http, &host_of(&app.public_url)));
+    listeners.push(listener(None, websocket_of(config), http, &host_of(&app.public_url)));
     session::api::Config {
         sip: sip_core::api::Config {
             domain: config.sip.domain.clone(),
@@ -343,14 +376,22 @@ fn addresses(app: &App, http: SocketAddr, network: &Network) -> Addresses {
             transport: match bound.transport {
                 Transport::Udp => "udp",
                 Transport::Tcp => "tcp",
+                Transport::Tls => "tls",
                 Transport::Ws => "ws",
+                Transport::Wss => "wss",
             },
             local: bound.local,
             advertised: bound.advertised.clone(),
         })
         .collect();
-    sip.push(SipAddress { transport: "ws", local: http, advertised: host_of(&app.public_url) });
+    let transport = if app.config.http.certificate.is_some() { "wss" } else { "ws" };
+    sip.push(SipAddress { transport, local: http, advertised: host_of(&app.public_url) });
     Addresses { http, public_url: app.public_url.clone(), sip }
+}
+
+/// What the route for SIP on the HTTP listener is.
+fn websocket_of(config: &Config) -> Transport {
+    if config.http.certificate.is_some() { Transport::Wss } else { Transport::Ws }
 }
 
 fn host_of(url: &str) -> String {
@@ -386,9 +427,19 @@ async fn keep_house(app: App, web: Web) {
     loop {
         tick.tick().await;
         web.tidy();
+        app.guard.tidy();
         if let Err(error) = app.expire_sign_ins().await {
             tracing::error!(%error, "old sign-ins could not be ended");
         }
+    }
+}
+
+/// Whoever begins something hears from us in time, even when the engine is stuck.
+async fn refuse_overdue(app: App) {
+    let mut tick = tokio::time::interval(LOOK_FOR_OVERDUE);
+    loop {
+        tick.tick().await;
+        app.inbox.refuse_overdue();
     }
 }
 

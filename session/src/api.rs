@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out of it: the whole list of effects.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +11,12 @@ use model::{
     VisitorId,
 };
 use serde::{Deserialize, Serialize};
-use sip_core::api::{BindingChange, ConnectionId, Credential, Hop, Rejection, SavedBinding, Trunk};
+use sip_core::api::{
+    Answer, BindingChange, ConnectionId, Credential, Hop, LookupId, Question, Rejection, SavedBinding, Trunk,
+    UserLimits,
+};
 use sip_core::digest::Algorithm;
+use sip_core::inspect::{Table, Topic};
 use utoipa::ToSchema;
 
 use crate::view::{DeskView, QueueStatus, SessionSummary};
@@ -48,8 +53,18 @@ pub enum Input {
         hop: Hop,
         bytes: Vec<u8>,
     },
+    /// The peer has proved by its certificate which names are its own.
+    ConnectionOpened {
+        connection: ConnectionId,
+        tls_names: Vec<String>,
+    },
     ConnectionClosed(ConnectionId),
     Unreachable(Hop),
+    /// What the DNS said to an `Output::Lookup`.
+    LookedUp {
+        lookup: LookupId,
+        answer: Answer,
+    },
     Media(MediaEvent),
     /// Answer to `Output::Resolve`.
     Resolved {
@@ -90,12 +105,19 @@ pub enum AdminCommand {
     SetTrunks(Vec<Trunk>),
     /// What phones are challenged for, the preferred first; none changes nothing.
     SetDigest(Vec<Algorithm>),
+    /// What one user may do at most.
+    SetUserLimits(UserLimits),
     SetQueues(Vec<acd::api::QueueConfig>),
     SetPlan(Arc<Plan>),
     /// A phone that was registered before a restart. After agents and credentials.
     RestoreBinding(Box<SavedBinding>),
     /// A text session from before a restart, or a call that the restart broke (ended at once).
     Restore(Box<RestoredSession>),
+    /// What is alive in SIP, for a person; answered by `Output::Inspected`.
+    Inspect {
+        request: RequestId,
+        topic: Topic,
+    },
     /// No new contacts; `Output::Drained` when the last call has ended (chats survive a restart).
     Drain,
     /// Ends everything now.
@@ -235,9 +257,33 @@ pub enum Output {
         bytes: Arc<[u8]>,
     },
     CloseConnection(ConnectionId),
+    /// Whoever sends from here has proved a password.
+    SipAuthenticated {
+        hop: Hop,
+    },
+    /// A question for the DNS; answered by `Input::LookedUp`, always.
+    Lookup {
+        lookup: LookupId,
+        question: Question,
+    },
+    /// Whose certificate is wanted at that address.
+    Expect {
+        remote: SocketAddr,
+        name: String,
+    },
     SipRejected {
         hop: Hop,
         why: Rejection,
+    },
+    /// The Call-ID of a call of this session.
+    SipCall {
+        session: SessionId,
+        call_id: String,
+    },
+    /// Answer to `AdminCommand::Inspect`.
+    Inspected {
+        request: RequestId,
+        table: Table,
     },
     Media(MediaCommand),
     /// A registration to be stored, so that it survives a restart.

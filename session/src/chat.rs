@@ -18,6 +18,9 @@ use crate::timers::Timer;
 
 /// Messages that may wait while the store is asked who a visitor is.
 const WAITING_MESSAGES: usize = 20;
+/// Messages of one closed chat, and of all of them, that are recognised when they come again.
+const MESSAGES_OF_CLOSED: usize = 32;
+const CLOSED_MESSAGES: usize = 8_192;
 const EXTERNAL_ID_LENGTH: usize = 64;
 const NAME_LENGTH: usize = 100;
 /// Numbers and addresses that one browser may claim.
@@ -179,6 +182,11 @@ impl Engine {
             }
             return None;
         }
+        let known =
+            self.closed_messages.iter().rev().find(|(by, id, _)| (*by, id) == (visitor_id, &external_id));
+        if let Some((.., reply)) = known {
+            return Some(Ok(reply.clone()));
+        }
         if self.draining || self.sessions.len() + self.pending.len() >= self.config.max_sessions {
             return Some(Err(refusal("overload", "We cannot take new chats just now.")));
         }
@@ -206,6 +214,17 @@ impl Engine {
             visitor.resolving = Some(resolving);
         }
         None
+    }
+
+    /// A message whose receipt was lost comes again, perhaps after the chat was closed: it must not begin a new one.
+    pub(crate) fn remember_closed(&mut self, id: SessionId, visitor: VisitorId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        for (external_id, seq, at) in session.latest_messages(MESSAGES_OF_CLOSED) {
+            let reply = Reply::Accepted { session: id, seq, at };
+            self.closed_messages.push_back((visitor, external_id.to_owned(), reply));
+        }
+        let surplus = self.closed_messages.len().saturating_sub(CLOSED_MESSAGES);
+        self.closed_messages.drain(..surplus);
     }
 
     pub(crate) fn admit_chat(
@@ -351,6 +370,7 @@ impl Engine {
             return;
         }
         self.end_chat_leg(now, id, leg, ending);
+        self.remember_closed(id, visitor);
         if let Some(visitor) = self.visitors.get_mut(&visitor) {
             visitor.session = None;
         }

@@ -77,6 +77,10 @@ impl Engine {
             return;
         }
         let Some((customer, customer_up)) = customer else { return };
+        if session.transfer.is_some() && customer_up {
+            // Somebody else is being called for him.
+            return self.play_waiting(now, id);
+        }
         if meant || session.owner.is_none() || !customer_up {
             self.hang_up(now, customer, ending.cause, ending.by);
             return;
@@ -85,7 +89,7 @@ impl Engine {
     }
 
     /// The operator's device died: the customer stays, with music, and the operator is waited for.
-    fn owner_lost(&mut self, now: Now, id: SessionId) {
+    pub(crate) fn owner_lost(&mut self, now: Now, id: SessionId) {
         let until = now.instant + self.config.agent_grace;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(owner) = session.owner else { return };
@@ -174,6 +178,7 @@ impl Engine {
         }
         self.journal(now, id, Change::SessionEnded { ending });
         if let Some((_, visitor)) = chat {
+            self.remember_closed(id, visitor);
             let state = VisitorEvent::State { session: Some(id), state: VisitorState::Closed };
             self.put(Output::ToVisitor { visitor, event: state });
             if let Some(found) = self.visitors.get_mut(&visitor)

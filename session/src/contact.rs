@@ -26,7 +26,7 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What waits for the store.
 pub(crate) enum Pending {
     /// The plan is the one that the flow was found in, whatever is loaded until the store answers.
-    Call { incoming: IncomingCall, plan: Arc<Plan>, flow: FlowRef, called: String, gone: bool },
+    Call { arrival: Arrival, plan: Arc<Plan>, flow: FlowRef, called: String, gone: bool },
     Chat {
         visitor: VisitorId,
         plan: Arc<Plan>,
@@ -36,6 +36,12 @@ pub(crate) enum Pending {
     },
     /// A visitor with an open session has told us more about himself.
     Identify { session: SessionId },
+}
+
+/// A call, with the number of its caller: working that out takes a while, so it is done once.
+pub(crate) struct Arrival {
+    incoming: IncomingCall,
+    number: Option<String>,
 }
 
 /// A browser with the widget, while it is connected or has an open session.
@@ -57,6 +63,9 @@ impl Engine {
             self.sip.reject(now, call, 503, Some("Overloaded"));
             return;
         }
+        if let Some(replaced) = incoming.replaces {
+            return self.take_over(now, incoming, replaced);
+        }
         if let Peer::User { username, .. } = &incoming.peer
             && let Some((session, _)) = self.tokens.remove(username)
         {
@@ -67,7 +76,7 @@ impl Engine {
                     session,
                     Change::Escalated { to: Medium::Voice, by: Side::Customer, how: "browser".to_owned() },
                 );
-                self.join_call(now, session, incoming);
+                self.join_call(now, session, Arrival { incoming, number: None });
             } else {
                 self.sip.reject(now, call, 410, None);
             }
@@ -77,26 +86,25 @@ impl Engine {
             self.sip.reject(now, call, 404, None);
             return;
         };
-        let identities =
-            self.caller_number(&incoming).map(|number| (Identity::Phone(number), Evidence::Origin));
+        let number = self.caller_number(&incoming);
+        let identities = number.clone().map(|number| (Identity::Phone(number), Evidence::Origin));
         let name = incoming.caller_name.clone().filter(|_| identities.is_some());
+        let arrival = Arrival { incoming, number };
         let request = self.resolve(
             now,
             identities.into_iter().collect(),
             name,
-            Pending::Call { incoming, plan, flow, called, gone: false },
+            Pending::Call { arrival, plan, flow, called, gone: false },
         );
         self.pending_calls.insert(call, request);
     }
 
     fn entry_of(&self, called: &str) -> Option<(Arc<Plan>, FlowRef, String)> {
         let plan = self.plan.clone()?;
-        let spellings = [Some(called.to_owned()), phone::normalise(&self.config.region, called)];
-        spellings
-            .into_iter()
-            .flatten()
-            .find_map(|number| plan.entry(&FlowEntry::Sip(number.clone())).map(|flow| (flow, number)))
-            .map(|(flow, number)| (plan, flow, number))
+        let entry = |number: String| {
+            plan.entry(&FlowEntry::Sip(number.clone())).map(|flow| (plan.clone(), flow, number))
+        };
+        entry(called.to_owned()).or_else(|| entry(phone::normalise(&self.config.region, called)?))
     }
 
     fn caller_number(&self, incoming: &IncomingCall) -> Option<String> {
@@ -126,9 +134,9 @@ impl Engine {
     pub(crate) fn handle_resolved(&mut self, now: Now, request: RequestId, customer: CustomerCard) {
         let Some(pending) = self.pending.remove(&request) else { return };
         match pending {
-            Pending::Call { incoming, plan, flow, called, gone } => {
-                self.pending_calls.remove(&incoming.call);
-                self.admit_call(now, incoming, (plan, flow), called, gone, customer);
+            Pending::Call { arrival, plan, flow, called, gone } => {
+                self.pending_calls.remove(&arrival.incoming.call);
+                self.admit_call(now, arrival, (plan, flow), called, gone, customer);
             }
             Pending::Chat { visitor, plan, flow, account, waiting } => {
                 self.admit_chat(now, visitor, (plan, flow), account, waiting, customer);
@@ -141,7 +149,7 @@ impl Engine {
         let Some(pending) = self.pending.remove(&request) else { return };
         tracing::error!(request = request.0, "the store did not say who a customer is");
         match pending {
-            Pending::Call { incoming, .. } => {
+            Pending::Call { arrival: Arrival { incoming, .. }, .. } => {
                 self.pending_calls.remove(&incoming.call);
                 self.sip.reject(now, incoming.call, 503, None);
             }
@@ -163,7 +171,7 @@ impl Engine {
     fn admit_call(
         &mut self,
         now: Now,
-        incoming: IncomingCall,
+        arrival: Arrival,
         (plan, flow): (Arc<Plan>, FlowRef),
         called: String,
         gone: bool,
@@ -181,23 +189,23 @@ impl Engine {
             let superseded = self.sessions.get(&id).is_some_and(|session| {
                 session.flow.is_some() && session.queued.is_none() && session.owner.is_none()
             });
-            let caller = self.caller_number(&incoming);
-            let leg = self.join_call(now, id, incoming);
+            let caller = arrival.number.clone();
+            let leg = self.join_call(now, id, arrival);
             if superseded && let Some(leg) = leg {
                 // Nothing is waiting yet: the call's own flow leads from here.
                 self.start_flow(now, id, leg, plan, flow, ChannelKind::Voice, caller, Some(called));
             }
             return;
         }
-        let caller = self.caller_number(&incoming);
+        let caller = arrival.number.clone();
         let id = self.open_session(now, customer, called.clone(), Medium::Voice);
-        let leg = self.add_customer_call(now, id, incoming, false);
+        let leg = self.add_customer_call(now, id, arrival, false);
         self.start_flow(now, id, leg, plan, flow, ChannelKind::Voice, caller, Some(called));
     }
 
     /// A call joins a session that is there already. Returns its leg.
-    fn join_call(&mut self, now: Now, id: SessionId, incoming: IncomingCall) -> Option<LegId> {
-        let leg = self.add_customer_call(now, id, incoming, true);
+    fn join_call(&mut self, now: Now, id: SessionId, arrival: Arrival) -> Option<LegId> {
+        let leg = self.add_customer_call(now, id, arrival, true);
         self.customer_media_changed(now, id);
         self.legs.contains_key(&leg).then_some(leg)
     }
@@ -232,18 +240,17 @@ impl Engine {
         id
     }
 
-    fn add_customer_call(&mut self, now: Now, id: SessionId, incoming: IncomingCall, answer: bool) -> LegId {
+    fn add_customer_call(&mut self, now: Now, id: SessionId, arrival: Arrival, answer: bool) -> LegId {
+        let Arrival { incoming, number } = arrival;
         let leg = LegId::new(now.wall, self.random());
         let kind = match incoming.transport {
-            Transport::Ws => LegKind::WebRtc,
-            Transport::Udp | Transport::Tcp => {
+            Transport::Ws | Transport::Wss => LegKind::WebRtc,
+            Transport::Udp | Transport::Tcp | Transport::Tls => {
                 LegKind::Rtp { nat: matches!(incoming.peer, Peer::User { .. }) }
             }
         };
         let address = match &incoming.peer {
-            Peer::Trunk { .. } => {
-                self.caller_number(&incoming).unwrap_or_else(|| incoming.caller.chars().take(64).collect())
-            }
+            Peer::Trunk { .. } => number.unwrap_or_else(|| incoming.caller.chars().take(64).collect()),
             Peer::User { username, aor } if username.starts_with("talk-") => {
                 let _ = aor;
                 "browser".to_owned()
@@ -261,7 +268,11 @@ impl Engine {
             agreed: false,
             late_offer: incoming.sdp.is_none(),
         };
-        self.calls.insert(incoming.call, leg);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.forwards = Some(incoming.max_forwards);
+            session.hops = incoming.hops;
+        }
+        self.add_call(id, leg, incoming.call);
         self.add_leg(now, id, leg, Party::Customer, address, Line::Voice(voice));
         if !answer {
             self.sip.ring(now, incoming.call, 180, None);

@@ -31,6 +31,9 @@ use crate::view::{CustomerView, QueueStatus, SessionSummary};
 /// How often the floor is shown at most.
 const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Most rows of a table for a person.
+const MAX_ROWS: usize = 10_000;
+
 pub struct Engine {
     pub(crate) config: Config,
     pub(crate) sip: Stack,
@@ -60,6 +63,8 @@ pub struct Engine {
     pub(crate) trunks: Vec<String>,
     /// When a line of the routes was called by within the last second.
     pub(crate) route_calls: BTreeMap<usize, VecDeque<Instant>>,
+    /// What visitors wrote in chats that are closed by now, the latest only: sender, his id of the message, where it stands.
+    pub(crate) closed_messages: VecDeque<(VisitorId, String, Reply)>,
     pub(crate) timers: Timers,
     pub(crate) draining: bool,
     drained_said: bool,
@@ -105,6 +110,7 @@ impl Engine {
             asked_calls: VecDeque::new(),
             trunks: Vec::new(),
             route_calls: BTreeMap::new(),
+            closed_messages: VecDeque::new(),
             timers: Timers::default(),
             draining: false,
             drained_said: false,
@@ -121,6 +127,10 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Packet { hop, bytes } => self.sip.handle_packet(now, hop, &bytes),
+            Input::ConnectionOpened { connection, tls_names } => {
+                self.sip.handle_connection_opened(connection, tls_names);
+            }
+            Input::LookedUp { lookup, answer } => self.sip.handle_answer(now, lookup, answer),
             Input::ConnectionClosed(connection) => self.sip.handle_connection_closed(now, connection),
             Input::Unreachable(hop) => self.sip.handle_unreachable(now, hop),
             Input::Media(event) => self.handle_media(now, event),
@@ -179,6 +189,7 @@ impl Engine {
                 }
             }
             Timer::Resolve(request) => self.resolve_timed_out(now, request),
+            Timer::TransportLost(leg) => self.transport_lost(now, leg),
             Timer::Floor => self.floor_due = true,
         }
     }
@@ -217,10 +228,15 @@ impl Engine {
                 self.sip.set_trunks(trunks);
             }
             AdminCommand::SetDigest(algorithms) => self.sip.set_digest_algorithms(algorithms),
+            AdminCommand::SetUserLimits(limits) => self.sip.set_user_limits(limits),
             AdminCommand::SetQueues(queues) => self.acd.set_queues(now, queues),
             AdminCommand::SetPlan(plan) => self.plan = Some(plan),
             AdminCommand::RestoreBinding(saved) => self.sip.restore_binding(now, *saved),
             AdminCommand::Restore(restored) => self.restore(now, *restored),
+            AdminCommand::Inspect { request, topic } => {
+                let table = self.sip.inspect(now, topic, MAX_ROWS);
+                self.put(Output::Inspected { request, table });
+            }
             AdminCommand::Drain => {
                 self.draining = true;
                 self.sip.set_draining(true);
@@ -237,9 +253,12 @@ impl Engine {
                 quiet = false;
                 match output {
                     SipOutput::Transmit { hop, bytes } => self.put(Output::Transmit { hop, bytes }),
+                    SipOutput::Lookup { lookup, question } => self.put(Output::Lookup { lookup, question }),
+                    SipOutput::Expect { remote, name } => self.put(Output::Expect { remote, name }),
                     SipOutput::CloseConnection(connection) => self.put(Output::CloseConnection(connection)),
                     SipOutput::Rejected { hop, why } => self.put(Output::SipRejected { hop, why }),
                     SipOutput::Binding(change) => self.put(Output::Binding(change)),
+                    SipOutput::Authenticated { hop } => self.put(Output::SipAuthenticated { hop }),
                     SipOutput::Event(event) => self.handle_sip(now, event),
                 }
             }
@@ -280,13 +299,21 @@ impl Engine {
         match event {
             SipEvent::Incoming(incoming) => self.incoming_call(now, incoming),
             SipEvent::Confirmed { call, sdp } => self.call_confirmed(now, call, sdp),
-            SipEvent::Ringing { call, status: _, sdp: _ } => self.call_ringing(now, call),
+            SipEvent::Ringing { call, .. } => self.call_ringing(now, call),
             SipEvent::Answered { call, sdp } => self.call_answered(now, call, sdp),
             SipEvent::Offer { call, sdp } => self.call_offer(now, call, sdp),
             // We make no offers within a dialog; an answer to one can only be late.
             SipEvent::OfferAnswered { .. } | SipEvent::OfferRefused { .. } => {}
             SipEvent::Info { call, content_type, body } => self.call_info(now, call, &content_type, &body),
             SipEvent::Ended { call, ending } => self.call_ended(now, call, ending),
+            SipEvent::Refer { call, referral } => self.call_refer(now, call, &referral),
+            SipEvent::ReferProgress { .. } | SipEvent::Redirected { .. } => {}
+            SipEvent::Message(_) | SipEvent::MessageAnswered { .. } => {}
+            // There is nothing to tell yet.
+            SipEvent::Subscribed(subscription) => {
+                self.sip.end_subscription(now, subscription.subscription, "rejected");
+            }
+            SipEvent::Unsubscribed { .. } => {}
             SipEvent::Registered(binding) => self.registered(now, binding),
             SipEvent::Unregistered(binding) => self.unregistered(now, binding),
             SipEvent::TrunkChanged(state) => trunk_changed(&state),
@@ -297,6 +324,14 @@ impl Engine {
 
     pub(crate) fn put(&mut self, output: Output) {
         self.outputs.push_back(output);
+    }
+
+    /// A call that belongs to a session: whoever looks at the session finds its SIP messages.
+    pub(crate) fn add_call(&mut self, session: SessionId, leg: LegId, call: CallId) {
+        self.calls.insert(call, leg);
+        if let Some(call_id) = self.sip.sip_call_id(call) {
+            self.put(Output::SipCall { session, call_id });
+        }
     }
 
     /// Writes a change into the session's journal and shows it to its operator. Returns its number.

@@ -124,7 +124,7 @@ impl Engine {
     }
 
     /// A number that we are willing to call for this session.
-    fn number_to_call(&self, id: SessionId, text: &str) -> Result<String, Refusal> {
+    pub(crate) fn number_to_call(&self, id: SessionId, text: &str) -> Result<String, Refusal> {
         let region = &self.config.region;
         let number = phone::normalise(region, text)
             .ok_or_else(|| refusal_of("phone", "bad_phone", "This is not a phone number."))?;

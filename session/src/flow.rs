@@ -75,6 +75,19 @@ impl Engine {
         true
     }
 
+    /// A chat that has waited through a restart gets its flow back, in the state whose queue it is in. Without it (the plan has
+    /// changed) it keeps its place, and only what the flow would have said is left out.
+    pub(crate) fn resume_flow(&mut self, now: Now, id: SessionId, flow: String, state: &str) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let (Some((leg, _)), Some(place)) = (session.chat(), &session.queued) else { return };
+        let Some(plan) = self.plan.clone() else { return };
+        let at = (flow.as_str(), state);
+        let run = Run::resume_in_queue(plan, at, &place.queue, place.since, ChannelKind::Text, now);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.flow = run.map(|run| FlowRun { run, name: flow, leg });
+        self.pump_flow(now, id);
+    }
+
     pub(crate) fn flow_timeout(&mut self, now: Now, id: SessionId) {
         let env = self.flow_env(now, id);
         let Some(flow) = self.sessions.get_mut(&id).and_then(|session| session.flow.as_mut()) else { return };

@@ -70,6 +70,16 @@ pub(crate) enum OwnerReason {
     CallCustomer,
 }
 
+impl Role {
+    /// Whether somebody is rung who shall take the customer over.
+    pub fn is_transfer(&self) -> bool {
+        match self {
+            Role::TransferAgent | Role::TransferOut(_) => true,
+            Role::CustomerIn | Role::CustomerOut(_) | Role::Offer(_) | Role::Owner(_) => false,
+        }
+    }
+}
+
 impl OwnerReason {
     pub fn header(self) -> &'static str {
         match self {

@@ -20,6 +20,7 @@ mod restore;
 mod routing;
 mod session;
 mod timers;
+mod transfer;
 mod trunks;
 pub mod view;
 mod voice;

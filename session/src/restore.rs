@@ -23,6 +23,8 @@ struct Tail {
     legs: Vec<(LegId, Medium, Party, String)>,
     place: Option<(QueueName, i32, Timestamp)>,
     last_queue: Option<QueueName>,
+    /// Flow and state of the last step that led into a queue.
+    queued_by: Option<(String, String)>,
     owner: Option<AgentId>,
     wrap_up: Option<AgentId>,
     ended: bool,
@@ -141,6 +143,9 @@ impl Engine {
             );
             let place = Queued { queue, priority, since, since_wall, music: None };
             self.improve_place(now, id, place);
+            if let Some((flow, state)) = tail.queued_by {
+                self.resume_flow(now, id, flow, &state);
+            }
             return;
         }
         // It was with its flow, whose state is not kept: the flow starts over with what it has learnt.
@@ -179,20 +184,27 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
             tail.place = Some((queue.clone(), *priority, *since));
             tail.last_queue = Some(queue.clone());
         }
+        Change::Step { flow, state, verb, outcome: _ } if verb == "queue" => {
+            tail.queued_by = Some((flow.clone(), state.clone()));
+        }
         Change::Dequeued { .. } => tail.place = None,
-        Change::OwnerChanged { agent } => tail.owner = *agent,
+        Change::OwnerChanged { agent } => {
+            tail.owner = *agent;
+            // Whoever was served once waits without the flow.
+            tail.queued_by = None;
+        }
         Change::WrapUpStarted { agent } => tail.wrap_up = Some(*agent),
         Change::WrapUpEnded { .. } => tail.wrap_up = None,
         Change::SessionEnded { .. } => tail.ended = true,
         Change::SessionOpened { medium: Medium::Voice, .. }
         | Change::IdentityLinked { .. }
         | Change::CustomerChanged { .. }
+        | Change::Step { .. }
         | Change::LegRinging { .. }
         | Change::LegAnswered { .. }
         | Change::LegHeld { .. }
         | Change::LegMuted { .. }
         | Change::Read { by: Side::Flow | Side::Carrier | Side::System, .. }
-        | Change::Step { .. }
         | Change::Offered { .. }
         | Change::OfferEnded { .. }
         | Change::Escalated { .. }

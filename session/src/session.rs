@@ -10,6 +10,7 @@ use model::{
 
 use crate::api::CustomerCard;
 use crate::leg::{Leg, Line};
+use crate::transfer::Transfer;
 use crate::view::{LegView, SessionState, SessionView};
 
 /// Latest messages that are kept at hand.
@@ -35,6 +36,13 @@ pub(crate) struct Session {
     pub owner: Option<AgentId>,
     /// The owner's device died; until when he is waited for.
     pub owner_lost_until: Option<Instant>,
+    /// Whoever serves the customer is sending him on.
+    pub transfer: Option<Transfer>,
+    /// What is left of Max-Forwards, and through how many of us the customer's call has come.
+    pub forwards: Option<u8>,
+    pub hops: u8,
+    /// The owner had muted himself on the device that died.
+    pub owner_was_muted: bool,
     pub recording: Option<RecordingId>,
     pub wrap_up: Option<WrapUp>,
     pub ended: Option<Ending>,
@@ -119,6 +127,10 @@ impl Session {
             offer: None,
             owner: None,
             owner_lost_until: None,
+            transfer: None,
+            forwards: None,
+            hops: 0,
+            owner_was_muted: false,
             recording: None,
             wrap_up: None,
             ended: None,
@@ -177,6 +189,15 @@ impl Session {
 
     pub fn repeat_of(&self, external_id: &str) -> Option<(u64, Timestamp)> {
         self.repeats.by_id.get(external_id).copied()
+    }
+
+    /// The latest messages by their senders' ids.
+    pub fn latest_messages(&self, most: usize) -> impl Iterator<Item = (&str, u64, Timestamp)> {
+        let order = &self.repeats.order;
+        order.iter().skip(order.len().saturating_sub(most)).filter_map(|external_id| {
+            let (seq, at) = self.repeat_of(external_id)?;
+            Some((external_id.as_str(), seq, at))
+        })
     }
 
     pub fn keep_message(&mut self, message: Message) {

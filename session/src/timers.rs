@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Instant, SessionId};
+use model::{Instant, LegId, SessionId};
 
 use crate::api::RequestId;
 
@@ -20,6 +20,8 @@ pub(crate) enum Timer {
     Token(String),
     /// When the store has not answered who a customer is.
     Resolve(RequestId),
+    /// When a leg whose media transport is gone should have said goodbye.
+    TransportLost(LegId),
     /// When the floor may be shown again.
     Floor,
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use dialplans::{RouteLimits, Way};
 use model::{Cause, Change, Ending, Instant, LegId, Now, SessionId, Side};
-use sip_core::api::{CallIdentity, Diversion, OutgoingCall, RegistrationState, Target, TrunkState};
+use sip_core::api::{
+    CallIdentity, CallOptions, Diversion, OutgoingCall, RegistrationState, Target, TrunkState,
+};
 
 use crate::engine::Engine;
 use crate::leg::{Role, Step};
@@ -124,6 +126,12 @@ impl Engine {
         let last = last.unwrap_or(Ending::with_status(Cause::Failed, Side::Carrier, 503));
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let called = session.called.clone();
+        // RFC 7332: a call that went round in circles ends some time.
+        let options = session.forwards.map_or_else(CallOptions::default, |forwards| CallOptions {
+            max_forwards: Some(forwards.saturating_sub(1)),
+            hops: session.hops + 1,
+            ..CallOptions::default()
+        });
         let Some(voice) = session.legs.get_mut(&leg).and_then(|leg| leg.voice_mut()) else { return };
         let sent_on = matches!(voice.role, Role::TransferOut(_));
         let (Role::CustomerOut(out) | Role::TransferOut(out)) = &mut voice.role else { return };
@@ -147,12 +155,13 @@ impl Engine {
                 headers: Vec::new(),
                 ring_timeout: CUSTOMER_RING,
                 silence: Some(SILENCE),
+                options: options.clone(),
             };
             match self.sip.invite(now, call) {
                 Ok(call) => {
                     voice.call = Some(call);
                     voice.step = Step::Calling;
-                    self.calls.insert(call, leg);
+                    self.add_call(id, leg, call);
                     return;
                 }
                 Err(error) => tracing::warn!(%leg, %error, "cannot call through this trunk"),

@@ -13,6 +13,7 @@ use crate::api::Output;
 use crate::devices::STEP;
 use crate::engine::Engine;
 use crate::leg::{Line, OwnerReason, Role, Step, Voice};
+use crate::timers::Timer;
 use crate::view::LegState;
 
 /// The ACD's own deadline ends an offer; this only bounds what it could not.
@@ -20,6 +21,8 @@ const OFFER_RING: Duration = Duration::from_secs(120);
 const OWNER_RING: Duration = Duration::from_secs(30);
 /// No audio for this long: nobody is there any more.
 const DEAD: Duration = Duration::from_secs(300);
+/// A browser that hangs up closes its media at once; its BYE may be a moment behind, and says whose doing it was.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Engine {
     pub(crate) fn handle_media(&mut self, now: Now, event: MediaEvent) {
@@ -69,7 +72,9 @@ impl Engine {
                     self.playing_ended(now, leg, playback);
                 }
             }
-            MediaEvent::TransportLost { leg } => self.drop_leg(now, leg, Cause::Lost),
+            MediaEvent::TransportLost { leg } => {
+                self.timers.set(now.instant + LAST_WORDS, Timer::TransportLost(leg));
+            }
             MediaEvent::RecordingEnded { recording, duration } => {
                 self.recording_ended(now, recording, duration)
             }
@@ -86,7 +91,7 @@ impl Engine {
         self.sessions.get_mut(&id)?.legs.get_mut(&leg)?.voice_mut()
     }
 
-    fn at(&self, call: CallId) -> Option<(SessionId, LegId)> {
+    pub(crate) fn at(&self, call: CallId) -> Option<(SessionId, LegId)> {
         let leg = *self.calls.get(&call)?;
         Some((*self.legs.get(&leg)?, leg))
     }
@@ -134,6 +139,9 @@ impl Engine {
     fn customer_up(&mut self, now: Now, id: SessionId, leg: LegId) {
         self.leg_up(now, id, leg);
         let Some(session) = self.sessions.get(&id) else { return };
+        if session.legs.get(&leg).is_some_and(|leg| !leg.is_customer()) {
+            return self.taken_over(now, id, leg);
+        }
         if session.flow.as_ref().is_some_and(|flow| flow.leg == leg) {
             self.flow_input(now, id, FlowInput::Answered);
             return;
@@ -224,8 +232,8 @@ impl Engine {
         binding: &Binding,
     ) {
         let kind = match binding.hop.transport {
-            Transport::Ws => LegKind::WebRtc,
-            Transport::Udp | Transport::Tcp => LegKind::Rtp { nat: true },
+            Transport::Ws | Transport::Wss => LegKind::WebRtc,
+            Transport::Udp | Transport::Tcp | Transport::Tls => LegKind::Rtp { nat: true },
         };
         self.outgoing_leg(
             now,
@@ -285,7 +293,13 @@ impl Engine {
                 headers.push(("X-Tandem-Offer".to_owned(), offer.to_string()));
                 "offer"
             }
-            Role::Owner(reason) => reason.header(),
+            Role::Owner(reason) => {
+                let muted = *reason == OwnerReason::Reconnect && session.owner_was_muted;
+                if muted && self.rings_a_browser(id, leg) {
+                    headers.push(("X-Tandem-Muted".to_owned(), "yes".to_owned()));
+                }
+                reason.header()
+            }
             Role::TransferAgent => "transfer",
             Role::CustomerIn => return,
             Role::CustomerOut(_) | Role::TransferOut(_) => {
@@ -308,10 +322,11 @@ impl Engine {
             headers,
             ring_timeout,
             silence: None,
+            options: Default::default(),
         };
         match self.sip.invite(now, call) {
             Ok(call) => {
-                self.calls.insert(call, leg);
+                self.add_call(id, leg, call);
                 if let Some(voice) = self.voice_of(id, leg) {
                     voice.call = Some(call);
                     voice.step = Step::Calling;
@@ -327,6 +342,7 @@ impl Engine {
     pub(crate) fn call_ringing(&mut self, now: Now, call: CallId) {
         if let Some((id, leg)) = self.at(call) {
             self.journal(now, id, Change::LegRinging { leg });
+            self.transfer_rings(now, id, leg);
         }
     }
 
@@ -352,8 +368,11 @@ impl Engine {
                     self.sip.hangup(now, call, Cause::Cancelled, Side::System);
                 }
             }
-            Role::Owner(_) => {
+            Role::Owner(reason) => {
                 self.leg_up(now, id, leg);
+                if reason == OwnerReason::Reconnect {
+                    self.stay_muted(now, id, leg);
+                }
                 self.owner_up(now, id, leg);
             }
             Role::CustomerOut(_) => {
@@ -366,14 +385,37 @@ impl Engine {
             }
             Role::TransferAgent | Role::TransferOut(_) => {
                 self.leg_up(now, id, leg);
+                self.transferred(now, id, leg);
                 self.transfer_answered(now, id, leg);
             }
             Role::CustomerIn => {}
         }
     }
 
+    fn rings_a_browser(&self, id: SessionId, leg: LegId) -> bool {
+        let leg = self.sessions.get(&id).and_then(|session| session.legs.get(&leg));
+        let Some((leg, voice)) = leg.and_then(|leg| Some((leg, leg.voice()?))) else { return false };
+        self.sip
+            .bindings(&leg.address)
+            .any(|binding| Some(binding.id) == voice.binding && binding.hop.transport.is_websocket())
+    }
+
+    /// Who had muted himself is not heard by surprise when he comes back. Only the console's phone can undo it.
+    fn stay_muted(&mut self, now: Now, id: SessionId, leg: LegId) {
+        let browser = self.rings_a_browser(id, leg);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if !std::mem::take(&mut session.owner_was_muted) || !browser {
+            return;
+        }
+        if let Some(back) = session.legs.get_mut(&leg) {
+            back.muted = true;
+        }
+        self.put(Output::Media(MediaCommand::Mute { leg, muted: true }));
+        self.journal(now, id, Change::LegMuted { leg, muted: true });
+    }
+
     /// The owner is on the line with this leg; his other devices stop ringing.
-    fn owner_up(&mut self, now: Now, id: SessionId, leg: LegId) {
+    pub(crate) fn owner_up(&mut self, now: Now, id: SessionId, leg: LegId) {
         self.hang_up_other_devices(now, id, leg);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.owner_lost_until = None;
@@ -539,6 +581,10 @@ impl Engine {
     }
 
     /// The leg is gone and nobody meant it.
+    pub(crate) fn transport_lost(&mut self, now: Now, leg: LegId) {
+        self.drop_leg(now, leg, Cause::Lost);
+    }
+
     fn drop_leg(&mut self, now: Now, leg: LegId, cause: Cause) {
         self.hang_up(now, leg, cause, Side::System);
     }
@@ -560,6 +606,9 @@ impl Engine {
         self.legs.remove(&leg);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(gone) = session.legs.remove(&leg) else { return };
+        if gone.is_up() && matches!(gone.party, Party::Agent { .. }) {
+            session.owner_was_muted = gone.muted;
+        }
         self.put(Output::Media(MediaCommand::Close { leg }));
         self.journal(now, id, Change::LegEnded { leg, ending: ending.clone() });
         self.sweep_later(id);
@@ -575,7 +624,11 @@ impl Engine {
             }
             Role::Offer(offer) => self.offer_leg_gone(now, id, offer, &ending),
             Role::Owner(reason) => self.owner_leg_gone(now, id, reason),
-            Role::TransferAgent | Role::TransferOut(_) => self.transfer_leg_gone(now, id),
+            Role::TransferAgent | Role::TransferOut(_) => {
+                if !self.transfer_failed(now, id, &ending) {
+                    self.transfer_leg_gone(now, id);
+                }
+            }
         }
     }
 

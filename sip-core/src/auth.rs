@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::Now;
 use sha2::{Digest as _, Sha256};
 
-use crate::api::{Credential, Transport};
+use crate::api::{Credential, Hop};
 use crate::digest::{self, Algorithm, Nonces};
 use crate::message::{Builder, Message, Name};
 use crate::random::Random;
@@ -104,13 +104,13 @@ impl Auth {
         &mut self,
         now: Now,
         stale: bool,
-        transport: Transport,
+        hop: Hop,
         request: &Message,
         mut answer: Builder,
     ) -> Builder {
-        let nonce = self.nonces.issue(now);
+        let nonce = self.nonces.issue(now, hop.remote.ip());
         let mut algorithms = self.algorithms.clone();
-        algorithms.sort_by_key(|algorithm| (*algorithm == Algorithm::Md5) == (transport == Transport::Ws));
+        algorithms.sort_by_key(|algorithm| (*algorithm == Algorithm::Md5) == hop.transport.is_websocket());
         if algorithms.contains(&Algorithm::Md5) && chokes_on_sha_256(request) {
             algorithms = vec![Algorithm::Md5];
         }
@@ -131,7 +131,7 @@ impl Auth {
         hex::encode(&hash.finalize()[..10])
     }
 
-    pub(crate) fn check(&mut self, now: Now, request: &Message) -> Verdict {
+    pub(crate) fn check(&mut self, now: Now, hop: Hop, request: &Message) -> Verdict {
         let realm = self.realm.as_bytes();
         let ours = request
             .credentials(Name::Authorization)
@@ -144,6 +144,7 @@ impl Auth {
         let credential = known.unwrap_or(&self.nobody);
         let verdict = self.nonces.verify(
             now,
+            hop.remote.ip(),
             &answer,
             &self.realm,
             request.method(),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use model::Now;
 
 use crate::api::{Account, Hop};
-use crate::call::Call;
+use crate::call::{Call, Exchange, Ours};
 use crate::digest::{self, Algorithm};
 use crate::message::{Builder, Credentials, Message, Method, Name, text};
 use crate::stack::Stack;
@@ -49,7 +49,7 @@ impl Stack {
         let Ok(request) = Message::parse(&asked.bytes) else { return false };
         let cnonce = self.random.tag();
         let Some(proof) = prove(&account, response, &request, &cnonce) else { return false };
-        let cseq = request.cseq().number + 1;
+        let cseq = self.next_cseq(owner, &request);
         let branch = self.random.branch();
         let again = self.complete(renewed(&request, cseq, &proof), asked.hop, &branch).finish();
         let Ok(again) = Message::parse(&again) else { return false };
@@ -57,8 +57,17 @@ impl Stack {
         let (transactions, mut io) = self.split(now);
         let id = transactions.start_client(key, owner, asked.hop, again.shared_bytes(), &mut io);
         transactions.set_tries(id, asked.tries + 1);
-        self.request_renewed(owner, id, cseq, again);
+        self.request_renewed(owner, id, request.cseq().number, again);
         true
+    }
+
+    /// The number of a request that is sent again. Others may have gone out in its dialog meanwhile.
+    fn next_cseq(&mut self, owner: Owner, request: &Message) -> u32 {
+        let call = owner.call().and_then(|call| self.calls.get_mut(call));
+        let used = call
+            .and_then(|call| call.exchange_of(request.to_tag()))
+            .map_or(0, |exchange| exchange.dialog.local_cseq);
+        used.max(request.cseq().number) + 1
     }
 
     /// The carrier that may ask for credentials in answer to this.
@@ -66,17 +75,31 @@ impl Stack {
         let of_call = |call: &Call| call.carrier.as_ref().map(|carrier| carrier.trunk);
         match owner {
             Owner::Invite(call) => self.calls.get(call).filter(|call| call.wants_answer()).and_then(of_call),
-            Owner::Reinvite(call) => self.calls.get(call).filter(|call| !call.ended).and_then(of_call),
+            Owner::Reinvite(call)
+            | Owner::Update(call)
+            | Owner::Prack(call)
+            | Owner::Said(call)
+            | Owner::Refer(call)
+            | Owner::Notify(call) => self.calls.get(call).filter(|call| !call.ended).and_then(of_call),
             Owner::Bye(call) => self.calls.get(call).and_then(of_call),
-            // RFC 3261 §22.1: it cannot be sent again.
-            Owner::Cancel(_) => None,
+            // RFC 3261 §22.1: a CANCEL cannot be sent again. The others are for our own users.
+            Owner::Cancel(_) | Owner::Message(_) | Owner::Subscription(_) => None,
             Owner::Register(trunk) | Owner::Options(trunk) => Some(trunk),
         }
     }
 
-    fn request_renewed(&mut self, owner: Owner, id: TransactionId, cseq: u32, request: Message) {
+    /// A request goes on under another number than `before`.
+    fn request_renewed(&mut self, owner: Owner, id: TransactionId, before: u32, request: Message) {
+        let cseq = request.cseq().number;
         match owner {
-            Owner::Invite(call) | Owner::Reinvite(call) | Owner::Bye(call) => {
+            Owner::Invite(call)
+            | Owner::Reinvite(call)
+            | Owner::Update(call)
+            | Owner::Prack(call)
+            | Owner::Said(call)
+            | Owner::Refer(call)
+            | Owner::Notify(call)
+            | Owner::Bye(call) => {
                 let Some(call) = self.calls.get_mut(call) else { return };
                 if *request.method() == Method::Invite
                     && let Some(carrier) = &mut call.carrier
@@ -85,21 +108,23 @@ impl Stack {
                 }
                 if matches!(owner, Owner::Invite(_)) {
                     call.invite_renewed(id, request);
-                } else if let Some(dialog) = call.dialog_mut() {
-                    dialog.local_cseq = dialog.local_cseq.max(cseq);
+                } else if let Some(Exchange { dialog, ours, .. }) = call.exchange_of(request.to_tag()) {
+                    dialog.local_cseq = cseq;
+                    match ours {
+                        Ours::Sent(asked) if asked.cseq == before && asked.method == *request.method() => {
+                            asked.cseq = cseq;
+                        }
+                        Ours::Sent(_) | Ours::Waiting(_) | Ours::None => {}
+                    }
                 }
             }
-            Owner::Cancel(_) => {}
+            Owner::Cancel(_) | Owner::Message(_) | Owner::Subscription(_) => {}
             Owner::Register(trunk) => {
                 if let Some(entry) = self.trunks.get_mut(trunk) {
                     entry.registered.cseq = cseq;
                 }
             }
-            Owner::Options(trunk) => {
-                if let Some(entry) = self.trunks.get_mut(trunk) {
-                    entry.health.asking = Some(id);
-                }
-            }
+            Owner::Options(_) => {}
         }
     }
 }

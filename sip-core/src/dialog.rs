@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::api::{ConnectionId, Hop, Transport};
+use crate::locate::Wanted;
 use crate::message::{Builder, Message, Method, Name, NameAddr, Uri, UriBuf};
 
 #[derive(Clone, Debug)]
@@ -74,6 +75,12 @@ impl Dialog {
         }
     }
 
+    /// The 2xx has the last word on the way to the peer; what was counted in the early dialog goes on. RFC 3261 §13.2.2.4
+    pub(crate) fn confirmed(self, invite: &Message, response: &Message, hop: Hop, symmetric: bool) -> Dialog {
+        let Dialog { local_cseq, remote_cseq, .. } = self;
+        Dialog { local_cseq, remote_cseq, ..Dialog::as_client(invite, response, hop, symmetric) }
+    }
+
     /// Whether a message from the peer belongs here, as far as its tag tells.
     pub(crate) fn is_with(&self, remote_tag: Option<&[u8]>) -> bool {
         self.remote_tag == remote_tag.unwrap_or_default()
@@ -110,16 +117,32 @@ impl Dialog {
     /// Where requests go now.
     pub(crate) fn next_hop(&self) -> Hop {
         // RFC 7118 §5: a browser cannot be connected to. A live TCP connection serves as well as a new one.
-        if self.hop.transport == Transport::Ws || self.hop.connection.is_some() {
+        if self.hop.transport.is_websocket() || self.hop.connection.is_some() {
             return self.hop;
         }
         if self.symmetric && self.route_set.is_empty() && self.hop.transport == Transport::Udp {
             return self.hop;
         }
         let uri = self.route_set.first().unwrap_or(&self.remote_target);
-        // Names are not resolved here: the peer is then spoken to where it spoke from.
+        // A name that cannot be looked up: the peer is then spoken to where it spoke from.
         let remote = address(&uri.get()).unwrap_or(self.hop.remote);
         Hop { remote, ..self.hop }
+    }
+
+    /// What the URI says that the next request goes to, unless the peer is spoken to where it spoke from anyway.
+    pub(crate) fn wanted(&self) -> Option<Wanted> {
+        if self.hop.transport.is_websocket() || self.hop.connection.is_some() {
+            return None;
+        }
+        if self.symmetric && self.route_set.is_empty() && self.hop.transport == Transport::Udp {
+            return None;
+        }
+        Wanted::of(&self.route_set.first().unwrap_or(&self.remote_target).get())
+    }
+
+    /// Nothing can be sent to the peer but answers to the address that it speaks from.
+    pub(crate) fn is_behind_nat(&self) -> bool {
+        self.symmetric && address(&self.remote_target.get()) != Some(self.hop.remote)
     }
 
     /// The connection is gone. False when the peer cannot be reached in any other way.
@@ -128,7 +151,7 @@ impl Dialog {
             return true;
         }
         self.hop.connection = None;
-        self.hop.transport != Transport::Ws
+        !self.hop.transport.is_websocket()
     }
 }
 

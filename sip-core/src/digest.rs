@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use md5::Md5;
@@ -50,11 +51,12 @@ impl Algorithm {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     Accepted,
-    /// The password is right, the nonce is too old or not ours: challenge again with `stale`.
+    /// The nonce is too old, or not ours, or not for this peer: challenge again with `stale`. The password was not looked at: whoever
+    /// tries one shows with the nonce that our answers reach him.
     Stale,
-    /// The password is right, the nonce count has been used: challenge again with `stale`, and count it.
+    /// The password is right, the nonce count has been used: challenge again with `stale`.
     Replayed,
-    /// Wrong password, or for another realm.
+    /// Wrong password, or for another realm, with a nonce that was sent to this very peer.
     Wrong,
     /// A parameter is missing, malformed, or belongs to something that we did not offer, or the URI is not that of the request.
     Malformed,
@@ -186,11 +188,12 @@ impl Nonces {
         }
     }
 
-    /// A fresh nonce. The same one may stand in the challenges for all algorithms of one answer.
-    pub fn issue(&mut self, now: Now) -> String {
+    /// A fresh nonce for whoever reads what is sent to this address. The same one may stand in the challenges for all algorithms of
+    /// one answer.
+    pub fn issue(&mut self, now: Now, peer: IpAddr) -> String {
         self.issued += 1;
         let stamp = Stamp { micros: now.instant.as_micros(), serial: self.issued };
-        self.sign(stamp)
+        self.sign(stamp, peer)
     }
 
     /// Judges an Authorization (or Proxy-Authorization) value against stored hashes, in time that does not depend on them.
@@ -202,6 +205,7 @@ impl Nonces {
     pub fn verify(
         &mut self,
         now: Now,
+        peer: IpAddr,
         credentials: &Credentials<'_>,
         realm: &str,
         method: &Method,
@@ -217,11 +221,11 @@ impl Nonces {
             Algorithm::Md5 => ha1_md5,
             Algorithm::Sha256 => ha1_sha256,
         };
+        let Some(stamp) = self.check(now, peer, &answer.nonce) else { return Verdict::Stale };
         let expected = answer.expected(ha1, method);
         if !same(expected.as_bytes(), &answer.response) || answer.realm != realm.as_bytes() {
             return Verdict::Wrong;
         }
-        let Some(stamp) = self.check(now, &answer.nonce) else { return Verdict::Stale };
         match self.used.get_mut(&stamp) {
             Some(last) if answer.count <= *last => return Verdict::Replayed,
             Some(last) => *last = answer.count,
@@ -255,26 +259,31 @@ impl Nonces {
         self.used.is_empty()
     }
 
-    /// The stamp of a nonce of ours that is still good.
-    fn check(&self, now: Now, nonce: &[u8]) -> Option<Stamp> {
+    /// The stamp of a nonce that we gave this peer and that is still good.
+    fn check(&self, now: Now, peer: IpAddr, nonce: &[u8]) -> Option<Stamp> {
         let text = std::str::from_utf8(nonce.get(..32)?).ok()?;
         let stamp = Stamp {
             micros: u64::from_str_radix(&text[..16], 16).ok()?,
             serial: u64::from_str_radix(&text[16..], 16).ok()?,
         };
         let made = Instant::from_micros(stamp.micros);
-        let good = same(self.sign(stamp).as_bytes(), nonce)
+        let good = same(self.sign(stamp, peer).as_bytes(), nonce)
             && now.instant.saturating_since(made) <= self.lifetime
             && self.forgotten.is_none_or(|forgotten| stamp > forgotten);
         good.then_some(stamp)
     }
 
-    fn sign(&self, stamp: Stamp) -> String {
+    fn sign(&self, stamp: Stamp, peer: IpAddr) -> String {
         // The inputs have a fixed length, and the outcome is cut: neither extension nor ambiguity is possible.
         let mut hash = Sha256::new();
         hash.update(self.secret);
         hash.update(stamp.micros.to_be_bytes());
         hash.update(stamp.serial.to_be_bytes());
+        let peer = match peer.to_canonical() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
+        hash.update(peer.octets());
         let mut nonce = format!("{:016x}{:016x}", stamp.micros, stamp.serial);
         nonce.push_str(&hex(&hash.finalize()[..16]));
         nonce

@@ -2,13 +2,15 @@
 
 use model::{Cause, Ending, Now};
 
-use crate::api::{CallId, Hop, Peer, Rejection, Transport, Trunk};
+use crate::api::{CallId, Hop, Output, Peer, Rejection};
 use crate::auth::{NONCE_LIFETIME, Verdict};
 use crate::message::{Host, Message, Method, Name};
-use crate::respond::{ALLOW, Refusal, SDP};
+use crate::respond::{ALLOW, Refusal, SDP, SUPPORTED};
 use crate::stack::Stack;
+use crate::subscription::ALLOW_EVENTS;
 use crate::timer::Timer;
 use crate::transaction::{AckFor, MergeKey, ServerKey};
+use crate::validate;
 
 impl Stack {
     pub(crate) fn receive_request(&mut self, now: Now, hop: Hop, request: &Message) {
@@ -30,19 +32,34 @@ impl Stack {
         if MergeKey::of(request).is_some_and(|merge| self.transactions.is_merged(&merge)) {
             return self.refuse(hop, request, Refusal::new(482), None);
         }
+        if let Err(refusal) = validate::target(request, hop) {
+            return self.refuse(hop, request, refusal, Some(Rejection::BadRequest));
+        }
+        let begins = matches!(
+            request.method(),
+            Method::Options | Method::Subscribe | Method::Message | Method::Publish | Method::Refer
+        );
+        if self.draining && begins {
+            return self.refuse_for_now(hop, request, Rejection::Overload);
+        }
         match request.method() {
             Method::Invite => self.receive_invite(now, hop, key, request),
             Method::Register => self.receive_register(now, hop, request),
             Method::Options => {
+                if self.refuses_extensions(hop, request) {
+                    return;
+                }
                 let tag = self.auth.stateless_tag(request);
                 let answer = self.capabilities(hop, request, &tag);
                 self.send_stateless(hop, request, answer);
             }
             // These make sense in a dialog only.
-            Method::Bye | Method::Prack | Method::Update | Method::Info => {
+            Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Notify => {
                 self.refuse(hop, request, Refusal::new(481), Some(Rejection::NotFound));
             }
-            Method::Refer | Method::Notify | Method::Subscribe | Method::Message | Method::Publish => {
+            Method::Message => self.receive_message(now, hop, request),
+            Method::Subscribe => self.receive_subscribe(now, hop, request),
+            Method::Refer | Method::Publish => {
                 self.refuse(hop, request, Refusal::new(405), None);
             }
             Method::Other(_) => self.refuse(hop, request, Refusal::new(501), None),
@@ -53,7 +70,11 @@ impl Stack {
     /// Option tags that we would have to understand. RFC 3261 §8.2.2.3
     pub(crate) fn refuses_extensions(&mut self, hop: Hop, request: &Message) -> bool {
         let unsupported = match request.tokens(Name::Require) {
-            Ok(tokens) => tokens.iter().map(<[u8]>::to_vec).collect::<Vec<_>>().join(&b", "[..]),
+            Ok(tokens) => {
+                let known = |token: &[u8]| SUPPORTED.split(", ").any(|known| known.as_bytes() == token);
+                let unknown = tokens.iter().filter(|token| !known(token)).map(<[u8]>::to_vec);
+                unknown.collect::<Vec<_>>().join(&b", "[..])
+            }
             Err(_) => {
                 self.refuse(
                     hop,
@@ -73,12 +94,22 @@ impl Stack {
         true
     }
 
+    /// Option tags that a caller has to understand: those of [`Stack::set_demanded_extensions`].
+    pub(crate) fn misses_extensions(&mut self, hop: Hop, request: &Message) -> bool {
+        let Some(extension) = validate::demanded(request, &self.demanded) else { return false };
+        let tag = self.auth.stateless_tag(request);
+        let answer = self.answer_to(request, hop.remote, 421, &tag).header(Name::Require, extension);
+        self.send_stateless(hop, request, answer);
+        true
+    }
+
     /// The answer to OPTIONS. RFC 3261 §11.2
     pub(crate) fn capabilities(&self, hop: Hop, request: &Message, tag: &str) -> crate::message::Builder {
         self.answer_to(request, hop.remote, 200, tag)
             .header(Name::Contact, self.contact(hop))
-            .header(Name::Supported, "")
+            .header(Name::Supported, SUPPORTED)
             .header(Name::Allow, ALLOW)
+            .header(Name::AllowEvents, ALLOW_EVENTS)
             .header(Name::Accept, SDP)
             .header(Name::AcceptEncoding, "identity")
             .header(Name::AcceptLanguage, "en")
@@ -98,18 +129,18 @@ impl Stack {
         hop: Hop,
         request: &Message,
     ) -> Option<(Peer, bool)> {
-        let credential = match self.auth.check(now, request) {
+        let credential = match self.auth.check(now, hop, request) {
             Verdict::Accepted(credential) => credential,
             Verdict::Challenge { stale } => {
                 let tag = self.auth.stateless_tag(request);
                 let answer = self.answer_to(request, hop.remote, 401, &tag);
-                let answer = self.auth.challenge(now, stale, hop.transport, request, answer);
+                let answer = self.auth.challenge(now, stale, hop, request, answer);
                 self.send_stateless(hop, request, answer);
                 self.rejected(hop, Rejection::Unauthenticated);
                 return None;
             }
             Verdict::Forbidden => {
-                self.refuse(hop, request, Refusal::new(403), Some(Rejection::Forbidden));
+                self.refuse(hop, request, Refusal::new(403), Some(Rejection::WrongPassword));
                 return None;
             }
             Verdict::Malformed => {
@@ -118,6 +149,7 @@ impl Stack {
                 return None;
             }
         };
+        self.output.push_back(Output::Authenticated { hop });
         if !self.timers.is_armed(Timer::Nonce) {
             self.timers.arm(Timer::Nonce, now.instant + NONCE_LIFETIME);
         }
@@ -126,12 +158,16 @@ impl Stack {
 
     /// A carrier is known by its address, unless it claims to be one of us.
     fn trunk_of(&self, hop: Hop, request: &Message) -> Option<String> {
-        if hop.transport == Transport::Ws {
+        if hop.transport.is_websocket() {
             return None;
         }
         let source = hop.remote.ip().to_canonical();
-        let of_it = |trunk: &&Trunk| trunk.sources.iter().any(|ip| ip.to_canonical() == source);
-        let trunk = self.trunks.iter().map(|entry| &entry.settings).find(of_it)?;
+        let proved = hop.connection.and_then(|connection| self.tls_names.get(&connection));
+        let trunk = self.trunks.iter().map(|entry| &entry.settings).find(|trunk| {
+            let by_name = |wanted: &String| proved.is_some_and(|names| names.contains(wanted));
+            trunk.sources.iter().any(|ip| ip.to_canonical() == source)
+                || trunk.tls_name.as_ref().is_some_and(by_name)
+        })?;
         let from = request.from().uri();
         let at_home = match from.host() {
             Some(Host::Name(name)) => name.eq_ignore_ascii_case(self.config.domain.as_bytes()),
@@ -174,37 +210,41 @@ impl Stack {
         }
         let Some(by) = self.calls.get(call).map(|call| call.far.side) else { return };
         self.refuse_incoming(now, call, 487, None);
-        self.end(now, call, Ending::with_status(Cause::Cancelled, by, 487));
+        let q850 = crate::call::q850_in(cancel);
+        self.end(now, call, Ending::with_status(Cause::Cancelled, by, 487).and_q850(q850));
     }
 
     fn receive_in_dialog(&mut self, now: Now, hop: Hop, request: &Message) {
         let Some(id) = self.calls.find(request) else {
+            if let Some(subscription) = self.subscriptions.find(request) {
+                return self.receive_resubscribe(now, hop, subscription, request);
+            }
             return self.refuse(hop, request, Refusal::new(481), Some(Rejection::NotFound));
         };
         if self.refuses_extensions(hop, request) {
             return;
         }
         // RFC 3261 §12.2.2
-        if !self.calls.advance_cseq(id, request.cseq().number) {
+        if !self.calls.advance_cseq(id, request) {
             return self.refuse(hop, request, Refusal::because(500, "CSeq Out Of Order"), None);
         }
         match request.method() {
             Method::Bye => self.receive_bye(now, hop, id, request),
             Method::Invite => self.receive_reinvite(now, hop, id, request),
             Method::Update => self.receive_update(now, hop, id, request),
+            Method::Prack => self.receive_prack(now, hop, id, request),
             Method::Info => self.receive_info(now, hop, id, request),
+            Method::Message => self.receive_message_in(now, hop, id, request),
+            Method::Refer => self.receive_refer(now, hop, id, request),
+            Method::Notify => self.receive_notify(now, hop, id, request),
             Method::Options => {
                 let answer = self.capabilities(hop, request, &self.dialog_tag(request));
                 self.respond_once(now, hop, request, 200, answer);
             }
             Method::Other(_) => self.refuse_once(now, hop, request, 501),
-            Method::Register
-            | Method::Prack
-            | Method::Refer
-            | Method::Notify
-            | Method::Subscribe
-            | Method::Message
-            | Method::Publish => self.refuse_once(now, hop, request, 405),
+            Method::Register | Method::Subscribe | Method::Publish => {
+                self.refuse_once(now, hop, request, 405)
+            }
             Method::Ack | Method::Cancel => unreachable!("handled above"),
         }
     }
@@ -229,22 +269,5 @@ impl Stack {
     /// The tag that To has already, or that a stateless answer puts there.
     fn dialog_tag(&self, request: &Message) -> String {
         self.auth.stateless_tag(request)
-    }
-}
-
-/// The session description that a message carries, if it carries anything.
-pub(crate) fn sdp_of(message: &Message) -> Result<Option<Vec<u8>>, Refusal> {
-    if message.body().is_empty() {
-        return Ok(None);
-    }
-    match message.content_type() {
-        Ok(Some(content_type)) if content_type.is(SDP) => {}
-        Ok(Some(_)) => return Err(Refusal::new(415)),
-        Ok(None) => return Err(Refusal::because(400, "Missing Content-Type Header")),
-        Err(_) => return Err(Refusal::because(400, "Bad Content-Type Header")),
-    }
-    match message.header(Name::ContentEncoding) {
-        Some(encoding) if !encoding.eq_ignore_ascii_case(b"identity") => Err(Refusal::new(415)),
-        Some(_) | None => Ok(Some(message.body().to_vec())),
     }
 }

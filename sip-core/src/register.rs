@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::Now;
 
-use crate::api::{Binding, BindingId, Event, Hop, Peer, Rejection};
+use crate::api::{Binding, BindingId, Event, Hop, Peer, Rejection, Transport};
 use crate::message::{Contacts, Message, Name, NameAddr, Scheme, UriBuf, text};
 use crate::registrar::Entry;
 use crate::respond::Refusal;
@@ -31,8 +31,8 @@ impl Stack {
         if self.refuses_extensions(hop, request) {
             return;
         }
-        // RFC 3261 §10.3 item 5: the address of record must be his own.
-        if request.to().uri().user_text() != aor {
+        // RFC 3261 §10.3 item 5: the address of record must be his own. Nobody registers for somebody else.
+        if request.to().uri().user_text() != aor || request.from().uri().user_text() != aor {
             return self.refuse(hop, request, Refusal::new(403), Some(Rejection::Forbidden));
         }
         let path = match self.path_of(request) {
@@ -153,7 +153,8 @@ impl Stack {
         path: &[UriBuf],
         contacts: &[NameAddr<'_>],
     ) -> Result<(), Refusal> {
-        let wishes = contacts.iter().map(|c| self.wish(request, c)).collect::<Result<Vec<_>, _>>()?;
+        let wishes =
+            contacts.iter().map(|c| self.wish(hop.transport, request, c)).collect::<Result<Vec<_>, _>>()?;
         let entries: Vec<_> = self.registrar.of_aor(aor).collect();
         let mut fresh = 0;
         for wish in &wishes {
@@ -172,9 +173,13 @@ impl Stack {
         Ok(())
     }
 
-    fn wish(&self, request: &Message, contact: &NameAddr<'_>) -> Result<Wish, Refusal> {
-        if contact.uri().scheme() != Scheme::Sip {
-            return Err(Refusal::because(400, "Contact Is No SIP URI"));
+    fn wish(&self, transport: Transport, request: &Message, contact: &NameAddr<'_>) -> Result<Wish, Refusal> {
+        match contact.uri().scheme() {
+            Scheme::Sip => {}
+            // RFC 3261 §26.2.2: what came without TLS cannot be reached by TLS alone.
+            Scheme::Sips if transport.is_secure() => {}
+            Scheme::Sips => return Err(Refusal::because(400, "SIPS Contact Without TLS")),
+            Scheme::Tel | Scheme::Other => return Err(Refusal::because(400, "Contact Is No SIP URI")),
         }
         // RFC 3261 §10.2.1.1: what is malformed or absent means the default.
         let general = request.expires().ok().flatten();

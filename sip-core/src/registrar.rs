@@ -64,6 +64,10 @@ impl Registrar {
         ring
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.bindings.values()
+    }
+
     pub(crate) fn of_connection(&self, connection: ConnectionId) -> Vec<BindingId> {
         let on_it = |entry: &&Entry| entry.binding.hop.connection == Some(connection);
         self.bindings.values().filter(on_it).map(|entry| entry.binding.id).collect()

@@ -3,16 +3,27 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use model::Now;
+use model::{Ending, Now};
 
 use crate::api::{CallId, Hop, Listener, Rejection, Transport};
-use crate::message::{Builder, Message, Method, Name};
+use crate::call::explain;
+use crate::message::{Builder, Message, Method, Name, Scheme, warning};
 use crate::stack::Stack;
 use crate::transaction::{ClientKey, Owner, ServerKey, TransactionId};
 
 /// What we understand. RFC 3261 §20.5
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, SUBSCRIBE, NOTIFY, MESSAGE, REGISTER";
+/// The extensions that we speak: option tags of Supported, and what Require may name.
+pub(crate) const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
+/// RFC 3261 §8.1.1.6
+pub(crate) const MAX_FORWARDS: u8 = 70;
+/// How many of us a call has come through. Not every B2BUA on the way counts Max-Forwards down.
+pub(crate) const HOPS: &str = "X-Tandem-Hops";
 pub(crate) const SDP: &str = "application/sdp";
+/// The bodies in which we find a session description.
+const BODIES: &str =
+    "application/sdp, multipart/mixed, multipart/alternative, multipart/related, multipart/signed";
 
 /// A final answer other than 2xx that carries nothing special.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,7 +62,11 @@ impl Stack {
         match status {
             405 | 501 => answer.header(Name::Allow, ALLOW),
             // RFC 3261 §21.4.13
-            415 => answer.header(Name::Accept, SDP).header(Name::AcceptEncoding, "identity"),
+            415 => answer.header(Name::Accept, BODIES).header(Name::AcceptEncoding, "identity"),
+            // RFC 3261 §21.4.26: why. We refuse descriptions for their formats.
+            488 | 606 => {
+                answer.header(Name::Warning, warning(305, &self.config.domain, "Incompatible media format"))
+            }
             _ => answer,
         }
     }
@@ -95,74 +110,66 @@ impl Stack {
         transactions.respond(id, status, bytes, &mut io);
     }
 
-    /// Sends a request of ours in a new transaction; `request` lacks Via, Max-Forwards and User-Agent.
-    pub(crate) fn start_request(
-        &mut self,
-        now: Now,
-        owner: Owner,
-        method: Method,
-        hop: Hop,
-        request: Builder,
-    ) -> TransactionId {
-        let branch = self.random.branch();
-        let bytes = Arc::from(self.complete(request, hop, &branch).finish());
-        let key = ClientKey { branch: branch.into_bytes(), method };
-        let (transactions, mut io) = self.split(now);
-        transactions.start_client(key, owner, hop, bytes, &mut io)
-    }
-
-    /// Sends the INVITE that makes a call; unlike `start_request` it takes the whole message.
-    pub(crate) fn start_invite(
-        &mut self,
-        now: Now,
-        call: CallId,
-        hop: Hop,
-        invite: &Message,
-    ) -> TransactionId {
-        let branch = invite.via().branch().unwrap_or_default().to_vec();
-        let key = ClientKey { branch, method: Method::Invite };
-        let (transactions, mut io) = self.split(now);
-        transactions.start_client(key, Owner::Invite(call), hop, invite.shared_bytes(), &mut io)
-    }
-
     /// Sends the CANCEL of an INVITE; the two share a branch. RFC 3261 §9.1
-    pub(crate) fn start_cancel(&mut self, now: Now, call: CallId, hop: Hop, invite: &Message) {
+    pub(crate) fn start_cancel(&mut self, now: Now, call: CallId, hop: Hop, invite: &Message, why: &Ending) {
         let branch = invite.via().branch().unwrap_or_default().to_vec();
         let key = ClientKey { branch, method: Method::Cancel };
-        let bytes = Arc::from(cancel_of(invite).finish());
+        let bytes = Arc::from(explain(cancel_of(invite), why).finish());
         let (transactions, mut io) = self.split(now);
         transactions.start_client(key, Owner::Cancel(call), hop, bytes, &mut io);
     }
 
     pub(crate) fn complete(&self, request: Builder, hop: Hop, branch: &str) -> Builder {
-        let transport = match hop.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-            Transport::Ws => "WS",
-        };
+        self.complete_within(request, hop, branch, MAX_FORWARDS)
+    }
+
+    /// The same for a request that may not go as far as it likes.
+    pub(crate) fn complete_within(&self, request: Builder, hop: Hop, branch: &str, forwards: u8) -> Builder {
+        let transport = hop.transport.via_name();
         // RFC 3581 §3; it does no harm on streams, where it means nothing.
         let via = format!("SIP/2.0/{transport} {};branch={branch};rport", self.advertised(hop));
         request
             .header(Name::Via, via)
-            .header(Name::MaxForwards, "70")
+            .header(Name::MaxForwards, forwards.to_string())
             .header(Name::UserAgent, &self.config.server_name)
     }
 
     /// Where the peer reaches us, as a Contact value.
     pub(crate) fn contact(&self, hop: Hop) -> String {
+        self.contact_as(hop, Scheme::Sip)
+    }
+
+    /// The same in an answer: what was asked for by SIPS stays SIPS. RFC 3261 §12.1.1
+    pub(crate) fn contact_for(&self, hop: Hop, request: &Message) -> String {
+        let sips = request.request_uri().is_some_and(|uri| uri.scheme() == Scheme::Sips)
+            || request
+                .record_routes()
+                .is_ok_and(|routes| routes.first().is_some_and(|route| route.uri().scheme() == Scheme::Sips));
+        self.contact_as(hop, if sips { Scheme::Sips } else { Scheme::Sip })
+    }
+
+    pub(crate) fn contact_as(&self, hop: Hop, scheme: Scheme) -> String {
+        if scheme == Scheme::Sips && hop.transport == Transport::Tls {
+            return format!("<sips:{}>", self.advertised(hop));
+        }
         let transport = match hop.transport {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
-            Transport::Ws => ";transport=ws",
+            Transport::Tls => ";transport=tls",
+            // RFC 7118 §5.2 knows one value for both.
+            Transport::Ws | Transport::Wss => ";transport=ws",
         };
         format!("<sip:{}{transport}>", self.advertised(hop))
     }
 
     pub(crate) fn advertised(&self, hop: Hop) -> &str {
         let exact = |l: &&Listener| l.transport == hop.transport && l.local == hop.local;
+        let family = |l: &&Listener| l.transport == hop.transport && l.local.is_ipv4() == hop.local.is_ipv4();
         let alike = |l: &&Listener| l.transport == hop.transport;
         let listeners = &self.config.listeners;
-        let found = listeners.iter().find(exact).or_else(|| listeners.iter().find(alike));
+        let found = listeners.iter().find(exact);
+        let found = found.or_else(|| listeners.iter().find(family));
+        let found = found.or_else(|| listeners.iter().find(alike));
         found.map_or(self.config.domain.as_str(), |listener| listener.advertised.as_str())
     }
 }
@@ -174,7 +181,7 @@ pub(crate) fn reply_hop(hop: Hop, request: &Message) -> Hop {
         Transport::Udp if via.rport().is_none() => {
             Hop { remote: SocketAddr::new(hop.remote.ip(), via.port().unwrap_or(5060)), ..hop }
         }
-        Transport::Udp | Transport::Tcp | Transport::Ws => hop,
+        Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => hop,
     }
 }
 

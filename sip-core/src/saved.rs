@@ -118,6 +118,6 @@ fn lasting_address(entry: &Entry) -> Option<SocketAddr> {
             address(&entry.uri.get()).filter(|contact| contact.ip() == hop.remote.ip().to_canonical())
         }
         // RFC 7118 §5
-        Transport::Ws => None,
+        Transport::Tls | Transport::Ws | Transport::Wss => None,
     }
 }

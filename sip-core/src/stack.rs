@@ -3,25 +3,29 @@
 //! Invariants: a stranger's request leaves nothing behind but its answer; whatever is kept has a timer that drops it;
 //! [`Event::Ended`] is the last event of every call and comes once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Cause, Ending, Instant, Now};
 
 use crate::api::{
-    Binding, CallId, Config, ConnectionId, Counts, Credential, Event, Hop, Output, Rejection, Transport,
+    Binding, CallId, Config, ConnectionId, Counts, Credential, Event, Hop, Output, Rejection, SessionTimers,
+    Transport,
 };
 use crate::auth::Auth;
 use crate::call::Calls;
 use crate::digest::Algorithm;
 use crate::message::Message;
+use crate::quota::Quota;
 use crate::random::Random;
 use crate::registrar::Registrar;
 use crate::respond::ack_of_refusal;
+use crate::subscription::Subscriptions;
 use crate::timer::{Timer, Timers};
 use crate::transaction::{ClientKey, Heard, Io, Owner, TransactionId, Transactions};
 use crate::trunk::Trunks;
+use crate::way::Ways;
 
 /// How often nonces in use are looked over.
 const NONCE_SWEEP: Duration = Duration::from_secs(1);
@@ -36,7 +40,16 @@ pub struct Stack {
     pub(crate) registrar: Registrar,
     pub(crate) auth: Auth,
     pub(crate) trunks: Trunks,
+    pub(crate) quota: Quota,
+    pub(crate) ways: Ways,
+    /// What the verified certificates of open connections are for.
+    pub(crate) tls_names: BTreeMap<ConnectionId, Vec<String>>,
     pub(crate) draining: bool,
+    pub(crate) session_timers: SessionTimers,
+    pub(crate) demanded: Vec<String>,
+    /// Of the messages that we have sent outside of calls.
+    pub(crate) last_message: u64,
+    pub(crate) subscriptions: Subscriptions,
 }
 
 impl Stack {
@@ -53,7 +66,14 @@ impl Stack {
             registrar: Registrar::default(),
             auth,
             trunks: Trunks::default(),
+            quota: Quota::default(),
+            ways: Ways::default(),
+            tls_names: BTreeMap::new(),
             draining: false,
+            session_timers: SessionTimers::default(),
+            demanded: Vec::new(),
+            last_message: 0,
+            subscriptions: Subscriptions::default(),
         }
     }
 
@@ -61,14 +81,14 @@ impl Stack {
     pub fn handle_packet(&mut self, now: Now, hop: Hop, bytes: &[u8]) {
         if bytes.iter().all(|c| matches!(c, b'\r' | b'\n')) {
             // RFC 5626 §4.4.1
-            if bytes == b"\r\n\r\n" && hop.transport != Transport::Udp {
+            if bytes == b"\r\n\r\n" && hop.transport.is_stream() {
                 self.transmit(hop, Arc::from(&b"\r\n"[..]));
             }
             return;
         }
         let parsed = match hop.transport {
-            Transport::Tcp => Message::parse_stream(bytes),
-            Transport::Udp | Transport::Ws => Message::parse(bytes),
+            Transport::Tcp | Transport::Tls => Message::parse_stream(bytes),
+            Transport::Udp | Transport::Ws | Transport::Wss => Message::parse(bytes),
         };
         match parsed {
             Ok(message) if message.is_request() => self.receive_request(now, hop, &message),
@@ -88,8 +108,14 @@ impl Stack {
         self.settle();
     }
 
+    /// A peer has proved by its certificate who it is, in one or more names. Other connections need not be told of.
+    pub fn handle_connection_opened(&mut self, connection: ConnectionId, tls_names: Vec<String>) {
+        self.tls_names.insert(connection, tls_names);
+    }
+
     /// The connection is closed, by whomever. Its bindings and browser calls die with it.
     pub fn handle_connection_closed(&mut self, now: Now, connection: ConnectionId) {
+        self.tls_names.remove(&connection);
         for binding in self.registrar.of_connection(connection) {
             self.unregister(binding);
         }
@@ -102,6 +128,7 @@ impl Stack {
         for call in unanswered {
             self.lose_caller(now, call);
         }
+        self.drop_subscriptions_of(connection);
         for call in self.calls.of_connection(connection) {
             self.lose_connection(now, call, connection);
         }
@@ -152,7 +179,13 @@ impl Stack {
         }
     }
 
-    /// While draining, new INVITEs get 503 with Retry-After, and carriers are told that we are not to be called.
+    /// Option tags that a caller must name in Supported or Require: others get 421. None at the start.
+    pub fn set_demanded_extensions(&mut self, extensions: Vec<String>) {
+        self.demanded = extensions;
+    }
+
+    /// While draining, what would begin something gets 503 with Retry-After; registrations and requests within dialogs are served.
+    /// Carriers are told that we are not to be called.
     pub fn set_draining(&mut self, draining: bool) {
         if self.draining != draining {
             self.draining = draining;
@@ -172,6 +205,7 @@ impl Stack {
             transactions: self.transactions.len(),
             bindings: self.registrar.len(),
             nonces: self.auth.nonces(),
+            subscriptions: self.subscriptions.len(),
         }
     }
 
@@ -190,16 +224,27 @@ impl Stack {
         if transactions.on_response(id, status, ack, &mut io) == Heard::Absorbed {
             return;
         }
+        // RFC 3263 §4.3
+        if status == 503 && self.try_next(now, id, owner) {
+            return;
+        }
+        if status >= 200 {
+            self.arrived(id, owner);
+        }
         if asked.is_some_and(|asked| self.answer_challenge(now, owner, &asked, response)) {
             return;
         }
         match owner {
             Owner::Invite(call) => self.invite_answered(now, call, hop, status, response),
-            Owner::Reinvite(call) => self.reinvite_answered(now, call, status, response),
-            // Whatever the peer says, the call is over for us.
-            Owner::Cancel(_) | Owner::Bye(_) => {}
+            Owner::Reinvite(call) | Owner::Update(call) => self.ask_answered(now, call, status, response),
+            Owner::Refer(call) => self.refer_answered(call, status),
+            Owner::Notify(call) => self.notify_answered(call, status),
+            Owner::Message(message) => self.message_answered(message, status),
+            Owner::Subscription(subscription) => self.subscriber_answered(now, subscription, status),
             Owner::Register(trunk) => self.register_answered(now, trunk, hop, status, response),
             Owner::Options(trunk) => self.options_answered(now, trunk, status),
+            // Whatever the peer says: the call is over for us, or the INVITE decides.
+            Owner::Cancel(_) | Owner::Bye(_) | Owner::Prack(_) | Owner::Said(_) => {}
         }
     }
 
@@ -219,7 +264,9 @@ impl Stack {
             | Timer::M(id)
             | Timer::Cancelled(id) => {
                 let (transactions, mut io) = self.split(now);
-                if let Some((_, owner)) = transactions.on_timer(id, timer, &mut io) {
+                if let Some((_, owner)) = transactions.on_timer(id, timer, &mut io)
+                    && !self.try_next(now, id, owner)
+                {
                     self.request_failed(now, owner, 408);
                 }
             }
@@ -227,9 +274,16 @@ impl Stack {
             Timer::Unacknowledged(call) => self.give_up_ack(now, call),
             Timer::Provisional(call) => self.repeat_provisional(now, call),
             Timer::Ring(call) => self.ring_timed_out(now, call),
-            Timer::Silent(call) => self.nothing_heard(now, call),
-            Timer::Glare(call) => self.retry_reinvite(now, call),
+            Timer::Unheard(call) => self.nothing_heard(now, call),
+            Timer::Glare(call) => self.ask_again(now, call),
+            Timer::Refresh(call) => self.refresh_session(now, call),
+            Timer::Expired(call) => self.session_expired(now, call),
+            Timer::Reliable(call) => self.repeat_reliable(now, call),
+            Timer::Unpracked(call) => self.give_up_prack(now, call),
             Timer::Forget(call) => self.forget(now, call),
+            Timer::Subscription(subscription) => self.subscription_over(now, subscription),
+            Timer::Silent(id) => self.place_is_silent(now, id),
+            Timer::Search(id) => self.search_timed_out(now, id),
             Timer::Binding(binding) => self.unregister(binding),
             Timer::Registration(trunk) => self.registration_due(now, trunk),
             Timer::Health(trunk) => self.health_due(now, trunk),
@@ -243,20 +297,27 @@ impl Stack {
     }
 
     /// A request of ours cannot be answered any more.
-    fn fail_request(&mut self, now: Now, id: TransactionId, owner: Owner, status: u16) {
+    pub(crate) fn fail_request(&mut self, now: Now, id: TransactionId, owner: Owner, status: u16) {
         let (transactions, mut io) = self.split(now);
         transactions.stop_client(id, &mut io);
-        self.request_failed(now, owner, status);
+        if !self.try_next(now, id, owner) {
+            self.request_failed(now, owner, status);
+        }
     }
 
-    fn request_failed(&mut self, now: Now, owner: Owner, status: u16) {
+    pub(crate) fn request_failed(&mut self, now: Now, owner: Owner, status: u16) {
         match owner {
             Owner::Invite(call) => {
                 let Some(by) = self.calls.get(call).map(|call| call.far.lost) else { return };
                 self.end(now, call, Ending::with_status(Cause::Lost, by, status));
             }
-            Owner::Reinvite(call) => self.reinvite_lost(now, call, status),
-            Owner::Cancel(_) | Owner::Bye(_) => {}
+            Owner::Reinvite(call) | Owner::Update(call) => self.ask_lost(now, call, status),
+            // The peer gives up its INVITE by itself then. RFC 3262 §3
+            Owner::Prack(_) | Owner::Cancel(_) | Owner::Bye(_) | Owner::Said(_) => {}
+            Owner::Refer(call) => self.refer_answered(call, status),
+            Owner::Notify(call) => self.notify_answered(call, status),
+            Owner::Message(message) => self.message_answered(message, status),
+            Owner::Subscription(subscription) => self.subscriber_answered(now, subscription, status),
             Owner::Register(trunk) => self.registration_failed(now, trunk, status, None),
             Owner::Options(trunk) => self.options_answered(now, trunk, status),
         }
@@ -297,13 +358,18 @@ impl Stack {
 
     pub(crate) fn drop_call(&mut self, id: CallId) {
         self.calls.remove(id);
+        self.forget_ways(id);
         for timer in [
             Timer::Answer,
             Timer::Unacknowledged,
             Timer::Provisional,
             Timer::Ring,
-            Timer::Silent,
+            Timer::Unheard,
             Timer::Glare,
+            Timer::Refresh,
+            Timer::Expired,
+            Timer::Reliable,
+            Timer::Unpracked,
             Timer::Forget,
         ] {
             self.timers.disarm(timer(id));

@@ -11,8 +11,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::api::{
-    CallId, Config, ConnectionId, Event, Hop, Listener, OutgoingCall, Output, Rejection, Target, Transport,
-    Trunk,
+    Answer, CallId, Config, ConnectionId, Event, Hop, Listener, OutgoingCall, Output, Rejection, Target,
+    Transport, Trunk,
 };
 use crate::stack::Stack;
 
@@ -208,13 +208,18 @@ pub fn config(domain: &str, transport: Transport, local: SocketAddr, seed: u8) -
     Config {
         domain: domain.to_owned(),
         server_name: "Tandem".to_owned(),
-        listeners: vec![Listener { transport, local, advertised: local.to_string() }],
+        listeners: vec![Listener { name: None, transport, local, advertised: local.to_string() }],
         min_expires: Duration::from_secs(60),
         max_expires: Duration::from_secs(3600),
         max_bindings: 5,
         max_calls: 1000,
         seed: [seed; 32],
     }
+}
+
+/// A trunk that is one address.
+pub fn trunk(name: &str, address: SocketAddr, transport: Transport) -> Trunk {
+    Trunk::new(name, vec![address.ip()], address, transport)
 }
 
 /// The moment at which every simulation starts.
@@ -230,7 +235,7 @@ impl Pair {
             let mut config = config(name, transport, address, tint);
             config.seed[..8].copy_from_slice(&seed.to_be_bytes());
             let mut stack = Stack::new(now, config);
-            stack.set_trunks(vec![Trunk::new("peer", vec![peer.ip()], peer, transport)]);
+            stack.set_trunks(vec![trunk("peer", peer, transport)]);
             Node { stack, address, events: Vec::new(), rejections: Vec::new(), sent: Vec::new() }
         };
         Self {
@@ -260,6 +265,7 @@ impl Pair {
             headers: Vec::new(),
             ring_timeout: Duration::from_secs(20),
             silence: None,
+            options: Default::default(),
         };
         let now = self.now;
         self.node(side).stack.invite(now, outgoing).expect("the trunk exists")
@@ -300,9 +306,15 @@ impl Pair {
                         }
                     }
                     Output::CloseConnection(connection) => self.network.cut(now, connection),
-                    Output::Binding(_) => {}
+                    // There are no names in this world.
+                    Output::Lookup { lookup, .. } => {
+                        let clock = self.now;
+                        self.node(side).stack.handle_answer(clock, lookup, Answer::Nothing);
+                    }
+                    Output::Expect { .. } | Output::Binding(_) => {}
                     Output::Event(event) => self.node(side).events.push(event),
                     Output::Rejected { why, .. } => self.node(side).rejections.push(why),
+                    Output::Authenticated { .. } => {}
                 }
             }
         }

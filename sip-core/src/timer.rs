@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use model::Instant;
 
-use crate::api::{BindingId, CallId};
+use crate::api::{BindingId, CallId, SubscriptionId};
 use crate::transaction::TransactionId;
 use crate::trunk::TrunkId;
+use crate::way::SearchId;
 
 /// Round-trip estimate. RFC 3261 §17.1.1.1
 pub(crate) const T1: Duration = Duration::from_millis(500);
@@ -58,17 +59,31 @@ pub(crate) enum Timer {
     /// When our outgoing call has rung long enough.
     Ring(CallId),
     /// When nothing at all was heard of our outgoing call for too long.
-    Silent(CallId),
-    /// When a re-INVITE that met another one is tried again. RFC 3261 §14.1
+    Unheard(CallId),
+    /// When an offer that met another one is tried again. RFC 3261 §14.1
     Glare(CallId),
+    /// When we show that we are still there. RFC 4028 §10
+    Refresh(CallId),
+    /// When a session ends whose refresh did not come.
+    Expired(CallId),
+    /// When a reliable provisional answer is sent again for want of a PRACK. RFC 3262 §3
+    Reliable(CallId),
+    /// When we stop waiting for that PRACK.
+    Unpracked(CallId),
     /// When the last trace of an ended call is dropped, whatever its peer still owes us.
     Forget(CallId),
+    /// When a subscription was not refreshed in time.
+    Subscription(SubscriptionId),
     /// When a registered contact was not refreshed in time.
     Binding(BindingId),
     /// When we register with a carrier, refresh that, try again, or have waited long enough to be signed off.
     Registration(TrunkId),
     /// When a carrier is asked whether it is alive.
     Health(TrunkId),
+    /// When a request that nobody answered at all goes to the next place.
+    Silent(TransactionId),
+    /// When a name is no longer looked for.
+    Search(SearchId),
     /// When nonces in use are looked over for stale ones.
     Nonce,
 }

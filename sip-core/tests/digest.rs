@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests may panic as tests do
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use model::{Instant, Now, Timestamp};
@@ -9,6 +10,7 @@ use sip_core::digest::{Algorithm, Nonces, Verdict, answer, challenge, ha1};
 use sip_core::message::{Credentials, Method, Uri};
 
 const REALM: &str = "tandem.example";
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 const LIFETIME: Duration = Duration::from_secs(300);
 
 fn at(seconds: u64) -> Now {
@@ -40,7 +42,7 @@ fn judge(nonces: &mut Nonces, now: Now, authorization: &str) -> Verdict {
     let uri = Uri::parse(b"sip:tandem.example").unwrap();
     let (md5, sha256) =
         (ha1(Algorithm::Md5, "alice", REALM, "secret"), ha1(Algorithm::Sha256, "alice", REALM, "secret"));
-    nonces.verify(now, &credentials, REALM, &Method::Register, &uri, &md5, &sha256)
+    nonces.verify(now, PEER, &credentials, REALM, &Method::Register, &uri, &md5, &sha256)
 }
 
 #[test]
@@ -83,7 +85,7 @@ fn what_we_do_not_speak_is_not_answered() {
 fn the_right_password_is_accepted_in_both_algorithms() {
     for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
         let mut nonces = nonces();
-        let nonce = nonces.issue(at(0));
+        let nonce = nonces.issue(at(0), PEER);
         let text = authorization(&nonce, &Try { algorithm, ..GOOD });
         assert_eq!(judge(&mut nonces, at(1), &text), Verdict::Accepted);
     }
@@ -92,7 +94,7 @@ fn the_right_password_is_accepted_in_both_algorithms() {
 #[test]
 fn a_wrong_password_is_refused_and_leaves_no_trace() {
     let mut nonces = nonces();
-    let nonce = nonces.issue(at(0));
+    let nonce = nonces.issue(at(0), PEER);
     let text = authorization(&nonce, &Try { password: "guess", ..GOOD });
     assert_eq!(judge(&mut nonces, at(1), &text), Verdict::Wrong);
     assert!(nonces.is_empty());
@@ -101,9 +103,22 @@ fn a_wrong_password_is_refused_and_leaves_no_trace() {
 }
 
 #[test]
+fn a_nonce_is_good_only_for_the_address_that_it_was_sent_to_and_without_one_no_password_is_looked_at() {
+    let mut nonces = nonces();
+    let elsewhere = nonces.issue(at(0), IpAddr::V4(Ipv4Addr::new(203, 0, 113, 8)));
+    for password in ["secret", "guess"] {
+        let text = authorization(&elsewhere, &Try { password, ..GOOD });
+        assert_eq!(judge(&mut nonces, at(1), &text), Verdict::Stale);
+    }
+    // The same address, written as IPv6.
+    let mapped = nonces.issue(at(0), IpAddr::V6(Ipv4Addr::new(203, 0, 113, 7).to_ipv6_mapped()));
+    assert_eq!(judge(&mut nonces, at(1), &authorization(&mapped, &GOOD)), Verdict::Accepted);
+}
+
+#[test]
 fn a_nonce_count_is_good_only_once_and_only_upwards() {
     let mut nonces = nonces();
-    let nonce = nonces.issue(at(0));
+    let nonce = nonces.issue(at(0), PEER);
     let with = |count| authorization(&nonce, &Try { count, ..GOOD });
     assert_eq!(judge(&mut nonces, at(1), &with(1)), Verdict::Accepted);
     assert_eq!(judge(&mut nonces, at(1), &with(1)), Verdict::Replayed);
@@ -116,11 +131,11 @@ fn a_nonce_count_is_good_only_once_and_only_upwards() {
 #[test]
 fn old_foreign_and_forged_nonces_are_stale() {
     let mut nonces = nonces();
-    let nonce = nonces.issue(at(0));
+    let nonce = nonces.issue(at(0), PEER);
     let text = authorization(&nonce, &GOOD);
     assert_eq!(judge(&mut nonces, at(301), &text), Verdict::Stale);
     assert_eq!(judge(&mut nonces, at(300), &text), Verdict::Accepted);
-    let foreign = Nonces::new([8; 32], LIFETIME, 4).issue(at(0));
+    let foreign = Nonces::new([8; 32], LIFETIME, 4).issue(at(0), PEER);
     let later = format!("{:016x}{}", 1_000_000, &nonce[16..]);
     for nonce in [
         foreign.as_str(),
@@ -140,7 +155,7 @@ fn old_foreign_and_forged_nonces_are_stale() {
 #[test]
 fn a_full_table_makes_the_oldest_nonces_stale_but_never_replayable() {
     let mut nonces = nonces();
-    let issued: Vec<_> = (0..6).map(|n| nonces.issue(at(n))).collect();
+    let issued: Vec<_> = (0..6).map(|n| nonces.issue(at(n), PEER)).collect();
     for nonce in &issued {
         let text = authorization(nonce, &GOOD);
         assert_eq!(judge(&mut nonces, at(6), &text), Verdict::Accepted);
@@ -157,13 +172,13 @@ fn a_full_table_makes_the_oldest_nonces_stale_but_never_replayable() {
 #[test]
 fn two_nonces_of_one_instant_differ() {
     let mut nonces = nonces();
-    assert_ne!(nonces.issue(at(0)), nonces.issue(at(0)));
+    assert_ne!(nonces.issue(at(0), PEER), nonces.issue(at(0), PEER));
 }
 
 #[test]
 fn credentials_for_another_uri_realm_or_protection_are_refused() {
     let mut nonces = nonces();
-    let nonce = nonces.issue(at(0));
+    let nonce = nonces.issue(at(0), PEER);
     let other = authorization(&nonce, &Try { uri: "sip:bob@tandem.example", ..GOOD });
     assert_eq!(judge(&mut nonces, at(1), &other), Verdict::Malformed);
     let close = authorization(&nonce, &Try { uri: "sip:TANDEM.example:5060;transport=ws", ..GOOD });

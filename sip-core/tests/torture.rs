@@ -340,9 +340,9 @@ fn badvers_gets_505() {
 }
 
 #[test]
-fn mismatched_methods_get_400() {
+fn mismatched_methods_get_400_and_unknown_ones_501() {
     answered("mismatch01", Defect::MethodMismatch, 400);
-    answered("mismatch02", Defect::MethodMismatch, 400);
+    answered("mismatch02", Defect::UnknownMethod, 501);
 }
 
 // §3.2: transaction layer semantics

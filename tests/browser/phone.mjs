@@ -132,6 +132,16 @@ export async function phoneCall({ http, sip, shot, desk, phone, visitorContext }
     assert(now === session, `session ${session} became ${now}`);
     return { away };
   });
+  await check("who was muted when he reloaded is muted when he is back", async () => {
+    await desk.at("call-mute").click();
+    await hearsNothing();
+    await page.reload();
+    await desk.call("talking").waitFor();
+    const muted = await hearsNothing();
+    await desk.at("call-mute").click();
+    await hearsOperator();
+    return muted;
+  });
   await check("the operator hangs up, the caller's call ends, and the chat goes on", async () => {
     await desk.at("call-hangup").click();
     await until("the caller's call ends", 8000, () => phone.happened("CALL_CLOSED"));

@@ -222,6 +222,20 @@ fn the_customer_stays_when_the_operators_device_dies_and_gets_the_same_operator_
 }
 
 #[test]
+fn a_message_that_is_repeated_after_its_chat_was_closed_opens_no_second_one() {
+    let (mut world, agent, visitor) = chatting(None);
+    let session = session_of(only(&world.journals()));
+    let first = world.visitor_writes(visitor, "m9", "thanks").expect("taken");
+    world.agent_does(agent, AgentCommand::CloseChat { session }).expect("closed");
+    world.pass(seconds(1));
+    let again = world.visitor_writes(visitor, "m9", "thanks").expect("taken before");
+    assert_eq!(first, again);
+    assert_eq!(world.journals().len(), 1);
+    world.visitor_writes(visitor, "m10", "one more thing").expect("taken");
+    assert_eq!(world.journals().len(), 2, "a new message is a new chat");
+}
+
+#[test]
 fn an_operator_who_does_not_come_back_loses_the_call_to_the_next_one() {
     let mut world = centre(2);
     let call = world.caller_calls(PHONE);
@@ -384,6 +398,28 @@ fn after_a_crash_waiting_chats_stand_in_their_old_order_and_calls_are_marked_bro
 }
 
 #[test]
+fn after_a_crash_a_waiting_chat_still_hears_from_its_flow() {
+    let mut world = centre(0);
+    let visitor = world.visitor_comes(None);
+    world.visitor_writes(visitor, "m0", "hello").expect("taken");
+    world.visitor_writes(visitor, "m1", "support").expect("taken");
+    let announced = |world: &World| {
+        let journals = world.journals();
+        count(
+            only(&journals),
+            |change| matches!(change, Change::Message { message } if message.text == "Please wait"),
+        )
+    };
+    world.pass(seconds(30));
+    assert_eq!(announced(&world), 1);
+    world.crash_and_restart();
+    world.pass(seconds(15));
+    assert_eq!(announced(&world), 1, "not before its time");
+    world.pass(seconds(30));
+    assert_eq!(announced(&world), 3);
+}
+
+#[test]
 fn a_call_of_an_operator_who_is_removed_goes_to_the_head_of_its_queue() {
     let (mut world, agent, call) = talking();
     world.remove_operator(agent);
@@ -394,6 +430,29 @@ fn a_call_of_an_operator_who_is_removed_goes_to_the_head_of_its_queue() {
     assert_eq!(count(entries, |c| matches!(c, Change::OwnerChanged { agent: None })), 1);
     assert_eq!(count(entries, |c| matches!(c, Change::Queued { .. })), 2, "back in the queue");
     assert_eq!(world.engine.counts().waiting, 1);
+}
+
+#[test]
+fn a_goodbye_that_comes_just_after_the_media_broke_off_counts_and_without_one_the_call_is_lost() {
+    let customers = |world: &World| {
+        let journals = world.journals();
+        only(&journals).iter().find_map(|entry| match &entry.change {
+            Change::LegEnded { ending, .. } => Some((ending.cause, ending.by)),
+            _ => None,
+        })
+    };
+    let (mut world, _, call) = talking();
+    world.customer_media_breaks();
+    world.caller_hangs_up(call);
+    world.pass(seconds(10));
+    assert_eq!(customers(&world), Some((Cause::HungUp, model::Side::Customer)));
+
+    let (mut world, _, _) = talking();
+    world.customer_media_breaks();
+    world.pass(seconds(1));
+    assert_eq!(customers(&world), None, "there may be last words");
+    world.pass(seconds(9));
+    assert_eq!(customers(&world), Some((Cause::Lost, model::Side::System)));
 }
 
 fn ending(entries: &[model::Entry]) -> (Cause, model::Side) {

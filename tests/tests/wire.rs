@@ -3,7 +3,9 @@
 mod wire {
     mod browser;
     mod calls;
+    mod hostile;
     mod http;
     mod restart;
     mod torture;
+    mod transports;
 }

@@ -137,6 +137,20 @@ export interface components {
             /** @enum {string} */
             who: "system";
         };
+        /** @description An address whose SIP is thrown away. */
+        BanRow: {
+            address: string;
+            /** @description Whether the packets really came from there. Without it registrations still come through slowly. */
+            proven: boolean;
+            /** @description `wrong_password`, `scanner`, `guessing` or `manual`. */
+            reason: string;
+            /**
+             * Format: int32
+             * @description Which ban within a day.
+             */
+            times: number;
+            until: components["schemas"]["Timestamp"];
+        };
         Button: {
             /** @description What the flow calls the choice. */
             choice: string;
@@ -362,6 +376,11 @@ export interface components {
             cause: components["schemas"]["Cause"];
             /**
              * Format: int32
+             * @description The Q.850 cause that the telephone network gave for it (RFC 3326), when there was one.
+             */
+            q850?: number | null;
+            /**
+             * Format: int32
              * @description The SIP status code behind it, when there was one.
              */
             sip_status?: number | null;
@@ -407,6 +426,25 @@ export interface components {
             kind: "visitor";
             /** @description The browser of a web-chat visitor. */
             value: components["schemas"]["VisitorId"];
+        };
+        /** @description The SIP messages of a call, in order of time. Credentials are starred out. */
+        Ladder: {
+            /** @description Messages that were seen and not kept. */
+            left_out: number;
+            messages: components["schemas"]["LadderMessage"][];
+        };
+        LadderMessage: {
+            at: components["schemas"]["Timestamp"];
+            call_id: string;
+            /** @description `in` or `out`. */
+            direction: string;
+            local: string;
+            remote: string;
+            /** @description Such as `INVITE` or `180 INVITE`. */
+            summary: string;
+            text: string;
+            /** @description `udp`, `tcp`, `ws`, …. */
+            transport: string;
         };
         /**
          * Format: uuid
@@ -464,6 +502,15 @@ export interface components {
          * @description One text message.
          */
         MessageId: string;
+        NewBan: {
+            /** @description An IPv4 address, or an IPv6 one that stands for its /64. */
+            address: string;
+            /**
+             * Format: int64
+             * @description From 1 to 2592000.
+             */
+            seconds: number;
+        };
         NewUser: {
             capacity?: components["schemas"]["CapacityBody"] | null;
             locale?: string | null;

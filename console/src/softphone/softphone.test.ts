@@ -193,6 +193,19 @@ describe("calls", () => {
     expect(call.log).toEqual([]);
   });
 
+  it("is as mute in a call that it comes back to as it was", async () => {
+    const bench = await new Bench().registered();
+    const headers = { "X-Tandem-Session": "s", "X-Tandem-Reason": "reconnect", "X-Tandem-Muted": "yes" };
+    const call = bench.call("c1", headers);
+    await Promise.resolve();
+    call.handlers.talking();
+    expect(call.log).toContain("mute");
+    expect(bench.state.calls[0]?.muted).toBe(true);
+    expect(bench.muted).toEqual([]);
+    bench.phone.mute("c1", false);
+    expect(bench.muted).toEqual([["s", false]]);
+  });
+
   it.each(["reconnect", "call-customer"])("answers %s by itself", async (reason) => {
     const bench = await new Bench().registered();
     const call = bench.call("c1", { "X-Tandem-Session": "s", "X-Tandem-Reason": reason });

@@ -229,13 +229,16 @@ export class Softphone {
     const session = line.header("X-Tandem-Session") ?? null;
     const offer = line.header("X-Tandem-Offer") ?? null;
     const reason = reasonOf(line.header("X-Tandem-Reason"), offer);
+    // Back in his call he is as mute as he was; the server sees to its own side.
+    const muted = line.header("X-Tandem-Muted") === "yes";
     const call: PhoneCall = {
       ...{ id: line.id, session, offer, reason, peer: line.peer, state: "ringing" },
-      ...{ held: false, muted: false, since: this.#deps.now() },
+      ...{ held: false, muted, since: this.#deps.now() },
     };
     this.#lines.set(line.id, line);
     line.attach({
       talking: () => {
+        if (muted) line.mute(true);
         this.#update(line.id, { state: "talking", since: this.#deps.now() });
         if (reason === "reconnect") this.#dropOthersOf(session, line.id);
       },

@@ -165,11 +165,20 @@ impl Queue {
             music: self.music.as_ref().map(|m| m.value.clone()),
         });
         turn.trace(&self.name.value);
-        Next::Wait(Waiting::Queued(Queued {
-            since: now,
+        Next::Wait(Waiting::Queued(self.place(now, now)))
+    }
+
+    /// Waits on in a place that was taken at `since` and survived the run that took it.
+    pub fn resume(&self, queue: &QueueName, since: Instant, now: Instant) -> Option<Waiting> {
+        (*self.name.value == *queue.0).then(|| Waiting::Queued(self.place(since, now)))
+    }
+
+    fn place(&self, since: Instant, now: Instant) -> Queued {
+        Queued {
+            since,
             announcements: self.every.iter().map(|(period, _)| now + *period).collect(),
-            leave: self.after.iter().map(|(time, _)| now + *time).min(),
-        }))
+            leave: self.after.iter().map(|(time, _)| since + *time).min(),
+        }
     }
 
     pub fn on_event<'p>(&'p self, mut queued: Queued, event: Event, turn: &mut Turn<'_>) -> Next<'p> {

@@ -12,8 +12,8 @@ use toml::Spanned;
 use super::check::Check;
 use super::problem::{Problem, Problems, nearest};
 use super::{
-    Chat, Config, Database, Dialplans, Http, Log, Media, Prompts, Recording, Server, Sessions, Sip,
-    SipListener, raw,
+    Certificate, Chat, Config, Database, Dialplans, Http, Log, Media, Prompts, Recording, Server, Sessions,
+    Sip, SipListener, raw,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -46,6 +46,8 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
             data: data.clone(),
         },
         sip: sip(&mut check, raw.sip),
+        protection: super::protection::check(&mut check, raw.protection),
+        ladder: super::protection::ladder(&mut check, raw.ladder),
         trunks: super::trunk::trunks(&mut check, raw.trunk),
         http: http(&mut check, raw.http),
         chat: chat(&mut check, raw.chat),
@@ -82,7 +84,13 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
 fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
     let listeners = match raw.listener {
         None => [Transport::Udp, Transport::Tcp]
-            .map(|transport| SipListener { transport, listen: loopback(5060), advertised: None })
+            .map(|transport| SipListener {
+                name: None,
+                transport,
+                listen: loopback(5060),
+                advertised: None,
+                certificate: None,
+            })
             .into(),
         Some(listeners) => listeners.into_iter().filter_map(|raw| sip_listener(check, raw)).collect(),
     };
@@ -98,8 +106,14 @@ fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
         max_bindings: check.number(raw.max_bindings, 10, 1..=1_000),
         max_calls: check.number(raw.max_calls, 4_000, 1..=1_000_000),
         max_connections: check.number(raw.max_connections, 10_000, 1..=1_000_000),
-        idle_timeout: check.duration(raw.idle_timeout, 3 * MINUTE, 10 * SECOND..=DAY),
+        idle_timeout: check.duration(raw.idle_timeout, 70 * MINUTE, 10 * SECOND..=DAY),
         max_message: check.number(raw.max_message, 65_536, 1_024..=1_048_576),
+        authorities: raw.authorities.map(|path| check.path(Some(path), "")),
+        name_servers: check
+            .list(raw.name_servers, &[])
+            .iter()
+            .filter_map(|server| check.parsed(server, "an address and port", "192.0.2.53:53"))
+            .collect(),
     };
     if let Some(region) = region
         && region.get_ref().parse::<phonenumber::country::Id>().is_err()
@@ -123,22 +137,64 @@ fn digest(check: &mut Check<'_>, written: Option<Spanned<Vec<Spanned<String>>>>)
 }
 
 fn sip_listener(check: &mut Check<'_>, raw: raw::SipListener) -> Option<SipListener> {
-    let transport = check.choice(
-        Some(&raw.transport),
-        Transport::Udp,
-        &[("udp", Transport::Udp), ("tcp", Transport::Tcp)],
-    );
+    let known =
+        [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls), ("wss", Transport::Wss)];
+    let transport = check.choice(Some(&raw.transport), Transport::Udp, &known);
     if let Some(advertised) = &raw.advertised
         && !is_host_and_port(advertised.get_ref())
     {
         let message = format!("`{}` is not a host and port", advertised.get_ref());
         check.problem(advertised.span(), message, Some("write it like \"sip.example.org:5060\"".into()));
     }
+    let listen: Option<SocketAddr> = check.parsed(&raw.listen, "an address and port", "127.0.0.1:5060");
+    if listen.is_some_and(|listen| listen.ip().is_unspecified()) && raw.advertised.is_none() {
+        let hint = "set `advertised` to the host and port that peers reach";
+        check.problem(raw.listen.span(), "peers cannot be told this address", Some(hint.into()));
+    }
+    let certificate = certificate(check, raw.certificate, raw.key, raw.client_authorities);
+    match (transport.is_secure(), &certificate) {
+        (true, None) => {
+            let hint = "set `certificate` and `key` to PEM files";
+            check.problem(raw.transport.span(), "TLS needs a certificate", Some(hint.into()));
+        }
+        (false, Some(_)) => {
+            check.problem(raw.transport.span(), "a certificate is for \"tls\" and \"wss\" only", None);
+        }
+        (true, Some(_)) | (false, None) => {}
+    }
     Some(SipListener {
+        name: raw.name.map(Spanned::into_inner),
         transport,
-        listen: check.parsed(&raw.listen, "an address and port", "127.0.0.1:5060")?,
-        advertised: raw.advertised.map(|text| text.into_inner()),
+        listen: listen?,
+        advertised: raw.advertised.map(Spanned::into_inner),
+        certificate,
     })
+}
+
+/// `None` when nothing of it was written. Half of it is a problem.
+fn certificate(
+    check: &mut Check<'_>,
+    certificate: Option<Spanned<String>>,
+    key: Option<Spanned<String>>,
+    client_authorities: Option<Spanned<String>>,
+) -> Option<Certificate> {
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(Certificate {
+            certificate: check.path(Some(certificate), ""),
+            key: check.path(Some(key), ""),
+            client_authorities: client_authorities.map(|path| check.path(Some(path), "")),
+        }),
+        (None, None) => {
+            if let Some(lone) = client_authorities {
+                check.problem(lone.span(), "`certificate` and `key` are missing", None);
+            }
+            None
+        }
+        (Some(half), None) | (None, Some(half)) => {
+            check.problem(half.span(), "`certificate` and `key` belong together", None);
+            None
+        }
+    }
 }
 
 fn http(check: &mut Check<'_>, raw: raw::Http) -> Http {
@@ -157,6 +213,7 @@ fn http(check: &mut Check<'_>, raw: raw::Http) -> Http {
     });
     Http {
         listen,
+        certificate: certificate(check, raw.certificate, raw.key, None),
         public_url,
         sign_in_lifetime: check.duration(raw.sign_in_lifetime, 12 * HOUR, 5 * MINUTE..=30 * DAY),
         max_body: check.number(raw.max_body, 1_048_576, 16_384..=67_108_864),

@@ -3,6 +3,7 @@
 mod check;
 mod load;
 mod problem;
+mod protection;
 mod raw;
 mod trunk;
 
@@ -14,8 +15,11 @@ use acd::api::QueueConfig;
 use sip_core::api::{Transport, Trunk};
 use sip_core::digest::Algorithm;
 
+use crate::tap::Bounds;
+
 pub use load::{load, parse};
 pub use problem::{Problem, Problems};
+pub use protection::Protection;
 
 /// A configuration that has been checked: nothing in here can be out of range. Paths are absolute or relative to the
 /// working directory (already joined with the file's own folder).
@@ -23,6 +27,9 @@ pub use problem::{Problem, Problems};
 pub struct Config {
     pub server: Server,
     pub sip: Sip,
+    pub protection: Protection,
+    /// How much is remembered of calls, message by message.
+    pub ladder: Bounds,
     pub trunks: Vec<Trunk>,
     pub http: Http,
     pub chat: Chat,
@@ -65,21 +72,41 @@ pub struct Sip {
     pub idle_timeout: Duration,
     /// Octets of one SIP message.
     pub max_message: usize,
+    /// PEM file of authorities that we believe besides the system's when we connect by TLS.
+    pub authorities: Option<PathBuf>,
+    /// Empty: the system's.
+    pub name_servers: Vec<SocketAddr>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SipListener {
-    /// UDP or TCP; WebSocket comes in over HTTP.
+    /// By which trunks name it.
+    pub name: Option<String>,
+    /// Anything but WebSocket without TLS, which comes in over HTTP.
     pub transport: Transport,
     pub listen: SocketAddr,
     /// `host:port` as peers shall see it; the listening address when absent.
     pub advertised: Option<String>,
+    /// Always there for TLS and WSS.
+    pub certificate: Option<Certificate>,
+}
+
+/// PEM files.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Certificate {
+    /// Our own first, then whoever signed it.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Whose signatures on the certificates of clients we believe. Without it none are asked for.
+    pub client_authorities: Option<PathBuf>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Http {
     pub listen: SocketAddr,
-    /// How browsers reach us, without a slash at the end. `http://` and the listening address when absent.
+    /// HTTPS when there is one.
+    pub certificate: Option<Certificate>,
+    /// How browsers reach us, without a slash at the end. `http://` (or `https://`) and the listening address when absent.
     pub public_url: Option<String>,
     /// How long a sign-in lasts without being used.
     pub sign_in_lifetime: Duration,
@@ -153,7 +180,8 @@ pub struct Log {
 impl Config {
     /// The address that browsers and people are told, given the HTTP address that was really bound.
     pub fn public_url(&self, http: SocketAddr) -> String {
-        self.http.public_url.clone().unwrap_or_else(|| format!("http://{http}"))
+        let scheme = if self.http.certificate.is_some() { "https" } else { "http" };
+        self.http.public_url.clone().unwrap_or_else(|| format!("{scheme}://{http}"))
     }
 
     /// The listeners that can be reached from other machines.

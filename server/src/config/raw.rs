@@ -13,6 +13,8 @@ type List = Option<Spanned<Vec<Spanned<String>>>>;
 pub struct File {
     pub server: Server,
     pub sip: Sip,
+    pub protection: super::protection::Raw,
+    pub ladder: super::protection::RawLadder,
     pub trunk: Vec<Trunk>,
     pub http: Http,
     pub chat: Chat,
@@ -47,16 +49,26 @@ pub struct Sip {
     pub max_connections: Number,
     pub idle_timeout: Text,
     pub max_message: Number,
+    pub authorities: Text,
+    pub name_servers: List,
     pub listener: Option<Vec<SipListener>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SipListener {
+    #[serde(default)]
+    pub name: Text,
     pub transport: Spanned<String>,
     pub listen: Spanned<String>,
     #[serde(default)]
     pub advertised: Text,
+    #[serde(default)]
+    pub certificate: Text,
+    #[serde(default)]
+    pub key: Text,
+    #[serde(default)]
+    pub client_authorities: Text,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +80,12 @@ pub struct Trunk {
     pub destination: Spanned<String>,
     #[serde(default)]
     pub transport: Text,
+    #[serde(default)]
+    pub tls_name: Text,
+    #[serde(default)]
+    pub listener: Text,
+    #[serde(default)]
+    pub nat: Flag,
     #[serde(default)]
     pub domain: Text,
     #[serde(default)]
@@ -141,6 +159,8 @@ pub struct Numbers {
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
     pub listen: Text,
+    pub certificate: Text,
+    pub key: Text,
     pub public_url: Text,
     pub sign_in_lifetime: Text,
     pub max_body: Number,

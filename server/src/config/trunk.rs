@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sip_core::api::{
-    Account, HealthCheck, IdentityRules, Limits, NumberFormat, NumberStyle, Place, Prefix, Registration,
-    Secret, Transport, Trunk,
+    Account, Destination, DestinationHost, HealthCheck, IdentityRules, Limits, NumberFormat, NumberStyle,
+    Place, Prefix, Registration, Secret, Transport, Trunk,
 };
 use toml::Spanned;
 
@@ -25,16 +25,20 @@ pub fn trunks(check: &mut Check<'_>, raw: Vec<raw::Trunk>) -> Vec<Trunk> {
     for raw in raw {
         load::unique(check, &mut names, &raw.name, "trunk");
         let name = raw.name.get_ref().clone();
-        let transport = check.choice(
-            raw.transport.as_ref(),
-            Transport::Udp,
-            &[("udp", Transport::Udp), ("tcp", Transport::Tcp)],
-        );
-        let destination = check.parsed(&raw.destination, "an address and port", "192.0.2.7:5060");
-        if let Some(sources) = &raw.sources
-            && sources.get_ref().is_empty()
-        {
-            check.problem(sources.span(), "a trunk without a source is never trusted", None);
+        let known = [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls)];
+        let transport =
+            raw.transport.as_ref().map(|written| check.choice(Some(written), Transport::Udp, &known));
+        let destination: Option<Destination> =
+            check.parsed(&raw.destination, "a host, with or without a port", "sip.example.org");
+        let address = destination.as_ref().and_then(|destination| match destination.host {
+            DestinationHost::Ip(ip) => Some(ip),
+            DestinationHost::Name(_) => None,
+        });
+        let written = raw.sources.as_ref();
+        let anybody = written.map_or(address.is_some() || destination.is_none(), |s| !s.get_ref().is_empty());
+        if !anybody && raw.tls_name.is_none() {
+            let span = written.map_or(raw.name.span(), Spanned::span);
+            check.problem(span, "a trunk without a source is never trusted", None);
         }
         let sources = match raw.sources {
             Some(sources) => sources
@@ -42,10 +46,11 @@ pub fn trunks(check: &mut Check<'_>, raw: Vec<raw::Trunk>) -> Vec<Trunk> {
                 .iter()
                 .filter_map(|source| check.parsed(source, "an IP address", "192.0.2.7"))
                 .collect(),
-            None => destination.iter().map(std::net::SocketAddr::ip).collect(),
+            None => address.into_iter().collect(),
         };
         let account = account(check, &raw.account);
         let registration = registration(check, &raw.registration, &raw.name, account.as_ref());
+        let Some(destination) = destination else { continue };
         let trunk = Trunk {
             domain: raw.domain.map(|domain| check.text(Some(domain), "")),
             registration,
@@ -66,11 +71,12 @@ pub fn trunks(check: &mut Check<'_>, raw: Vec<raw::Trunk>) -> Vec<Trunk> {
                 from_account: from_account(check, raw.from_account, account.is_some()),
             },
             account,
-            ..Trunk::new(&name, sources, destination.unwrap_or_else(|| ([0, 0, 0, 0], 0).into()), transport)
+            tls_name: raw.tls_name.map(|name| name.into_inner().to_ascii_lowercase()),
+            listener: raw.listener.map(Spanned::into_inner),
+            nat: raw.nat.is_some_and(Spanned::into_inner),
+            ..Trunk::new(&name, sources, destination, transport)
         };
-        if destination.is_some() {
-            trunks.push(trunk);
-        }
+        trunks.push(trunk);
     }
     trunks
 }

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod floor;
 mod health;
+mod ladder;
 mod recordings;
 mod serve;
 mod sessions;
@@ -145,6 +146,10 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(sessions::customer))
         .routes(routes!(recordings::list))
         .routes(routes!(recordings::audio))
+        .routes(routes!(ladder::show))
+        .routes(routes!(ladder::pcap))
+        .routes(routes!(ladder::bans, ladder::ban))
+        .routes(routes!(ladder::lift))
         .routes(routes!(floor::queues))
         .routes(routes!(floor::agents))
         .routes(routes!(dialplans::show))

@@ -27,13 +27,14 @@ pub(super) struct Connections {
 struct State {
     next: u64,
     open: HashMap<ConnectionId, Open>,
-    /// TCP connections by peer, for requests that name no connection.
-    by_peer: HashMap<SocketAddr, ConnectionId>,
+    /// TCP and TLS connections by peer, for requests that name no connection.
+    by_peer: HashMap<(Transport, SocketAddr), ConnectionId>,
     by_address: HashMap<IpAddr, usize>,
 }
 
 #[derive(Debug)]
 struct Open {
+    transport: Transport,
     peer: SocketAddr,
     /// Dropping it lets the writer finish and ends the stream.
     queue: mpsc::Sender<Arc<[u8]>>,
@@ -72,9 +73,9 @@ impl Connections {
         state.next += 1;
         let id = ConnectionId(state.next);
         let (queue, outgoing) = mpsc::channel(QUEUE);
-        state.open.insert(id, Open { peer, queue });
-        if transport == Transport::Tcp {
-            state.by_peer.insert(peer, id);
+        state.open.insert(id, Open { transport, peer, queue });
+        if !transport.is_websocket() {
+            state.by_peer.insert((transport, peer), id);
         }
         *state.by_address.entry(address).or_default() += 1;
         Some((Registration { id, connections: self.clone(), address }, outgoing))
@@ -95,9 +96,9 @@ impl Connections {
         }
     }
 
-    /// The open TCP connection to a peer.
-    pub fn to_peer(&self, peer: SocketAddr) -> Option<ConnectionId> {
-        self.lock().by_peer.get(&peer).copied()
+    /// The open TCP or TLS connection to a peer.
+    pub fn to_peer(&self, transport: Transport, peer: SocketAddr) -> Option<ConnectionId> {
+        self.lock().by_peer.get(&(transport, peer)).copied()
     }
 
     /// Ends a stream after what is queued has been written.
@@ -123,9 +124,9 @@ impl Connections {
 impl State {
     fn remove(&mut self, id: ConnectionId) {
         if let Some(open) = self.open.remove(&id)
-            && self.by_peer.get(&open.peer) == Some(&id)
+            && self.by_peer.get(&(open.transport, open.peer)) == Some(&id)
         {
-            self.by_peer.remove(&open.peer);
+            self.by_peer.remove(&(open.transport, open.peer));
         }
     }
 }
@@ -177,13 +178,13 @@ mod tests {
     fn a_peer_is_reached_over_its_newest_tcp_connection_until_that_ends() {
         let connections = Connections::new(10);
         let (first, _a) = connections.register(Transport::Tcp, peer(1)).unwrap();
-        assert_eq!(connections.to_peer(peer(1)), Some(first.id));
+        assert_eq!(connections.to_peer(Transport::Tcp, peer(1)), Some(first.id));
         connections.close(first.id);
-        assert_eq!(connections.to_peer(peer(1)), None);
+        assert_eq!(connections.to_peer(Transport::Tcp, peer(1)), None);
         let (second, _b) = connections.register(Transport::Tcp, peer(1)).unwrap();
         drop(first);
         assert_eq!(
-            connections.to_peer(peer(1)),
+            connections.to_peer(Transport::Tcp, peer(1)),
             Some(second.id),
             "the end of the old one does not hide the new one"
         );

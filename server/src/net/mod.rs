@@ -1,4 +1,4 @@
-//! SIP over UDP, TCP and WebSocket (RFC 7118): bytes are framed and handed on, nothing else.
+//! SIP over UDP, TCP, TLS and WebSocket (RFC 7118), and the DNS: bytes are framed and handed on, nothing else.
 //!
 //! Invariants: nothing in here understands a SIP message; whatever goes to the engine goes through its inbox, and what it
 //! refuses is dropped (UDP) or held back (streams); a peer that is slow, silent or too loud costs its own connection only;
@@ -7,8 +7,11 @@
 mod connections;
 mod figures;
 mod network;
+mod resolver;
+mod sockets;
 mod stream;
 mod tcp;
+mod tls;
 mod udp;
 mod websocket;
 
@@ -17,3 +20,4 @@ mod tests;
 
 pub use figures::Figures;
 pub use network::{BindError, Bound, Network};
+pub use tls::{ServerTls, TlsError};

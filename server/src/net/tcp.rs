@@ -1,5 +1,6 @@
-//! TCP streams, accepted and opened.
+//! TCP and TLS streams, accepted and opened.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,52 +8,109 @@ use std::time::Duration;
 use session::api::Input;
 use sip_core::api::{Hop, Transport};
 use sip_core::frame::{Frame, Framer, PONG};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connections::{Outgoing, Registration};
 use super::network::Shared;
+use super::sockets;
 use super::stream::{End, LINGER, MESSAGE_WITHIN, WRITE_WITHIN, deliver, report};
+use super::tls::{ServerTls, verified_names};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
-/// Accepts for ever.
-pub(super) async fn accept(listener: TcpListener, local: SocketAddr, shared: Arc<Shared>) {
+/// Accepts for ever; with `tls` there is a handshake first.
+pub(super) async fn accept(
+    listener: TcpListener,
+    local: SocketAddr,
+    tls: Option<Arc<ServerTls>>,
+    shared: Arc<Shared>,
+) {
+    let transport = if tls.is_some() { Transport::Tls } else { Transport::Tcp };
     loop {
-        let (stream, remote) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of descriptors, most likely: trying again at once would only burn the processor.
-                tracing::warn!(%local, %error, "cannot accept a connection");
-                sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let Some((registration, outgoing)) = shared.connections.register(Transport::Tcp, remote) else {
+        let Some((stream, remote)) = next(&listener, local).await else { continue };
+        let Some((registration, outgoing)) = shared.connections.register(transport, remote) else {
             shared.counters.refused.add();
             continue;
         };
-        let hop = Hop { transport: Transport::Tcp, local, remote, connection: Some(registration.id) };
-        let shared = shared.clone();
-        tokio::spawn(async move { run(stream, hop, Opened::ByPeer, registration, outgoing, &shared).await });
+        let hop = Hop { transport, local, remote, connection: Some(registration.id) };
+        let (tls, shared) = (tls.clone(), shared.clone());
+        tokio::spawn(async move {
+            let Some(tls) = tls else {
+                let (reader, writer) = stream.into_split();
+                return run(reader, writer, hop, Opened::ByPeer, registration, outgoing, &shared).await;
+            };
+            match tls.accept(stream).await {
+                Ok(stream) => {
+                    let tls_names = verified_names(&stream);
+                    if !tls_names.is_empty() {
+                        let connection = registration.id;
+                        let _ = shared.inbox.offer(Input::ConnectionOpened { connection, tls_names });
+                    }
+                    let (reader, writer) = split(stream);
+                    run(reader, writer, hop, Opened::ByPeer, registration, outgoing, &shared).await;
+                }
+                Err(error) => {
+                    tracing::debug!(%remote, %error, "a TLS handshake failed");
+                    shared.counters.cut.add();
+                }
+            }
+        });
+    }
+}
+
+/// The next connection. `None` after a failure and a pause.
+pub(super) async fn next(listener: &TcpListener, local: SocketAddr) -> Option<(TcpStream, SocketAddr)> {
+    match listener.accept().await {
+        Ok((stream, remote)) => {
+            sockets::prepare(&stream);
+            Some((stream, remote))
+        }
+        Err(error) => {
+            // Out of descriptors, most likely: trying again at once would only burn the processor.
+            tracing::warn!(%local, %error, "cannot accept a connection");
+            sleep(Duration::from_millis(100)).await;
+            None
+        }
     }
 }
 
 /// Connects to `hop.remote` and carries what is queued already.
 pub(super) async fn open(hop: Hop, registration: Registration, outgoing: Outgoing, shared: Arc<Shared>) {
-    match timeout(CONNECT_WITHIN, TcpStream::connect(hop.remote)).await {
-        Ok(Ok(stream)) => {
-            let hop = Hop { connection: Some(registration.id), ..hop };
-            run(stream, hop, Opened::ByUs, registration, outgoing, &shared).await;
-        }
-        Ok(Err(_)) | Err(_) => {
-            tracing::debug!(remote = %hop.remote, "cannot connect");
-            drop(registration);
-            let _ = shared.inbox.offer(Input::Unreachable(hop));
-        }
+    let named = Hop { connection: Some(registration.id), ..hop };
+    let failed = |error: io::Error, registration: Registration| {
+        tracing::debug!(remote = %hop.remote, %error, "cannot connect");
+        drop(registration);
+        let _ = shared.inbox.offer(Input::Unreachable(hop));
+    };
+    let stream = match connect(hop).await {
+        Ok(stream) => stream,
+        Err(error) => return failed(error, registration),
+    };
+    if hop.transport != Transport::Tls {
+        let (reader, writer) = stream.into_split();
+        return run(reader, writer, named, Opened::ByUs, registration, outgoing, &shared).await;
     }
+    match shared.client_tls.connect(hop.remote, stream).await {
+        Ok(stream) => {
+            let (reader, writer) = split(stream);
+            run(reader, writer, named, Opened::ByUs, registration, outgoing, &shared).await;
+        }
+        Err(error) => failed(error, registration),
+    }
+}
+
+/// From the listener's own address, so that a machine with several is known by the right one.
+async fn connect(hop: Hop) -> io::Result<TcpStream> {
+    let socket = if hop.remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let own = hop.local.ip();
+    if !own.is_unspecified() && own.is_ipv4() == hop.remote.is_ipv4() {
+        socket.bind(SocketAddr::new(own, 0))?;
+    }
+    let stream = timeout(CONNECT_WITHIN, socket.connect(hop.remote)).await??;
+    sockets::prepare(&stream);
+    Ok(stream)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,16 +120,14 @@ enum Opened {
 }
 
 async fn run(
-    stream: TcpStream,
+    reader: impl AsyncRead + Unpin,
+    writer: impl AsyncWrite + Unpin,
     hop: Hop,
     opened: Opened,
     registration: Registration,
     outgoing: Outgoing,
     shared: &Shared,
 ) {
-    // SIP messages are small and each is written whole; waiting for more would only delay them.
-    let _ = stream.set_nodelay(true);
-    let (reader, writer) = stream.into_split();
     let mut writing = std::pin::pin!(write(writer, outgoing));
     let end = tokio::select! {
         end = read(reader, hop, opened, shared) => {
@@ -88,7 +144,7 @@ async fn run(
     report(&shared.inbox, registration.id, hop, end);
 }
 
-async fn read(mut reader: OwnedReadHalf, hop: Hop, opened: Opened, shared: &Shared) -> End {
+async fn read(mut reader: impl AsyncRead + Unpin, hop: Hop, opened: Opened, shared: &Shared) -> End {
     let mut framer = Framer::new();
     let mut buffer = vec![0; 16 * 1024];
     // A peer that connects to us has something to say. Pings prove nothing until it has said it.
@@ -133,10 +189,16 @@ async fn read(mut reader: OwnedReadHalf, hop: Hop, opened: Opened, shared: &Shar
     }
 }
 
+/// Also out of the buffer that TLS has.
+async fn write_whole(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    writer.write_all(bytes).await?;
+    writer.flush().await
+}
+
 /// Writes what is queued, until the queue is closed and empty.
-async fn write(mut writer: OwnedWriteHalf, mut outgoing: Outgoing) -> End {
+async fn write(mut writer: impl AsyncWrite + Unpin, mut outgoing: Outgoing) -> End {
     while let Some(bytes) = outgoing.recv().await {
-        match timeout(WRITE_WITHIN, writer.write_all(&bytes)).await {
+        match timeout(WRITE_WITHIN, write_whole(&mut writer, &bytes)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return End::Gone,
             Err(_) => return End::NotReading,

@@ -16,8 +16,13 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::Network;
+use crate::clock::Clock;
 use crate::config::{self, SipListener};
+use crate::guard::Guard;
 use crate::inbox::{Outlet, Received, inbox};
+
+mod names;
+mod secure;
 
 const OPTIONS: &[u8] = b"OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 0\r\n\r\n";
 const ANSWER: &[u8] = b"SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -29,9 +34,18 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let listener =
-            |transport| SipListener { transport, listen: "127.0.0.1:0".parse().unwrap(), advertised: None };
-        let config = config::Sip {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut config::Sip)) -> Self {
+        let listener = |transport| SipListener {
+            name: None,
+            transport,
+            listen: "127.0.0.1:0".parse().unwrap(),
+            advertised: None,
+            certificate: None,
+        };
+        let mut config = config::Sip {
             domain: "test".into(),
             region: "DE".into(),
             calls_abroad: false,
@@ -44,8 +58,12 @@ impl World {
             max_connections: 100,
             idle_timeout: Duration::from_secs(180),
             max_message: 4096,
+            authorities: None,
+            name_servers: Vec::new(),
         };
-        let (inbox, outlet) = inbox();
+        change(&mut config);
+        let guard = Guard::new(Default::default(), Duration::from_secs(1), Clock::start(), [0; 32]);
+        let (inbox, outlet) = inbox(guard);
         Self { network: Network::start(&config, inbox).await.unwrap(), outlet }
     }
 
@@ -87,7 +105,7 @@ impl World {
         let route = move |State(network): State<Network>,
                           ConnectInfo(remote): ConnectInfo<SocketAddr>,
                           upgrade: WebSocketUpgrade| async move {
-            network.accept_websocket(upgrade, remote, local)
+            network.accept_websocket(upgrade, remote, local, Transport::Ws)
         };
         let app = axum::Router::new().route("/sip", get(route)).with_state(self.network.clone());
         tokio::spawn(async move {

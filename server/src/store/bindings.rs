@@ -1,9 +1,11 @@
 //! Registered phones, kept for the next start.
 
 use model::Timestamp;
+use rusqlite::{Transaction, params};
 use sip_core::api::{BindingChange, SavedBinding, Transport};
-use sqlx::{Row, SqliteConnection};
+use sqlx::Row;
 
+use super::ledger::execute;
 use super::{Store, StoreError, from_json, parse, to_json};
 
 impl Store {
@@ -43,54 +45,60 @@ impl Store {
     }
 }
 
-pub async fn change(db: &mut SqliteConnection, change: &BindingChange) -> Result<(), sqlx::Error> {
+pub(super) fn change(db: &Transaction<'_>, change: &BindingChange) -> rusqlite::Result<()> {
     match change {
-        BindingChange::Put(saved) => put(db, saved).await,
+        BindingChange::Put(saved) => put(db, saved),
         BindingChange::Gone { aor, contact } => {
-            sqlx::query("DELETE FROM bindings WHERE aor = $1 AND contact = $2")
-                .bind(aor)
-                .bind(contact)
-                .execute(db)
-                .await?;
+            execute(db, "DELETE FROM bindings WHERE aor = $1 AND contact = $2", params![aor, contact])?;
             Ok(())
         }
     }
 }
 
-async fn put(db: &mut SqliteConnection, saved: &SavedBinding) -> Result<(), sqlx::Error> {
-    sqlx::query(
+fn put(db: &Transaction<'_>, saved: &SavedBinding) -> rusqlite::Result<()> {
+    let values = params![
+        saved.aor,
+        saved.contact,
+        saved.username,
+        saved.instance,
+        saved.reg_id,
+        saved.q,
+        to_json(&saved.path),
+        saved.call_id,
+        saved.cseq,
+        word(saved.transport),
+        saved.local.to_string(),
+        saved.remote.to_string(),
+        saved.user_agent,
+        saved.expires.as_micros(),
+    ];
+    execute(
+        db,
         "INSERT OR REPLACE INTO bindings (aor, contact, username, instance, reg_id, q, path, call_id, cseq, \
          transport, local, remote, user_agent, expires_us) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-    )
-    .bind(&saved.aor)
-    .bind(&saved.contact)
-    .bind(&saved.username)
-    .bind(&saved.instance)
-    .bind(saved.reg_id.map(i64::from))
-    .bind(i64::from(saved.q))
-    .bind(to_json(&saved.path))
-    .bind(&saved.call_id)
-    .bind(i64::from(saved.cseq))
-    .bind(match saved.transport {
+        values,
+    )?;
+    Ok(())
+}
+
+fn word(transport: Transport) -> &'static str {
+    match transport {
         Transport::Udp => "udp",
         Transport::Tcp => "tcp",
+        Transport::Tls => "tls",
         Transport::Ws => "ws",
-    })
-    .bind(saved.local.to_string())
-    .bind(saved.remote.to_string())
-    .bind(&saved.user_agent)
-    .bind(saved.expires.as_micros())
-    .execute(db)
-    .await?;
-    Ok(())
+        Transport::Wss => "wss",
+    }
 }
 
 fn transport(word: &str) -> Result<Transport, StoreError> {
     match word {
         "udp" => Ok(Transport::Udp),
         "tcp" => Ok(Transport::Tcp),
+        "tls" => Ok(Transport::Tls),
         "ws" => Ok(Transport::Ws),
+        "wss" => Ok(Transport::Wss),
         other => Err(StoreError::Corrupt { what: "transport", value: other.to_owned() }),
     }
 }

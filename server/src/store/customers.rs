@@ -1,18 +1,10 @@
-use model::{CustomerId, Evidence, Identity, SessionId, Timestamp, VisitorId};
+use model::{CustomerId, Evidence, Identity, Timestamp, VisitorId};
 use serde::Serialize;
 use session::api::CustomerCard;
 use sqlx::{Row, SqliteConnection};
 use utoipa::ToSchema;
 
-use super::{SessionFilter, SessionRow, Store, StoreError, from_word, parse, word};
-
-/// How an identity comes to belong to a customer.
-pub struct Link {
-    pub customer: CustomerId,
-    pub evidence: Evidence,
-    pub session: Option<SessionId>,
-    pub at: Timestamp,
-}
+use super::{SessionFilter, SessionRow, Store, StoreError, from_word, parse};
 
 /// A customer with all that is known of him.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
@@ -28,103 +20,6 @@ pub struct LinkedIdentity {
     pub identity: Identity,
     pub evidence: Evidence,
     pub linked: Timestamp,
-}
-
-/// Links the identity, or strengthens its link to the same customer. A link to another customer is ended first when
-/// `take_over`, and left as it is otherwise.
-pub async fn link(
-    db: &mut SqliteConnection,
-    identity: &Identity,
-    how: Link,
-    take_over: bool,
-) -> Result<(), sqlx::Error> {
-    let (kind, value) = columns(identity);
-    let customer = how.customer.to_string();
-    if take_over {
-        sqlx::query(
-            "UPDATE identities SET ended_us = $4 WHERE kind = $1 AND value = $2 AND customer_id <> $3 AND ended_us IS NULL",
-        )
-        .bind(kind)
-        .bind(&value)
-        .bind(&customer)
-        .bind(how.at.as_micros())
-        .execute(&mut *db)
-        .await?;
-        sqlx::query(
-            "UPDATE identities SET evidence = $4 \
-             WHERE kind = $1 AND value = $2 AND customer_id = $3 AND evidence = 'stated' AND ended_us IS NULL",
-        )
-        .bind(kind)
-        .bind(&value)
-        .bind(&customer)
-        .bind(word(&how.evidence))
-        .execute(&mut *db)
-        .await?;
-    }
-    sqlx::query(
-        "INSERT INTO identities (kind, value, customer_id, evidence, session_id, linked_us) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-    )
-    .bind(kind)
-    .bind(&value)
-    .bind(&customer)
-    .bind(word(&how.evidence))
-    .bind(how.session.map(|session| session.to_string()))
-    .bind(how.at.as_micros())
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// The customer of these identities: of the first one that is known, or a new one. Those not known yet become his.
-pub async fn resolve(
-    db: &mut SqliteConnection,
-    at: Timestamp,
-    identities: &[(Identity, Evidence)],
-    name: Option<&str>,
-) -> Result<CustomerCard, StoreError> {
-    let mut found: Option<CustomerId> = None;
-    for (identity, _) in identities {
-        let (kind, value) = columns(identity);
-        let owner: Option<String> = sqlx::query_scalar(
-            "SELECT customer_id FROM identities WHERE kind = $1 AND value = $2 AND ended_us IS NULL",
-        )
-        .bind(kind)
-        .bind(value)
-        .fetch_optional(&mut *db)
-        .await?;
-        if let Some(owner) = owner {
-            found = Some(parse("customer id", &owner)?);
-            break;
-        }
-    }
-    let customer = match found {
-        Some(customer) => {
-            sqlx::query(
-                "UPDATE customers SET name = $2 WHERE customer_id = $1 AND name IS NULL AND $2 IS NOT NULL",
-            )
-            .bind(customer.to_string())
-            .bind(name)
-            .execute(&mut *db)
-            .await?;
-            customer
-        }
-        None => {
-            let customer = CustomerId::new(at, rand::random());
-            sqlx::query("INSERT INTO customers (customer_id, name, created_us) VALUES ($1, $2, $3)")
-                .bind(customer.to_string())
-                .bind(name)
-                .bind(at.as_micros())
-                .execute(&mut *db)
-                .await?;
-            customer
-        }
-    };
-    for (identity, evidence) in identities {
-        let how = Link { customer, evidence: *evidence, session: None, at };
-        link(db, identity, how, false).await?;
-    }
-    card(db, customer).await
 }
 
 /// What the engine wants to know of a customer. An unknown one has no name and no identities.
@@ -204,7 +99,7 @@ async fn linked(db: &mut SqliteConnection, customer: CustomerId) -> Result<Vec<L
         .collect()
 }
 
-fn columns(identity: &Identity) -> (&'static str, String) {
+pub(super) fn columns(identity: &Identity) -> (&'static str, String) {
     match identity {
         Identity::Phone(number) => ("phone", number.clone()),
         Identity::Email(address) => ("email", address.clone()),
@@ -212,7 +107,7 @@ fn columns(identity: &Identity) -> (&'static str, String) {
     }
 }
 
-fn identity(kind: &str, value: &str) -> Result<Identity, StoreError> {
+pub(super) fn identity(kind: &str, value: &str) -> Result<Identity, StoreError> {
     match kind {
         "phone" => Ok(Identity::Phone(value.to_owned())),
         "email" => Ok(Identity::Email(value.to_owned())),

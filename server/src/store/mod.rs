@@ -1,15 +1,17 @@
-//! Everything durable: one SQLite file. The journal has one writer (`writer.rs`); accounts are written by the API; reads go
-//! over a pool. Invariant: what was acknowledged or shown to anybody was committed and synced first.
+//! Everything durable: one SQLite file. The journal has one writer (`writer.rs`) with a thread and a connection of its own
+//! (`ledger.rs`); accounts are written by the API; reads go over a pool. Invariant: what was acknowledged or shown to anybody was committed and synced first.
 
 mod accounts;
 mod bindings;
 mod customers;
 mod journal;
+mod ledger;
 mod project;
 mod read;
+mod resolve;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -26,7 +28,7 @@ pub use writer::{Backlog, Work, Writer, Written};
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: SqlitePool,
-    options: SqliteConnectOptions,
+    file: PathBuf,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,10 @@ pub enum StoreError {
     Database(#[from] sqlx::Error),
     #[error("database migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    #[error("journal: {0}")]
+    Journal(#[from] rusqlite::Error),
+    #[error("cannot start the journal's thread: {0}")]
+    Thread(#[from] std::io::Error),
     /// Something in a table that we did not write like this.
     #[error("the database holds a bad {what}: {value}")]
     Corrupt { what: &'static str, value: String },
@@ -50,9 +56,9 @@ impl Store {
             // In WAL mode NORMAL may lose the last commits in a power failure; an acknowledged message must not be lost.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options.clone()).await?;
+        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
         sqlx::migrate!("migrations/sqlite").run(&pool).await?;
-        Ok(Self { pool, options })
+        Ok(Self { pool, file: file.to_owned() })
     }
 
     /// A value kept under a name, made by `make` the first time.

@@ -193,6 +193,7 @@ fn session_row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
                 cause: from_word("cause", &cause)?,
                 by: from_word("side", row.get("ending_by"))?,
                 sip_status: row.get("ending_status"),
+                q850: None,
             })
         })
         .transpose()?;

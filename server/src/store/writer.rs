@@ -1,21 +1,26 @@
-//! The one writer of the journal. It takes the engine's outputs in order, commits what has come together in one
+//! The one writer of the journal, a thread. It takes the engine's outputs in order, commits what has come together in one
 //! transaction, and only then lets out what stood behind it. While the disk fails nothing is let out.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use model::{Evidence, Identity, Record};
 use session::api::{AgentEvent, CustomerCard, Refusal, Reply, RequestId, VisitorEvent};
 use sip_core::api::BindingChange;
-use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::{Store, StoreError, bindings, customers, project};
-use crate::clock;
+use super::ledger::Ledger;
+use super::{Store, StoreError};
 
 /// Most work in one transaction: bounds how long the first of a batch waits for the last.
-const BATCH: usize = 512;
+const BATCH: usize = 2_048;
+/// Commits are this far apart at least. Each writes every page that it touched and waits for the disk, so under load few large
+/// ones cost a fraction of many small ones; what comes alone is committed at once.
+const PACE: Duration = Duration::from_millis(4);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
@@ -60,7 +65,7 @@ pub enum Written {
 /// The way to the writer. Never blocks; see [`Backlog`] for how far behind it is.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    sender: mpsc::UnboundedSender<Work>,
+    sender: Sender<Work>,
     backlog: Backlog,
 }
 
@@ -75,30 +80,27 @@ struct Counters {
 }
 
 impl Writer {
-    /// Starts the writer on its own connection; `let_out` is called for everything, in order.
-    pub async fn start(
+    /// Starts the writer on its own connection; `let_out` is called for everything, in order. The thread ends when the last
+    /// [`Writer`] is gone and all is written.
+    pub fn start(
         store: &Store,
         mut let_out: impl FnMut(Written) + Send + 'static,
-    ) -> Result<(Writer, tokio::task::JoinHandle<()>), StoreError> {
-        let options = store.options.clone();
-        let mut db = Some(options.connect().await?);
-        let (sender, mut receiver) = mpsc::unbounded_channel();
+    ) -> Result<(Writer, JoinHandle<()>), StoreError> {
+        let mut disk = Disk::open(&store.file)?;
+        let (sender, receiver) = mpsc::channel();
         let backlog = Backlog::default();
         let counters = backlog.clone();
-        let task = tokio::spawn(async move {
+        let run = move || {
             let mut batch = Vec::new();
-            while receiver.recv_many(&mut batch, BATCH).await > 0 {
+            while collect(&receiver, &mut batch, disk.ready) {
                 let count = batch.len();
-                let cards = commit_patiently(&mut db, &options, &batch, &counters).await;
+                let cards = disk.commit_patiently(&batch, &counters);
                 for_each_written(batch.drain(..), cards, &mut let_out);
                 counters.0.waiting.fetch_sub(count, Ordering::Relaxed);
             }
-            if let Some(db) = db {
-                // Errors on the way out change nothing: every commit was synced.
-                let _ = db.close().await;
-            }
-        });
-        Ok((Writer { sender, backlog }, task))
+        };
+        let thread = thread::Builder::new().name("journal".into()).spawn(run)?;
+        Ok((Writer { sender, backlog }, thread))
     }
 
     pub fn write(&self, work: Work) {
@@ -130,66 +132,68 @@ impl Backlog {
     }
 }
 
-/// Tries until the batch is committed. Returns the customers found, in the order of the `Resolve`s.
-async fn commit_patiently(
-    db: &mut Option<SqliteConnection>,
-    options: &SqliteConnectOptions,
-    batch: &[Work],
-    backlog: &Backlog,
-) -> Vec<CustomerCard> {
-    if !batch.iter().any(|work| matches!(work, Work::Journal(_) | Work::Binding(_) | Work::Resolve { .. })) {
-        return Vec::new();
+/// Waits for work, then until `ready`, and takes what has come by then. False: there will be no more.
+fn collect(work: &Receiver<Work>, batch: &mut Vec<Work>, ready: Instant) -> bool {
+    let Ok(first) = work.recv() else { return false };
+    batch.push(first);
+    let pause = ready.saturating_duration_since(Instant::now());
+    if !pause.is_zero() {
+        thread::sleep(pause);
     }
-    let mut pause = FIRST_RETRY;
-    loop {
-        match try_commit(db, options, batch).await {
-            Ok(cards) => {
-                if backlog.0.failures_in_a_row.swap(0, Ordering::Relaxed) > 0 {
-                    tracing::warn!("the journal can be written again");
-                }
-                return cards;
-            }
-            Err(error) => {
-                // The connection's state is unknown after a failure; a new one starts clean.
-                *db = None;
-                let failures = backlog.0.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
-                tracing::error!(%error, failures, "ALARM: the journal cannot be written; nothing is acknowledged until it can");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LAST_RETRY);
-            }
-        }
-    }
+    batch.extend(work.try_iter().take(BATCH - 1));
+    true
 }
 
-async fn try_commit(
-    db: &mut Option<SqliteConnection>,
-    options: &SqliteConnectOptions,
-    batch: &[Work],
-) -> Result<Vec<CustomerCard>, StoreError> {
-    if db.is_none() {
-        *db = Some(options.connect().await?);
+/// The database, which may have to be opened again.
+struct Disk {
+    file: PathBuf,
+    ledger: Option<Ledger>,
+    /// When the next commit may begin.
+    ready: Instant,
+}
+
+impl Disk {
+    fn open(file: &Path) -> Result<Self, StoreError> {
+        Ok(Self { file: file.to_owned(), ledger: Some(Ledger::open(file)?), ready: Instant::now() })
     }
-    let connection = db.as_mut().expect("connected above");
-    // Not a deferred transaction: taking the write lock later could fail half-way with SQLITE_BUSY.
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let mut cards = Vec::new();
-    for work in batch {
-        match work {
-            Work::Journal(record) => project::append(&mut transaction, record).await?,
-            Work::Binding(change) => bindings::change(&mut transaction, change).await?,
-            Work::Resolve { request: _, identities, name } => {
-                let at = clock::wall();
-                cards.push(customers::resolve(&mut transaction, at, identities, name.as_deref()).await?);
+
+    /// Tries until the batch is committed. Returns the customers found, in the order of the `Resolve`s.
+    fn commit_patiently(&mut self, batch: &[Work], backlog: &Backlog) -> Vec<CustomerCard> {
+        if !batch
+            .iter()
+            .any(|work| matches!(work, Work::Journal(_) | Work::Binding(_) | Work::Resolve { .. }))
+        {
+            return Vec::new();
+        }
+        let mut pause = FIRST_RETRY;
+        loop {
+            self.ready = Instant::now() + PACE;
+            match self.try_commit(batch) {
+                Ok(cards) => {
+                    if backlog.0.failures_in_a_row.swap(0, Ordering::Relaxed) > 0 {
+                        tracing::warn!("the journal can be written again");
+                    }
+                    return cards;
+                }
+                Err(error) => {
+                    // The connection's state is unknown after a failure; a new one starts clean.
+                    self.ledger = None;
+                    let failures = backlog.0.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+                    tracing::error!(%error, failures, "ALARM: the journal cannot be written; nothing is acknowledged until it can");
+                    thread::sleep(pause);
+                    pause = (pause * 2).min(LAST_RETRY);
+                }
             }
-            Work::Reply { .. }
-            | Work::ToVisitor { .. }
-            | Work::ToAgent { .. }
-            | Work::Drained
-            | Work::Flush(_) => {}
         }
     }
-    transaction.commit().await?;
-    Ok(cards)
+
+    fn try_commit(&mut self, batch: &[Work]) -> Result<Vec<CustomerCard>, StoreError> {
+        let ledger = match &mut self.ledger {
+            Some(ledger) => ledger,
+            none => none.insert(Ledger::open(&self.file)?),
+        };
+        ledger.commit(batch)
+    }
 }
 
 fn for_each_written(

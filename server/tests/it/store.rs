@@ -28,7 +28,6 @@ impl Disk {
         let (writer, _) = Writer::start(&store, move |written| {
             let _ = sender.send(written);
         })
-        .await
         .expect("the writer starts");
         Self { store, writer, written, folder }
     }

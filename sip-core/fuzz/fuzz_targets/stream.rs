@@ -1,17 +1,7 @@
-//! A stream gives the same frames whole and byte by byte.
+//! A stream gives the same frames whole and byte by byte, and the parser agrees with them.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use sip_core::frame::{Frame, Framer};
+#[path = "../../tests/checks/mod.rs"]
+mod checks;
 
-fuzz_target!(|bytes: &[u8]| {
-    let mut whole = Framer::new();
-    whole.push(bytes);
-    let want: Vec<Frame> = std::iter::from_fn(|| whole.poll()).collect();
-    let (mut framer, mut got) = (Framer::new(), Vec::new());
-    for byte in bytes {
-        framer.push(std::slice::from_ref(byte));
-        got.extend(std::iter::from_fn(|| framer.poll()));
-    }
-    assert_eq!(got, want);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::stream(bytes));

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use model::{Cause, Ending, Now, Side};
 
+use super::why::{explain, q850_in};
 use super::{Call, MAX_ACKS, Phase};
 use crate::api::{CallId, ConnectionId, Event, Hop, Output};
 use crate::dialog::Dialog;
-use crate::message::{Message, Method};
+use crate::message::{Message, Method, status_of_q850};
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, Timer};
 use crate::transaction::Owner;
@@ -16,25 +17,30 @@ impl Stack {
     /// Ends a call with CANCEL, BYE or a final answer, whatever its state asks for. [`Event::Ended`] follows at once; what the
     /// network still needs is done behind it.
     pub fn hangup(&mut self, now: Now, call: CallId, cause: Cause, by: Side) {
+        self.hangup_because(now, call, Ending::new(cause, by));
+    }
+
+    /// The same for a call that ends because another one did, with what the telephone network said there.
+    pub fn hangup_because(&mut self, now: Now, call: CallId, ending: Ending) {
         let Some(found) = self.calls.live_mut(call) else { return };
         match &found.phase {
             Phase::Incoming(_) => {
-                let status = final_status(cause);
-                self.refuse_incoming(now, call, status, None);
-                self.end(now, call, Ending::with_status(cause, by, status));
+                let status = final_status(&ending);
+                self.refuse_incoming_because(now, call, status, None, Some(&ending));
+                self.end(now, call, Ending { sip_status: Some(status), ..ending });
             }
             Phase::Outgoing(_) => {
-                self.cancel(now, call);
-                self.end(now, call, Ending::new(cause, by));
+                self.cancel(now, call, &ending);
+                self.end(now, call, ending);
             }
             Phase::Confirmed(exchange) => {
                 // RFC 3261 §15: not before the ACK for the 2xx that made the dialog.
                 if !exchange.unacked.as_ref().is_some_and(|unacked| unacked.initial) {
                     let dialog = exchange.dialog.clone();
                     self.stop_waiting_for_ack(call);
-                    self.send_bye(now, call, dialog);
+                    self.send_bye(now, call, dialog, &ending);
                 }
-                self.end(now, call, Ending::new(cause, by));
+                self.end(now, call, ending);
             }
             Phase::Refused => {}
         }
@@ -43,7 +49,7 @@ impl Stack {
 
     /// Says that a call has ended. What its peer may still owe us is waited for no longer than 64*T1.
     pub(crate) fn end(&mut self, now: Now, call: CallId, ending: Ending) {
-        if !self.calls.mark_ended(call) {
+        if !self.calls.mark_ended(call, &ending) {
             return;
         }
         if let Some(carrier) = self.calls.get(call).and_then(|call| call.carrier.as_ref()) {
@@ -51,8 +57,18 @@ impl Stack {
             self.trunk_call_ended(trunk);
         }
         self.refuse_pending(now, call, 487);
+        self.refuse_referring(now, call);
         self.output.push_back(Output::Event(Event::Ended { call, ending }));
-        for timer in [Timer::Ring, Timer::Silent, Timer::Glare, Timer::Provisional] {
+        for timer in [
+            Timer::Ring,
+            Timer::Unheard,
+            Timer::Glare,
+            Timer::Provisional,
+            Timer::Refresh,
+            Timer::Expired,
+            Timer::Reliable,
+            Timer::Unpracked,
+        ] {
             self.timers.disarm(timer(call));
         }
         self.timers.arm(Timer::Forget(call), now.instant + GIVE_UP);
@@ -65,18 +81,22 @@ impl Stack {
     }
 
     pub(crate) fn receive_bye(&mut self, now: Now, hop: Hop, id: CallId, request: &Message) {
+        if self.calls.get(id).is_some_and(|call| matches!(call.phase, Phase::Outgoing(_))) {
+            // RFC 3261 §15: who was called refuses an INVITE, and has no dialog to leave yet.
+            return self.refuse_once(now, hop, request, 481);
+        }
         self.refuse_once(now, hop, request, 200);
         let Some(Call { far, phase, .. }) = self.calls.get_mut(id) else { return };
-        let by = far.side;
+        let (by, q850) = (far.side, q850_in(request));
         match phase {
             Phase::Incoming(_) => {
                 // RFC 3261 §15.1.2
                 self.refuse_incoming(now, id, 487, None);
-                self.end(now, id, Ending::with_status(Cause::Cancelled, by, 487));
+                self.end(now, id, Ending::with_status(Cause::Cancelled, by, 487).and_q850(q850));
             }
             Phase::Confirmed(_) => {
                 self.stop_waiting_for_ack(id);
-                self.end(now, id, Ending::new(Cause::HungUp, by));
+                self.end(now, id, Ending::new(Cause::HungUp, by).and_q850(q850));
                 // A call that had ended before may have waited for that ACK only.
                 self.calls.just_ended.push(id);
             }
@@ -89,10 +109,11 @@ impl Stack {
         self.stop_waiting_for_ack(id);
         let Some(call) = self.calls.get(id) else { return };
         let by = call.far.lost;
+        let ending = Ending::new(Cause::Lost, by);
         if let Some(dialog) = call.dialog().cloned() {
-            self.send_bye(now, id, dialog);
+            self.send_bye(now, id, dialog, &ending);
         }
-        self.end(now, id, Ending::new(Cause::Lost, by));
+        self.end(now, id, ending);
     }
 
     pub(crate) fn lose_connection(&mut self, now: Now, id: CallId, connection: ConnectionId) {
@@ -110,15 +131,14 @@ impl Stack {
         self.forget(now, id);
     }
 
-    pub(crate) fn send_bye(&mut self, now: Now, call: CallId, mut dialog: Dialog) {
+    pub(crate) fn send_bye(&mut self, now: Now, call: CallId, mut dialog: Dialog, why: &Ending) {
         dialog.local_cseq += 1;
-        let (request, hop) = (dialog.request(&Method::Bye, dialog.local_cseq), dialog.next_hop());
-        self.start_request(now, Owner::Bye(call), Method::Bye, hop, request);
+        let request = explain(dialog.request(&Method::Bye, dialog.local_cseq), why);
+        self.start_in_dialog(now, Owner::Bye(call), Method::Bye, &dialog, request);
     }
 
-    /// ACKs a 2xx, and remembers the ACK for its repeats. RFC 3261 §13.2.2.4
-    pub(crate) fn acknowledge(&mut self, id: CallId, dialog: &Dialog, cseq: u32) {
-        let hop = dialog.next_hop();
+    /// Makes the ACK of a 2xx, and remembers it for its repeats. RFC 3261 §13.2.2.4
+    pub(crate) fn make_ack(&mut self, id: CallId, dialog: &Dialog, cseq: u32, hop: Hop) -> Arc<[u8]> {
         let branch = self.random.branch();
         let mut ack = self.complete(dialog.request(&Method::Ack, cseq), hop, &branch);
         let carrier = self.calls.get(id).and_then(|call| call.carrier.as_ref());
@@ -128,15 +148,16 @@ impl Stack {
         let bytes: Arc<[u8]> = Arc::from(ack.finish());
         if let Some(call) = self.calls.get_mut(id) {
             // Of a call with many re-INVITEs only the last can be repeated.
-            if call.acks.len() == MAX_ACKS {
+            let key = (dialog.remote_tag.clone(), cseq);
+            if call.acks.len() == MAX_ACKS && !call.acks.contains_key(&key) {
                 call.acks.pop_first();
             }
-            call.acks.insert((dialog.remote_tag.clone(), cseq), (hop, Arc::clone(&bytes)));
+            call.acks.insert(key, (hop, Arc::clone(&bytes)));
         }
-        self.transmit(hop, bytes);
+        bytes
     }
 
-    fn stop_waiting_for_ack(&mut self, id: CallId) {
+    pub(crate) fn stop_waiting_for_ack(&mut self, id: CallId) {
         self.timers.disarm(Timer::Answer(id));
         self.timers.disarm(Timer::Unacknowledged(id));
         if let Some(exchange) = self.calls.get_mut(id).and_then(|call| call.exchange_mut()) {
@@ -146,9 +167,12 @@ impl Stack {
 }
 
 /// What an unanswered caller is told.
-fn final_status(cause: Cause) -> u16 {
-    match cause {
-        Cause::Refused => 603,
+fn final_status(ending: &Ending) -> u16 {
+    if let Some(q850) = ending.q850.filter(|cause| *cause != 16) {
+        return status_of_q850(q850);
+    }
+    match ending.cause {
+        Cause::Refused => ending.sip_status.filter(|status| (400..700).contains(status)).unwrap_or(603),
         Cause::Incompatible => 488,
         Cause::Overload | Cause::Restarted => 503,
         Cause::Failed => 500,

@@ -4,27 +4,45 @@
 //! |---|---|
 //! | an INVITE came: ring, answer, reject | `incoming` |
 //! | we call: forks, early media, cancelling | `outgoing` |
-//! | re-INVITE and UPDATE, both ways | `offer` |
+//! | what is under way within a dialog | `exchange` |
+//! | the peer's re-INVITE, UPDATE and offer in a PRACK | `offer` |
+//! | our re-INVITE and UPDATE | `asking` |
+//! | provisional answers that must arrive | `prack` |
+//! | session timers | `session_timer` |
+//! | REFER and Replaces | `refer` |
+//! | INFO and MESSAGE within a call | `say` |
+//! | an INVITE of ours once more, with what was missing | `retry` |
+//! | why it ended, in the words of the telephone network | `why` |
 //! | hanging up, and what ends a call otherwise | `end` |
 
+mod asking;
 mod end;
+mod exchange;
 mod incoming;
 mod offer;
 mod outgoing;
+mod prack;
+mod refer;
+mod retry;
+mod say;
+mod session_timer;
+mod why;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::Side;
+use model::{Ending, Side};
 
 use crate::api::{CallId, ConnectionId, Hop};
 use crate::dialog::Dialog;
-use crate::message::Message;
+use crate::message::{Message, Replaces};
 use crate::trunk::Carrier;
 
+pub(crate) use exchange::{Exchange, Ours};
 pub(crate) use incoming::Incoming;
-pub(crate) use offer::{Exchange, Pending, Unacked};
-pub(crate) use outgoing::Outgoing;
+pub(crate) use outgoing::{Goal, Outgoing};
+use refer::Referring;
+pub(crate) use why::{explain, q850_in};
 
 /// ACKs that a call remembers.
 const MAX_ACKS: usize = 32;
@@ -43,6 +61,14 @@ pub(crate) struct Call {
     pub(crate) carrier: Option<Carrier>,
     /// The ACK of each 2xx that we got: repeats get it again.
     pub(crate) acks: BTreeMap<AckKey, (Hop, Arc<[u8]>)>,
+    /// The last CSeq that we used toward a fork that did not get the call.
+    pub(crate) forks: BTreeMap<Vec<u8>, u32>,
+    /// A REFER of the peer's that is not done with.
+    pub(crate) referring: Option<Referring>,
+    /// A REFER of ours is out, or its progress is told.
+    pub(crate) refers: bool,
+    /// How it ended: a BYE that has to wait for an ACK says so.
+    pub(crate) ending: Option<Ending>,
 }
 
 /// The peer's tag and the CSeq of the INVITE.
@@ -50,9 +76,9 @@ pub(crate) type AckKey = (Vec<u8>, u32);
 
 pub(crate) enum Phase {
     /// Called; no final answer given.
-    Incoming(Incoming),
+    Incoming(Box<Incoming>),
     /// Calling; no 2xx received.
-    Outgoing(Outgoing),
+    Outgoing(Box<Outgoing>),
     /// A 2xx went one way or the other.
     Confirmed(Box<Exchange>),
     /// A final answer went out; only its transaction is left.
@@ -75,27 +101,68 @@ impl Far {
 }
 
 impl Call {
-    /// The dialog, when there is exactly one.
-    pub(crate) fn dialog_mut(&mut self) -> Option<&mut Dialog> {
-        match &mut self.phase {
-            Phase::Incoming(incoming) => Some(&mut incoming.dialog),
-            Phase::Confirmed(exchange) => Some(&mut exchange.dialog),
-            Phase::Outgoing(_) | Phase::Refused => None,
+    pub(crate) fn new(far: Far, ours: bool, local_tag: String, invite: Message, phase: Phase) -> Self {
+        Self {
+            far,
+            ended: false,
+            ours,
+            local_tag,
+            invite,
+            phase,
+            carrier: None,
+            acks: BTreeMap::new(),
+            forks: BTreeMap::new(),
+            referring: None,
+            refers: false,
+            ending: None,
         }
     }
 
+    /// The dialog, when there is exactly one.
     pub(crate) fn dialog(&self) -> Option<&Dialog> {
+        self.exchange().map(|exchange| &exchange.dialog)
+    }
+
+    /// What is under way in the dialog, when there is exactly one.
+    pub(crate) fn exchange(&self) -> Option<&Exchange> {
         match &self.phase {
-            Phase::Incoming(incoming) => Some(&incoming.dialog),
-            Phase::Confirmed(exchange) => Some(&exchange.dialog),
+            Phase::Incoming(incoming) => Some(&incoming.exchange),
+            Phase::Confirmed(exchange) => Some(exchange),
             Phase::Outgoing(_) | Phase::Refused => None,
         }
     }
 
     pub(crate) fn exchange_mut(&mut self) -> Option<&mut Exchange> {
         match &mut self.phase {
+            Phase::Incoming(incoming) => Some(&mut incoming.exchange),
             Phase::Confirmed(exchange) => Some(exchange),
-            Phase::Incoming(_) | Phase::Outgoing(_) | Phase::Refused => None,
+            Phase::Outgoing(_) | Phase::Refused => None,
+        }
+    }
+
+    /// The same with the peer of this tag: of an INVITE of ours that forked there may be several.
+    pub(crate) fn exchange_of(&mut self, remote_tag: Option<&[u8]>) -> Option<&mut Exchange> {
+        self.exchanges_mut().find(|exchange| exchange.dialog.is_with(remote_tag))
+    }
+
+    /// All of them.
+    pub(crate) fn exchanges_mut(&mut self) -> impl Iterator<Item = &mut Exchange> {
+        let (early, only) = match &mut self.phase {
+            Phase::Outgoing(outgoing) => (Some(outgoing.early.values_mut()), None),
+            Phase::Incoming(incoming) => (None, Some(&mut incoming.exchange)),
+            Phase::Confirmed(exchange) => (None, Some(exchange.as_mut())),
+            Phase::Refused => (None, None),
+        };
+        early.into_iter().flatten().map(|early| &mut early.exchange).chain(only)
+    }
+
+    /// Whether a request of the peer belongs to a dialog of this call.
+    fn is_with(&self, request: &Message) -> bool {
+        let ours =
+            |dialog: &Dialog| dialog.call_id == request.call_id() && dialog.is_with(request.from_tag());
+        match &self.phase {
+            Phase::Outgoing(outgoing) => outgoing.early.values().any(|early| ours(&early.exchange.dialog)),
+            Phase::Incoming(_) | Phase::Confirmed(_) | Phase::Refused => self.dialog().is_some_and(ours),
         }
     }
 
@@ -154,15 +221,20 @@ impl Calls {
         self.calls.get_mut(&id)
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&CallId, &Call)> {
+        self.calls.iter()
+    }
+
     /// Only while its owner still knows it.
     pub(crate) fn live_mut(&mut self, id: CallId) -> Option<&mut Call> {
         self.calls.get_mut(&id).filter(|call| !call.ended)
     }
 
     /// False when it had ended before.
-    pub(crate) fn mark_ended(&mut self, id: CallId) -> bool {
+    pub(crate) fn mark_ended(&mut self, id: CallId, ending: &Ending) -> bool {
         let Some(call) = self.live_mut(id) else { return false };
         call.ended = true;
+        call.ending = Some(ending.clone());
         self.lingering += 1;
         self.just_ended.push(id);
         true
@@ -172,13 +244,29 @@ impl Calls {
     pub(crate) fn find(&self, request: &Message) -> Option<CallId> {
         let tag = std::str::from_utf8(request.to_tag()?).ok()?;
         let id = *self.by_tag.get(tag)?;
-        let dialog = self.calls[&id].dialog()?;
-        (dialog.call_id == request.call_id() && dialog.is_with(request.from_tag())).then_some(id)
+        self.calls[&id].is_with(request).then_some(id)
+    }
+
+    /// The call that a Replaces names: seen from us, as it is sent to us. RFC 3891 §3
+    pub(crate) fn find_replaced(&self, replaces: &Replaces<'_>) -> Option<CallId> {
+        let tag = std::str::from_utf8(&replaces.to_tag).ok()?;
+        let id = *self.by_tag.get(tag)?;
+        let ours =
+            |dialog: &Dialog| dialog.call_id == replaces.call_id && dialog.is_with(Some(&replaces.from_tag));
+        let found = match &self.calls[&id].phase {
+            Phase::Outgoing(outgoing) => outgoing.early.values().any(|early| ours(&early.exchange.dialog)),
+            Phase::Incoming(_) | Phase::Confirmed(_) | Phase::Refused => {
+                self.calls[&id].dialog().is_some_and(ours)
+            }
+        };
+        found.then_some(id)
     }
 
     /// False when the request is older than what came before.
-    pub(crate) fn advance_cseq(&mut self, id: CallId, cseq: u32) -> bool {
-        let Some(dialog) = self.get_mut(id).and_then(Call::dialog_mut) else { return false };
+    pub(crate) fn advance_cseq(&mut self, id: CallId, request: &Message) -> bool {
+        let cseq = request.cseq().number;
+        let found = self.get_mut(id).and_then(|call| call.exchange_of(request.from_tag()));
+        let Some(Exchange { dialog, .. }) = found else { return false };
         if dialog.remote_cseq.is_some_and(|last| cseq <= last) {
             return false;
         }

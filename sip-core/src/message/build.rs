@@ -34,7 +34,7 @@ pub enum BuildError {
 impl Builder {
     /// `uri` is written without white space and control characters; `?headers` must be off already.
     pub fn request(method: &Method, uri: &[u8]) -> Builder {
-        let mut out = Vec::with_capacity(1024);
+        let mut out = Vec::with_capacity(2048);
         out.extend(method.as_bytes());
         out.push(b' ');
         out.extend(uri.iter().filter(|&&c| c > b' ' && c != 0x7f));
@@ -44,7 +44,7 @@ impl Builder {
 
     /// A response with no headers yet; to answer a request take [`Message::response`]. Without `reason` the usual phrase.
     pub fn response(status: u16, reason: Option<&str>) -> Builder {
-        let mut out = Vec::with_capacity(1024);
+        let mut out = Vec::with_capacity(2048);
         out.extend(b"SIP/2.0 ");
         out.extend(status.to_string().bytes());
         out.push(b' ');
@@ -195,12 +195,8 @@ impl Message {
                 b.out.extend(b"\r\n");
             }
         }
-        if status == 100
-            && let Some(timestamp) = self.extension("Timestamp")
-        {
-            b.begin(Name::Other, b"Timestamp");
-            clean(timestamp, &mut b.out);
-            b.out.extend(b"\r\n");
+        if status == 100 {
+            b = b.copy(self, Name::Timestamp);
         }
         b
     }

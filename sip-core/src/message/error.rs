@@ -19,6 +19,11 @@ pub struct ParseError {
 pub enum Defect {
     #[error("Message Too Large")]
     TooLarge,
+    /// Content-Length promises more than [`MAX_BODY`](super::MAX_BODY).
+    #[error("Request Entity Too Large")]
+    BodyTooLarge,
+    #[error("Request-URI Too Long")]
+    UriTooLong,
     #[error("Too Many Headers")]
     TooManyHeaders,
     #[error("Header Too Long")]
@@ -49,6 +54,9 @@ pub enum Defect {
     Header(Name),
     #[error("CSeq Method Does Not Match")]
     MethodMismatch,
+    /// The same, and nobody knows the method of the request line (RFC 4475 §3.1.2.18).
+    #[error("Not Implemented")]
+    UnknownMethod,
     /// Content-Length promises more than came.
     #[error("Body Shorter Than Content-Length")]
     ShortBody,
@@ -59,6 +67,9 @@ impl Defect {
     pub fn status(self) -> u16 {
         match self {
             Defect::TooLarge => 513,
+            Defect::BodyTooLarge => 413,
+            Defect::UriTooLong => 414,
+            Defect::UnknownMethod => 501,
             Defect::Version => 505,
             Defect::TooManyHeaders
             | Defect::HeaderTooLong

@@ -16,7 +16,7 @@ impl<'a> Host<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Host<'a>, ()> {
         if let [b'[', inner @ .., b']'] = bytes {
             let text = std::str::from_utf8(inner).map_err(drop)?;
-            return text.parse::<Ipv6Addr>().map(|ip| Host::Ip(ip.into())).map_err(drop);
+            return ipv6(text).map(|ip| Host::Ip(ip.into())).ok_or(());
         }
         if !lex::all(bytes, lex::is_host) {
             return Err(());
@@ -59,6 +59,15 @@ impl<'a> Host<'a> {
             (Host::Name(_), Host::Ip(_)) | (Host::Ip(_), Host::Name(_)) => false,
         }
     }
+}
+
+/// RFC 5118 §4.10: the grammar of RFC 3261 puts a third colon before an embedded IPv4 address, and nowhere else.
+fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok().or_else(|| {
+        let (prefix, embedded) = text.split_once(":::")?;
+        embedded.parse::<Ipv4Addr>().ok()?;
+        format!("{prefix}::{embedded}").parse().ok()
+    })
 }
 
 impl fmt::Display for Host<'_> {

@@ -25,23 +25,39 @@ impl<'a> Iterator for Split<'a> {
     }
 }
 
+/// Where the first comma stands that parts values; the length when there is none.
 fn comma(bytes: &[u8]) -> usize {
-    // Most values hold neither quotes nor brackets nor a comma.
-    let Some(mut i) = memchr::memchr3(b',', b'"', b'<', bytes) else { return bytes.len() };
-    let mut in_quotes = false;
-    let mut in_brackets = false;
-    while i < bytes.len() {
-        match bytes[i] {
-            b'\\' if in_quotes => i += 1,
-            b'"' if !in_brackets => in_quotes = !in_quotes,
-            b'<' if !in_quotes => in_brackets = true,
-            b'>' if !in_quotes => in_brackets = false,
-            b',' if !in_quotes && !in_brackets => return i,
-            _ => {}
+    let mut at = 0;
+    while let Some(hit) = memchr::memchr3(b',', b'"', b'<', &bytes[at..]) {
+        at += hit;
+        let closed = match bytes[at] {
+            b',' => return at,
+            b'<' => bracket(&bytes[at..]),
+            _ => quotes(&bytes[at..]),
+        };
+        match closed {
+            Some(length) => at += length,
+            None => break,
         }
-        i += 1;
     }
     bytes.len()
+}
+
+/// The length of the `"…"` at the start; `None` when it does not end.
+fn quotes(bytes: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        match bytes[at] {
+            b'"' => return Some(at + 1),
+            _ => at += 2,
+        }
+    }
+}
+
+/// The length of the `<…>` at the start; quotes mean nothing in it.
+fn bracket(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr(b'>', bytes).map(|end| end + 1)
 }
 
 /// Tokens such as option tags and methods, over all lines of a header.

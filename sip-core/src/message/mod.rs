@@ -11,19 +11,27 @@
 //! |---|---|
 //! | start line | [`Message::is_request`], [`method`](Message::method), [`request_uri`](Message::request_uri), [`status`](Message::status), [`reason`](Message::reason) |
 //! | always there | [`via`](Message::via), [`from`](Message::from), [`to`](Message::to), [`from_tag`](Message::from_tag), [`to_tag`](Message::to_tag), [`call_id`](Message::call_id), [`cseq`](Message::cseq) |
-//! | numbers | [`max_forwards`](Message::max_forwards), [`expires`](Message::expires), [`min_expires`](Message::min_expires) |
-//! | addresses | [`contacts`](Message::contacts), [`contact`](Message::contact), [`routes`](Message::routes), [`record_routes`](Message::record_routes), [`addresses`](Message::addresses), [`address`](Message::address) |
-//! | lists | [`tokens`](Message::tokens) (Require, Supported, Allow, …), [`vias`](Message::vias) |
+//! | numbers | [`max_forwards`](Message::max_forwards), [`expires`](Message::expires), [`min_expires`](Message::min_expires), [`min_se`](Message::min_se), [`rseq`](Message::rseq) |
+//! | addresses | [`contacts`](Message::contacts), [`contact`](Message::contact), [`routes`](Message::routes), [`record_routes`](Message::record_routes), [`addresses`](Message::addresses) (Path, Service-Route, P-Asserted-Identity, Alert-Info, …), [`address`](Message::address) |
+//! | lists | [`tokens`](Message::tokens) (Require, Supported, Allow, …), [`vias`](Message::vias), [`warnings`](Message::warnings), [`reasons`](Message::reasons), [`privacy`](Message::privacy), [`diversions`](Message::diversions), [`history_info`](Message::history_info) |
+//! | what is taken | [`accepts`](Message::accepts), [`media_ranges`](Message::media_ranges), [`weighted`](Message::weighted) |
+//! | dialogs | [`session_expires`](Message::session_expires), [`rack`](Message::rack), [`replaces`](Message::replaces), [`refer_to`](Message::refer_to), [`referred_by`](Message::referred_by), [`event`](Message::event), [`subscription_state`](Message::subscription_state) |
+//! | times | [`date`](Message::date), [`timestamp`](Message::timestamp), [`retry_after`](Message::retry_after) |
 //! | auth | [`credentials`](Message::credentials) |
-//! | body | [`body`](Message::body), [`content_type`](Message::content_type) |
+//! | body | [`body`](Message::body), [`body_of`](Message::body_of), [`parts`](Message::parts), [`content_type`](Message::content_type), [`content_disposition`](Message::content_disposition), [`mime_version`](Message::mime_version) |
 //! | raw | [`header`](Message::header), [`extension`](Message::extension), [`values`](Message::values), [`headers`](Message::headers) |
 
+mod accept;
+mod body;
 mod build;
 mod content_type;
 mod credentials;
 mod cseq;
+mod date;
 mod error;
+mod event;
 mod host;
+mod identity;
 mod lex;
 mod list;
 mod method;
@@ -31,26 +39,45 @@ mod name;
 mod name_addr;
 mod params;
 mod parse;
+mod phone;
+mod reason;
+mod refer;
+mod reliable;
+mod replaces;
+mod session_timer;
 mod uri;
 mod via;
+mod warning;
 
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use accept::{MediaRange, Weighted};
+pub use body::{BodyError, Part};
 pub use build::{BuildError, Builder, reason_phrase};
-pub use content_type::ContentType;
+pub use content_type::{ContentDisposition, ContentType};
 pub use credentials::Credentials;
 pub use cseq::CSeq;
+pub use date::Date;
 pub use error::{Defect, HeaderError, ParseError, SyntaxError};
+pub use event::{Event, SubState, SubscriptionState};
 pub use host::Host;
+pub use identity::{Diversion, HistoryInfo};
 pub use list::Tokens;
 pub use method::Method;
 pub use name::Name;
 pub use name_addr::{Contacts, NameAddr, name_addr, quote};
 pub use params::Params;
-pub use parse::{MAX_HEADER, MAX_HEADERS, MAX_MESSAGE};
-pub use uri::{Scheme, Uri, UriBuf, sip_uri};
+pub use parse::{MAX_BODY, MAX_HEAD, MAX_HEADER, MAX_HEADERS, MAX_MESSAGE, MAX_URI};
+pub use phone::Phone;
+pub use reason::{Reason, q850_of_status, reason, status_of_q850};
+pub use refer::ReferTo;
+pub use reliable::RAck;
+pub use replaces::Replaces;
+pub use session_timer::{Refresher, SessionExpires};
+pub use uri::{Scheme, Uri, UriBuf, escape_header, sip_uri};
 pub use via::{MAGIC_COOKIE, Via};
+pub use warning::{RetryAfter, Warning, warning};
 
 /// A whole, checked SIP message. Cloning copies the index, not the bytes.
 #[derive(Clone, Debug)]
@@ -277,12 +304,7 @@ impl Message {
     }
 
     pub fn content_type(&self) -> Result<Option<ContentType<'_>>, HeaderError> {
-        match self.header(Name::ContentType) {
-            None => Ok(None),
-            Some(value) => {
-                ContentType::parse(value).map(Some).map_err(|_| HeaderError { header: Name::ContentType })
-            }
-        }
+        self.one(Name::ContentType, |value| ContentType::parse(value).ok())
     }
 
     /// Opaque; cut to Content-Length.
@@ -334,9 +356,18 @@ impl Message {
     }
 
     fn number(&self, name: Name) -> Result<Option<u32>, HeaderError> {
+        self.one(name, lex::number)
+    }
+
+    /// A header of one line and one value.
+    fn one<'a, T>(
+        &'a self,
+        name: Name,
+        parse: impl Fn(&'a [u8]) -> Option<T>,
+    ) -> Result<Option<T>, HeaderError> {
         match self.header(name) {
             None => Ok(None),
-            Some(value) => lex::number(value).map(Some).ok_or(HeaderError { header: name }),
+            Some(value) => parse(value).map(Some).ok_or(HeaderError { header: name }),
         }
     }
 

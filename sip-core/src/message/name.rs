@@ -11,6 +11,7 @@ pub enum Name {
     Route,
     RecordRoute,
     MaxForwards,
+    MaxBreadth,
     From,
     To,
     CallId,
@@ -31,15 +32,22 @@ pub enum Name {
     Accept,
     AcceptEncoding,
     AcceptLanguage,
+    AcceptContact,
+    RejectContact,
+    RequestDisposition,
     Event,
     SubscriptionState,
     RSeq,
     RAck,
     ReferTo,
     ReferredBy,
+    ReferSub,
     Replaces,
+    Join,
+    TargetDialog,
     PAssertedIdentity,
     PPreferredIdentity,
+    Identity,
     Privacy,
     Diversion,
     HistoryInfo,
@@ -49,9 +57,18 @@ pub enum Name {
     WwwAuthenticate,
     ProxyAuthenticate,
     AuthenticationInfo,
+    FlowTimer,
+    SipEtag,
+    SipIfMatch,
     Date,
+    Timestamp,
     RetryAfter,
     Warning,
+    AlertInfo,
+    CallInfo,
+    ErrorInfo,
+    InReplyTo,
+    ReplyTo,
     Subject,
     Organization,
     Priority,
@@ -66,13 +83,14 @@ pub enum Name {
     ContentLength,
 }
 
-const NAMES: [(Name, &str); 56] = {
+const NAMES: [(Name, &str); 73] = {
     use Name::*;
     [
         (Via, "Via"),
         (Route, "Route"),
         (RecordRoute, "Record-Route"),
         (MaxForwards, "Max-Forwards"),
+        (MaxBreadth, "Max-Breadth"),
         (From, "From"),
         (To, "To"),
         (CallId, "Call-ID"),
@@ -93,15 +111,22 @@ const NAMES: [(Name, &str); 56] = {
         (Accept, "Accept"),
         (AcceptEncoding, "Accept-Encoding"),
         (AcceptLanguage, "Accept-Language"),
+        (AcceptContact, "Accept-Contact"),
+        (RejectContact, "Reject-Contact"),
+        (RequestDisposition, "Request-Disposition"),
         (Event, "Event"),
         (SubscriptionState, "Subscription-State"),
         (RSeq, "RSeq"),
         (RAck, "RAck"),
         (ReferTo, "Refer-To"),
         (ReferredBy, "Referred-By"),
+        (ReferSub, "Refer-Sub"),
         (Replaces, "Replaces"),
+        (Join, "Join"),
+        (TargetDialog, "Target-Dialog"),
         (PAssertedIdentity, "P-Asserted-Identity"),
         (PPreferredIdentity, "P-Preferred-Identity"),
+        (Identity, "Identity"),
         (Privacy, "Privacy"),
         (Diversion, "Diversion"),
         (HistoryInfo, "History-Info"),
@@ -111,9 +136,18 @@ const NAMES: [(Name, &str); 56] = {
         (WwwAuthenticate, "WWW-Authenticate"),
         (ProxyAuthenticate, "Proxy-Authenticate"),
         (AuthenticationInfo, "Authentication-Info"),
+        (FlowTimer, "Flow-Timer"),
+        (SipEtag, "SIP-ETag"),
+        (SipIfMatch, "SIP-If-Match"),
         (Date, "Date"),
+        (Timestamp, "Timestamp"),
         (RetryAfter, "Retry-After"),
         (Warning, "Warning"),
+        (AlertInfo, "Alert-Info"),
+        (CallInfo, "Call-Info"),
+        (ErrorInfo, "Error-Info"),
+        (InReplyTo, "In-Reply-To"),
+        (ReplyTo, "Reply-To"),
         (Subject, "Subject"),
         (Organization, "Organization"),
         (Priority, "Priority"),
@@ -172,24 +206,30 @@ impl Name {
                 | Name::Event
                 | Name::RSeq
                 | Name::RAck
+                | Name::SubscriptionState
                 | Name::ReferTo
+                | Name::ReferredBy
                 | Name::Replaces
+                | Name::Join
+                | Name::TargetDialog
+                | Name::ContentDisposition
                 | Name::ContentType
                 | Name::ContentLength
         )
     }
 }
 
-/// Where a name stands in `TABLE`: by its length, first and last letter, which tell all known names apart.
+/// Where a name stands in `TABLE`: by its length, first, middle and last letter, which tell all known names apart.
 #[inline]
 const fn slot(name: &[u8]) -> Option<usize> {
     let (Some(first), Some(last)) = (name.first(), name.last()) else { return None };
     let (first, last) = ((*first | 0x20) as usize, (*last | 0x20) as usize);
-    Some((name.len() * MIX.0 + first * MIX.1 + last) % SLOTS)
+    let middle = (name[name.len() / 2] | 0x20) as usize;
+    Some((name.len() + first * MIX.0 + middle * MIX.1 + last) % SLOTS)
 }
 
 const SLOTS: usize = 512;
-const MIX: (usize, usize) = (7, 50);
+const MIX: (usize, usize) = (7, 49);
 const EMPTY: u8 = u8::MAX;
 
 /// Indices into `NAMES`. Compiling fails when two names fall into one slot.
@@ -207,11 +247,14 @@ static TABLE: [u8; SLOTS] = {
 
 fn compact(c: u8) -> Name {
     match c.to_ascii_lowercase() {
+        b'a' => Name::AcceptContact,
         b'b' => Name::ReferredBy,
         b'c' => Name::ContentType,
+        b'd' => Name::RequestDisposition,
         b'e' => Name::ContentEncoding,
         b'f' => Name::From,
         b'i' => Name::CallId,
+        b'j' => Name::RejectContact,
         b'k' => Name::Supported,
         b'l' => Name::ContentLength,
         b'm' => Name::Contact,
@@ -222,6 +265,7 @@ fn compact(c: u8) -> Name {
         b'u' => Name::AllowEvents,
         b'v' => Name::Via,
         b'x' => Name::SessionExpires,
+        b'y' => Name::Identity,
         _ => Name::Other,
     }
 }
@@ -243,7 +287,7 @@ mod tests {
     #[test]
     fn unknown_and_empty_names_are_other() {
         for name in
-            ["", "Q", "y", "Viz", "X-Tandem-Offer", "Content-Lengthy", "a-name-that-is-longer-than-any-known"]
+            ["", "Q", "n", "Viz", "X-Tandem-Offer", "Content-Lengthy", "a-name-that-is-longer-than-any-known"]
         {
             assert_eq!(Name::of(name.as_bytes()), Name::Other, "{name}");
         }

@@ -88,11 +88,7 @@ fn parse(raw: &[u8]) -> Result<NameAddr<'_>, ()> {
         }
         Uri::parse(bare).map_err(drop)?
     };
-    let params = params::scan(&mut at)?;
-    at.skip_lws();
-    if !at.done() {
-        return Err(());
-    }
+    let params = params::to_end(&mut at)?;
     Ok(NameAddr { raw, display, uri, params })
 }
 
@@ -114,7 +110,7 @@ fn display<'a>(at: &mut Cursor<'a>) -> Result<&'a [u8], ()> {
 }
 
 /// `0[.ddd]` or `1[.000]` as thousandths; the digit before the dot is forgotten by some.
-fn qvalue(text: &[u8]) -> Option<u16> {
+pub(crate) fn qvalue(text: &[u8]) -> Option<u16> {
     let (whole, fraction) = match memchr::memchr(b'.', text) {
         Some(dot) => (&text[..dot], &text[dot + 1..]),
         None => (text, &b""[..]),

@@ -70,6 +70,27 @@ pub(crate) fn scan<'a>(at: &mut Cursor<'a>) -> Result<Params<'a>, ()> {
     Ok(Params { raw: &at.bytes[start..end] })
 }
 
+/// The same, when nothing may follow them.
+pub(crate) fn to_end<'a>(at: &mut Cursor<'a>) -> Result<Params<'a>, ()> {
+    let params = scan(at)?;
+    at.skip_lws();
+    if at.done() { Ok(params) } else { Err(()) }
+}
+
+/// `token *(;name=value)` and nothing else: the shape of many headers.
+pub(crate) fn token(raw: &[u8]) -> Result<(&[u8], Params<'_>), ()> {
+    let mut at = Cursor::new(lex::trim(raw));
+    let token = at.token().ok_or(())?;
+    Ok((token, to_end(&mut at)?))
+}
+
+/// `delta-seconds *(;name=value)` and nothing else.
+pub(crate) fn seconds(raw: &[u8]) -> Result<(u32, Params<'_>), ()> {
+    let mut at = Cursor::new(lex::trim(raw));
+    let seconds = lex::number(at.run(|c| c.is_ascii_digit())).ok_or(())?;
+    Ok((seconds, to_end(&mut at)?))
+}
+
 /// A name and its raw value, if it has one.
 type Param<'a> = (&'a [u8], Option<&'a [u8]>);
 

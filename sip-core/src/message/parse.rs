@@ -11,6 +11,12 @@ use super::{Answerable, Line, Message, Method, Name, NameAddr, Span, Start, Uri,
 
 /// Bytes of start line, headers and body together.
 pub const MAX_MESSAGE: usize = u16::MAX as usize;
+/// Start line and headers, with the empty line after them.
+pub const MAX_HEAD: usize = 16 * 1024;
+/// Bytes that Content-Length may promise.
+pub const MAX_BODY: usize = 32 * 1024;
+/// Bytes of a Request-URI.
+pub const MAX_URI: usize = 2 * 1024;
 /// Header lines, after unfolding.
 pub const MAX_HEADERS: usize = 256;
 /// Bytes of one header, name and folds included; also of the start line.
@@ -74,10 +80,10 @@ impl Draft {
     /// Gives the end of the message within `bytes`.
     fn read(&mut self, bytes: &[u8], framed: bool) -> usize {
         let (line, mut at) = self.line(bytes, 0);
+        self.start_line(&bytes[..line]);
         if line > MAX_HEADER {
             self.note(Defect::HeaderTooLong);
         }
-        self.start_line(&bytes[..line]);
         self.lines.reserve(24);
         loop {
             match bytes[at..] {
@@ -91,7 +97,11 @@ impl Draft {
                     break;
                 }
                 [] => {
-                    self.note(Defect::Unterminated);
+                    // What a stream gave up at its limit is cut anywhere: whatever else seems wrong comes from that.
+                    match bytes.len() < MAX_HEAD {
+                        true => self.note(Defect::Unterminated),
+                        false => self.defect = Some(Defect::TooLarge),
+                    }
                     break;
                 }
                 _ => {}
@@ -103,6 +113,9 @@ impl Draft {
             }
             at = self.header(bytes, at);
         }
+        if at > MAX_HEAD {
+            self.note(Defect::TooLarge);
+        }
         self.body = at;
         self.essentials(bytes);
         let left = bytes.len() - at;
@@ -111,11 +124,18 @@ impl Draft {
                 if framed {
                     self.note(Defect::Missing(Name::ContentLength));
                 }
+                if left > MAX_BODY {
+                    self.note(Defect::BodyTooLarge);
+                }
                 bytes.len()
             }
             Some(value) => match lex::number::<u64>(&bytes[value.range()]) {
                 None => {
                     self.note(Defect::Header(Name::ContentLength));
+                    bytes.len()
+                }
+                Some(length) if length > MAX_BODY as u64 => {
+                    self.note(Defect::BodyTooLarge);
                     bytes.len()
                 }
                 Some(length) if length > left as u64 => {
@@ -202,6 +222,9 @@ impl Draft {
         if last == first {
             return self.note(Defect::StartLine);
         }
+        if uri.range().len() > MAX_URI {
+            return self.note(Defect::UriTooLong);
+        }
         match Uri::parse(&line[uri.range()]) {
             // RFC 3261 §19.1.1, table 1: no headers in a Request-URI.
             Ok(uri) if uri.is_sip() && uri.without_headers().len() != uri.raw().len() => {
@@ -232,11 +255,11 @@ impl Draft {
 
     /// What the accessors that cannot fail rely on.
     fn essentials(&mut self, bytes: &[u8]) {
-        let mut seen = 0u64;
+        let mut seen = 0u128;
         let mut first = [None; Name::CSeq as usize + 1];
         for i in 0..self.lines.len() {
             let line = self.lines[i];
-            let bit = 1u64 << line.id as u8;
+            let bit = 1u128 << line.id as u8;
             if seen & bit != 0 && line.id.is_single() {
                 self.note(Defect::Repeated(line.id));
             }
@@ -264,6 +287,7 @@ impl Draft {
             Some(Ok((number, method))) => {
                 self.cseq = number;
                 match &self.method {
+                    Some(Method::Other(own)) if **own != *method => self.note(Defect::UnknownMethod),
                     Some(own) if own.as_bytes() != method => self.note(Defect::MethodMismatch),
                     Some(_) => {}
                     None => self.method = Some(Method::of(method)),

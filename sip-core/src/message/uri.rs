@@ -7,6 +7,7 @@ use super::error::SyntaxError;
 use super::host::Host;
 use super::lex::{self, Cursor};
 use super::params::{MAX_PARAMS, Params};
+use super::phone::is_separator;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scheme {
@@ -194,14 +195,25 @@ pub fn sip_uri(user: Option<&str>, host: &str) -> Vec<u8> {
 
 /// Escapes what `user` does not allow, and every `%`.
 pub(crate) fn escape_user(user: &[u8], out: &mut Vec<u8>) {
+    escape(user, |c| c < 0x80 && lex::is_user(c) && c != b'#', out);
+}
+
+fn escape(bytes: &[u8], allowed: impl Fn(u8) -> bool, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for &c in user {
-        if c < 0x80 && lex::is_user(c) && c != b'#' {
+    for &c in bytes {
+        if allowed(c) {
             out.push(c);
         } else {
             out.extend([b'%', HEX[usize::from(c >> 4)], HEX[usize::from(c & 15)]]);
         }
     }
+}
+
+/// A header's value as it stands in a URI after `?name=`: everything but letters, digits and `-_.!~*'()` is escaped.
+pub fn escape_header(value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len() + 16);
+    escape(value, |c| c.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&c), &mut out);
+    out
 }
 
 fn parse(raw: &[u8]) -> Result<Uri<'_>, ()> {
@@ -277,9 +289,16 @@ fn parse_sip<'a>(raw: &'a [u8], scheme: Scheme, rest: &'a [u8]) -> Result<Uri<'a
 fn parse_tel<'a>(raw: &'a [u8], rest: &'a [u8]) -> Result<Uri<'a>, ()> {
     let semicolon = memchr::memchr(b';', rest).unwrap_or(rest.len());
     let number = &rest[..semicolon];
-    let digits = number.strip_prefix(b"+").unwrap_or(number);
-    let allowed = |c: &u8| c.is_ascii_hexdigit() || matches!(c, b'-' | b'.' | b'(' | b')' | b'*' | b'#');
-    if digits.is_empty() || !digits.iter().all(allowed) {
+    // RFC 3966 §3: a global number is made of digits, a local one of dial digits; one of them at least.
+    let (global, dialled) = match number.strip_prefix(b"+") {
+        Some(dialled) => (true, dialled),
+        None => (false, number),
+    };
+    let is_digit = |c: u8| match global {
+        true => c.is_ascii_digit(),
+        false => c.is_ascii_hexdigit() || matches!(c, b'*' | b'#'),
+    };
+    if !dialled.iter().all(|&c| is_digit(c) || is_separator(c)) || dialled.iter().all(|&c| is_separator(c)) {
         return Err(());
     }
     let params = uri_params(&rest[semicolon..])?;
@@ -367,7 +386,7 @@ fn headers_match(a: &[u8], b: &[u8]) -> bool {
 
 /// RFC 3966 §4: visual separators do not count.
 fn digits(number: &[u8]) -> impl Iterator<Item = u8> {
-    number.iter().filter(|c| !matches!(c, b'-' | b'.' | b'(' | b')')).map(u8::to_ascii_lowercase)
+    number.iter().filter(|c| !is_separator(**c)).map(u8::to_ascii_lowercase)
 }
 
 fn tel_params(a: Params<'_>, b: Params<'_>) -> bool {

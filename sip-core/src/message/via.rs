@@ -104,11 +104,7 @@ fn parse(raw: &[u8]) -> Result<Via<'_>, ()> {
         end = at.at;
     }
     let sent_by = &raw[start..end];
-    let params = params::scan(&mut at)?;
-    at.skip_lws();
-    if !at.done() {
-        return Err(());
-    }
+    let params = params::to_end(&mut at)?;
     Ok(Via { raw, transport, sent_by, host, port, params })
 }
 

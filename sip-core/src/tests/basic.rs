@@ -22,7 +22,7 @@ fn a_call_rings_is_answered_and_hung_up_by_either_side() {
             let now = pair.now;
             pair.b.stack.ring(now, b, 180, None);
             pair.run(SECOND);
-            assert_eq!(pair.events(Side::A), [Event::Ringing { call: a, status: 180, sdp: None }]);
+            assert_eq!(pair.events(Side::A), [Event::Ringing { call: a, status: 180, sdp: None, fork: 0 }]);
             let now = pair.now;
             pair.b.stack.answer(now, b, b"v=0 answer".to_vec());
             pair.run(SECOND);

@@ -16,7 +16,12 @@ fn throw(solo: &mut Solo, hop: Hop, bytes: &[u8]) -> usize {
         match output {
             Output::Transmit { .. } => answers += 1,
             Output::Event(event) => solo.events.push(event),
-            Output::Rejected { .. } | Output::CloseConnection(_) | Output::Binding(_) => {}
+            Output::Rejected { .. }
+            | Output::CloseConnection(_)
+            | Output::Binding(_)
+            | Output::Authenticated { .. }
+            | Output::Lookup { .. }
+            | Output::Expect { .. } => {}
         }
     }
     answers

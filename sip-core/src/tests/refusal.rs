@@ -157,12 +157,12 @@ fn requests_of_unknown_dialogs_and_transactions_get_481() {
 fn methods_that_we_do_not_take_are_refused_with_what_we_take() {
     let mut solo = Solo::new();
     let (_, to) = solo.established();
-    for (method, status) in [("SUBSCRIBE", 405), ("MESSAGE", 405), ("REFER", 405), ("DANCE", 501)] {
+    for (method, status) in [("PUBLISH", 405), ("REFER", 405), ("DANCE", 501)] {
         let answer = solo.ask(udp(CARRIER), &Request::new(method).call_id(method));
         assert_eq!(answer.status(), Some(status), "{method}");
         assert!(answer.tokens(Name::Allow).unwrap().has("INVITE"), "{method}");
     }
-    for (cseq, (method, status)) in (2..).zip([("REFER", 405), ("PRACK", 405), ("DANCE", 501)]) {
+    for (cseq, (method, status)) in (2..).zip([("SUBSCRIBE", 405), ("PUBLISH", 405), ("DANCE", 501)]) {
         let answer = solo.ask(udp(CARRIER), &Solo::within(method, &to, cseq));
         assert_eq!(answer.status(), Some(status), "{method}");
         assert!(answer.tokens(Name::Allow).unwrap().has("BYE"), "{method}");
@@ -185,11 +185,12 @@ fn options_tell_what_we_can_in_and_out_of_a_dialog() {
 #[test]
 fn what_an_invite_must_not_ask_for_is_refused() {
     let mut solo = Solo::new();
-    let needy = solo.ask(udp(CARRIER), &Request::invite().with("Require: 100rel, timer"));
+    let needy = solo.ask(udp(CARRIER), &Request::invite().with("Require: 100rel, precondition, timer, gruu"));
     assert_eq!(needy.status(), Some(420));
-    assert_eq!(needy.header(Name::Unsupported), Some(&b"100rel, timer"[..]));
+    assert_eq!(needy.header(Name::Unsupported), Some(&b"precondition, gruu"[..]));
     let odd = solo.ask(udp(CARRIER), &Request::invite().body("text/plain", "hello"));
-    assert_eq!((odd.status(), odd.header(Name::Accept)), (Some(415), Some(&b"application/sdp"[..])));
+    assert_eq!(odd.status(), Some(415));
+    assert_eq!(odd.values(Name::Accept).next(), Some(&b"application/sdp"[..]));
     let untyped = solo.ask(udp(CARRIER), &Request::invite().body("", "v=0"));
     assert_eq!(untyped.status(), Some(400));
     let packed = solo.ask(udp(CARRIER), &Request::invite().with("Content-Encoding: gzip"));

@@ -6,8 +6,7 @@ use std::time::Duration;
 use model::Now;
 
 use crate::api::{
-    Binding, CallId, ConnectionId, Counts, Credential, Event, Hop, IncomingCall, Output, Rejection,
-    Transport, Trunk,
+    Binding, CallId, ConnectionId, Counts, Credential, Event, Hop, IncomingCall, Output, Rejection, Transport,
 };
 use crate::digest::{self, Algorithm};
 use crate::message::{Message, Method, Name};
@@ -27,6 +26,8 @@ pub struct Solo {
     pub rejections: Vec<Rejection>,
     /// Changes of bindings that were put out to be stored.
     pub stored: Vec<crate::api::BindingChange>,
+    /// Who has proved a password.
+    pub proved: Vec<SocketAddr>,
     branches: u32,
     counts: u32,
 }
@@ -61,6 +62,7 @@ pub fn credential(username: &str, aor: &str, one_time: bool) -> Credential {
 }
 
 /// A request as a peer writes it: a line each, and the headers that every request has.
+#[derive(Clone)]
 pub struct Request {
     pub method: &'static str,
     pub uri: String,
@@ -149,12 +151,7 @@ impl Solo {
         }
         change(&mut config);
         let mut stack = Stack::new(now, config);
-        stack.set_trunks(vec![Trunk::new(
-            "carrier",
-            vec![addr(CARRIER).ip()],
-            addr(CARRIER),
-            Transport::Udp,
-        )]);
+        stack.set_trunks(vec![testing::trunk("carrier", addr(CARRIER), Transport::Udp)]);
         stack.set_credential(credential("anna", "anna", false));
         Self {
             stack,
@@ -163,6 +160,7 @@ impl Solo {
             events: Vec::new(),
             rejections: Vec::new(),
             stored: Vec::new(),
+            proved: Vec::new(),
             branches: 0,
             counts: 0,
         }
@@ -178,11 +176,7 @@ impl Solo {
     pub fn send(&mut self, hop: Hop, request: &Request) -> String {
         self.branches += 1;
         let branch = request.branch.clone().unwrap_or_else(|| format!("z9hG4bKtheirs{}", self.branches));
-        let transport = match hop.transport {
-            Transport::Udp => "UDP",
-            Transport::Tcp => "TCP",
-            Transport::Ws => "WS",
-        };
+        let transport = hop.transport.via_name();
         let mut text = format!(
             "{} {} SIP/2.0\r\nVia: SIP/2.0/{transport} {};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\n\
              Call-ID: {}\r\nCSeq: {} {}\r\n",
@@ -239,6 +233,8 @@ impl Solo {
         let method = match request.method {
             "INVITE" => Method::Invite,
             "REGISTER" => Method::Register,
+            "MESSAGE" => Method::Message,
+            "SUBSCRIBE" => Method::Subscribe,
             other => panic!("{other} is never challenged"),
         };
         let answer = digest::answer(&challenge, &method, &request.uri, username, password, "cnonce", 1)
@@ -322,10 +318,11 @@ impl Solo {
                 Output::Transmit { hop, bytes } => {
                     self.sent.push((hop, Message::parse(&bytes).expect("we write valid messages")));
                 }
-                Output::CloseConnection(_) => {}
+                Output::CloseConnection(_) | Output::Lookup { .. } | Output::Expect { .. } => {}
                 Output::Binding(change) => self.stored.push(change),
                 Output::Event(event) => self.events.push(event),
                 Output::Rejected { why, .. } => self.rejections.push(why),
+                Output::Authenticated { hop } => self.proved.push(hop.remote),
             }
         }
     }

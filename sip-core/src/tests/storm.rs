@@ -103,7 +103,14 @@ fn react(pair: &mut Pair, ledgers: &mut [Ledger; 2]) {
                 | Event::Answered { call, .. }
                 | Event::OfferAnswered { call, .. }
                 | Event::OfferRefused { call, .. }
+                | Event::Refer { call, .. }
+                | Event::ReferProgress { call, .. }
+                | Event::Redirected { call, .. }
                 | Event::Info { call, .. } => call,
+                Event::Message(_)
+                | Event::MessageAnswered { .. }
+                | Event::Subscribed(_)
+                | Event::Unsubscribed { .. } => continue,
                 Event::Registered(_) | Event::Unregistered(_) | Event::TrunkChanged(_) => {
                     unreachable!("nobody registers or is asked for his health")
                 }

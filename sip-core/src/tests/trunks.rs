@@ -196,7 +196,7 @@ fn a_carrier_that_says_nothing_counts_as_failed() {
 
 #[test]
 fn a_lost_connection_is_followed_by_a_new_registration() {
-    let settings = Trunk { transport: Transport::Tcp, ..registering() };
+    let settings = Trunk { transport: Some(Transport::Tcp), ..registering() };
     let mut solo = with(vec![settings]);
     tick(&mut solo);
     let register = solo.only();
@@ -360,7 +360,7 @@ fn a_carrier_that_comes_back_is_registered_with_at_once() {
 // --- order and limits ---
 
 fn placed(name: &str, group: &str, priority: u32, weight: u32) -> Trunk {
-    let address = CARRIER.parse().unwrap();
+    let address: std::net::SocketAddr = CARRIER.parse().unwrap();
     let mut trunk = Trunk::new(name, Vec::new(), address, Transport::Udp);
     trunk.place = crate::api::Place { group: Some(group.to_owned()), priority, weight };
     trunk

@@ -64,10 +64,7 @@ pub(crate) enum Fired {
 }
 
 pub(crate) fn is_reliable(transport: Transport) -> bool {
-    match transport {
-        Transport::Udp => false,
-        Transport::Tcp | Transport::Ws => true,
-    }
+    transport.is_stream()
 }
 
 /// `after`, or nothing on a transport that neither loses nor repeats.

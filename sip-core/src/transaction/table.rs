@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{AckFor, Client, Fired, Heard, InviteClient, InviteServer, Io, Server, TransactionId};
-use crate::api::{CallId, ConnectionId, Hop};
+use crate::api::{CallId, ConnectionId, Hop, MessageId, SubscriptionId};
 use crate::client_auth::Asked;
-use crate::message::{Message, Method};
+use crate::message::{Message, Method, text};
 use crate::timer::{GIVE_UP, Timer};
 use crate::trunk::TrunkId;
 
@@ -107,6 +107,17 @@ pub(crate) enum Owner {
     Reinvite(CallId),
     Cancel(CallId),
     Bye(CallId),
+    Update(CallId),
+    Prack(CallId),
+    /// INFO or MESSAGE within a call.
+    Said(CallId),
+    Refer(CallId),
+    /// What becomes of the peer's REFER.
+    Notify(CallId),
+    /// A MESSAGE outside of calls.
+    Message(MessageId),
+    /// A NOTIFY outside of calls.
+    Subscription(SubscriptionId),
     /// Ours at a carrier.
     Register(TrunkId),
     Options(TrunkId),
@@ -116,10 +127,16 @@ impl Owner {
     /// The call that it was sent for, if for one.
     pub(crate) fn call(self) -> Option<CallId> {
         match self {
-            Owner::Invite(call) | Owner::Reinvite(call) | Owner::Cancel(call) | Owner::Bye(call) => {
-                Some(call)
-            }
-            Owner::Register(_) | Owner::Options(_) => None,
+            Owner::Invite(call)
+            | Owner::Reinvite(call)
+            | Owner::Cancel(call)
+            | Owner::Bye(call)
+            | Owner::Update(call)
+            | Owner::Prack(call)
+            | Owner::Said(call)
+            | Owner::Refer(call)
+            | Owner::Notify(call) => Some(call),
+            Owner::Message(_) | Owner::Subscription(_) | Owner::Register(_) | Owner::Options(_) => None,
         }
     }
 }
@@ -171,6 +188,18 @@ impl Transactions {
         self.clients.len() + self.servers.len()
     }
 
+    /// For a person: the side, the method, the branch.
+    pub(crate) fn list(&self) -> impl Iterator<Item = Vec<String>> + use<'_> {
+        let clients = self.clients.values().map(|entry| ("client", &entry.key.method, &entry.key.branch));
+        let servers = self.servers.values().map(|entry| match &entry.key {
+            ServerKey::Cookie { branch, method, .. } => ("server", method, branch),
+            ServerKey::Legacy { method, via, .. } => ("server", method, via),
+        });
+        clients
+            .chain(servers)
+            .map(|(side, method, branch)| vec![side.to_owned(), text(method.as_bytes()), text(branch)])
+    }
+
     // Client side
 
     pub(crate) fn start_client(
@@ -186,9 +215,17 @@ impl Transactions {
             Owner::Invite(_) | Owner::Reinvite(_) => {
                 ClientMachine::Invite(InviteClient::start(id, hop, request, io))
             }
-            Owner::Cancel(_) | Owner::Bye(_) | Owner::Register(_) | Owner::Options(_) => {
-                ClientMachine::Other(Client::start(id, hop, request, io))
-            }
+            Owner::Cancel(_)
+            | Owner::Bye(_)
+            | Owner::Update(_)
+            | Owner::Prack(_)
+            | Owner::Said(_)
+            | Owner::Refer(_)
+            | Owner::Notify(_)
+            | Owner::Message(_)
+            | Owner::Subscription(_)
+            | Owner::Register(_)
+            | Owner::Options(_) => ClientMachine::Other(Client::start(id, hop, request, io)),
         };
         self.by_branch.insert(key.clone(), id);
         if let Some(call) = owner.call() {
@@ -246,6 +283,13 @@ impl Transactions {
         }
     }
 
+    /// The INVITE of ours that has this branch and is not done with.
+    pub(crate) fn sent_invite(&self, branch: &[u8]) -> Option<&[u8]> {
+        let key = ClientKey { branch: branch.to_vec(), method: Method::Invite };
+        let id = *self.by_branch.get(&key)?;
+        self.invite_client(id).map(|machine| machine.request().as_ref())
+    }
+
     /// A cancelled INVITE is not waited for longer than this. RFC 3261 §9.1
     pub(crate) fn limit_cancelled(&mut self, id: TransactionId, io: &mut Io<'_>) {
         io.arm(Timer::Cancelled(id), GIVE_UP);
@@ -279,6 +323,20 @@ impl Transactions {
             ClientMachine::Other(machine) => machine.is_waiting() && matches(&machine.hop()),
         };
         self.clients.iter().filter(|(_, entry)| waits(entry)).map(|(id, entry)| (*id, entry.owner)).collect()
+    }
+
+    pub(crate) fn owned_by(&self, owner: Owner) -> Vec<TransactionId> {
+        self.clients.iter().filter(|(_, entry)| entry.owner == owner).map(|(id, _)| *id).collect()
+    }
+
+    /// Whose request this is, if nobody has answered it at all.
+    pub(crate) fn unanswered(&self, id: TransactionId) -> Option<Owner> {
+        let entry = self.clients.get(&id)?;
+        let unanswered = match &entry.machine {
+            ClientMachine::Invite(machine) => machine.is_waiting() && !machine.is_proceeding(),
+            ClientMachine::Other(machine) => machine.is_waiting(),
+        };
+        unanswered.then_some(entry.owner)
     }
 
     pub(crate) fn take_released(&mut self) -> Vec<CallId> {

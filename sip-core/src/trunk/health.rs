@@ -6,16 +6,17 @@ use model::Now;
 
 use super::TrunkId;
 use crate::api::{Event, Output};
-use crate::message::{Builder, Method, Name, name_addr, sip_uri};
-use crate::respond::SDP;
+use crate::message::{Builder, Method, Name, Scheme, name_addr, sip_uri};
+use crate::respond::{MAX_FORWARDS, SDP};
 use crate::stack::Stack;
 use crate::timer::Timer;
-use crate::transaction::{Owner, TransactionId};
+use crate::transaction::Owner;
+use crate::way::{Contact, Draft};
 
 #[derive(Default)]
 pub(crate) struct Health {
-    /// The OPTIONS that is under way.
-    pub(crate) asking: Option<TransactionId>,
+    /// An OPTIONS is under way.
+    asking: bool,
     pub(super) alive: Option<bool>,
     /// Answers, or failures, in a row, that speak against `alive`.
     against: u32,
@@ -26,9 +27,8 @@ impl Stack {
         let Some(entry) = self.trunks.get_mut(id) else { return };
         let Some(check) = entry.settings.health.clone() else { return };
         // What was not answered within the interval will not be.
-        if let Some(asking) = entry.health.asking.take() {
-            let (transactions, mut io) = self.split(now);
-            transactions.stop_client(asking, &mut io);
+        if std::mem::take(&mut entry.health.asking) {
+            self.withdraw(now, Owner::Options(id));
             self.health_heard(now, id, false);
         }
         // Not all trunks at the same moment.
@@ -36,7 +36,7 @@ impl Stack {
         let interval = check.interval + Duration::from_millis(self.random.between(0, tenth));
         self.timers.arm(Timer::Health(id), now.instant + interval);
         let Some(settings) = self.trunks.get(id).map(|entry| entry.settings.clone()) else { return };
-        let Ok(hop) = self.trunk_hop(&settings) else { return self.health_heard(now, id, false) };
+        let Ok(goal) = self.goal_of(&settings) else { return self.health_heard(now, id, false) };
         let from = sip_uri(None, &self.config.domain);
         let (tag, call_id) = (self.random.tag(), self.random.call_id());
         let request = Builder::request(&Method::Options, &settings.uri(None))
@@ -44,12 +44,13 @@ impl Stack {
             .header(Name::To, name_addr(None, &settings.uri(None), None))
             .header(Name::CallId, call_id)
             .header(Name::CSeq, "1 OPTIONS")
-            .header(Name::Contact, self.contact(hop))
             .header(Name::Accept, SDP);
-        let asking = self.start_request(now, Owner::Options(id), Method::Options, hop, request);
         if let Some(entry) = self.trunks.get_mut(id) {
-            entry.health.asking = Some(asking);
+            entry.health.asking = true;
         }
+        let contact = Some(Contact::Here(Scheme::Sip));
+        let draft = Draft { method: Method::Options, request, contact, forwards: MAX_FORWARDS };
+        self.start_towards(now, Owner::Options(id), draft, goal);
     }
 
     /// Whoever can refuse is alive; 408 and 503 are what a proxy says when nobody is there.
@@ -58,7 +59,7 @@ impl Stack {
             return;
         }
         if let Some(entry) = self.trunks.get_mut(id) {
-            entry.health.asking = None;
+            entry.health.asking = false;
         }
         self.health_heard(now, id, !matches!(status, 408 | 503));
     }

@@ -7,9 +7,11 @@ use model::{Instant, Now};
 use super::{RegistrationState, TrunkId};
 use crate::api::{ConnectionId, Event, Hop, Output, Transport};
 use crate::message::{Builder, Contacts, Message, Method, Name, UriBuf, name_addr, sip_uri};
+use crate::respond::MAX_FORWARDS;
 use crate::stack::Stack;
 use crate::timer::Timer;
 use crate::transaction::Owner;
+use crate::way::{Contact, Draft};
 
 /// The first wait after a failure; it doubles with every further one. RFC 5626 §4.5
 const FIRST_WAIT: Duration = Duration::from_secs(5);
@@ -139,7 +141,7 @@ impl Stack {
         let Some(entry) = self.trunks.get(id) else { return };
         let Some(registration) = entry.settings.registration.clone() else { return };
         let settings = entry.settings.clone();
-        let Ok(hop) = self.trunk_hop(&settings) else {
+        let Ok(goal) = self.goal_of(&settings) else {
             return self.registration_failed(now, id, 503, None);
         };
         if entry.registered.call_id.is_empty() {
@@ -159,9 +161,10 @@ impl Stack {
             .header(Name::To, name_addr(None, &record, None))
             .header(Name::CallId, call_id)
             .header(Name::CSeq, format!("{cseq} REGISTER"))
-            .header(Name::Contact, name_addr(None, &self.contact_of(&registration.user, hop), None))
             .header(Name::Expires, expires.as_secs().to_string());
-        self.start_request(now, Owner::Register(id), Method::Register, hop, request);
+        let contact = Some(Contact::User(registration.user));
+        let draft = Draft { method: Method::Register, request, contact, forwards: MAX_FORWARDS };
+        self.start_towards(now, Owner::Register(id), draft, goal);
     }
 
     pub(crate) fn register_answered(
@@ -242,8 +245,7 @@ impl Stack {
         let Some(entry) = self.trunks.get(id) else { return };
         let Some(registration) = entry.settings.registration.clone() else { return };
         let asked = registration.expires.max(entry.registered.min_expires);
-        let Ok(way) = self.trunk_hop(&entry.settings) else { return };
-        let contact = UriBuf::parse(&self.contact_of(&registration.user, way)).ok();
+        let contact = UriBuf::parse(&self.contact_uri_of(&registration.user, hop)).ok();
         let ours = match response.contacts() {
             Ok(Contacts::List(contacts)) => contacts
                 .into_iter()
@@ -288,11 +290,16 @@ impl Stack {
     }
 
     /// Our Contact at a carrier.
-    fn contact_of(&self, user: &str, hop: Hop) -> Vec<u8> {
+    pub(crate) fn contact_of(&self, user: &str, hop: Hop) -> Vec<u8> {
+        name_addr(None, &self.contact_uri_of(user, hop), None)
+    }
+
+    fn contact_uri_of(&self, user: &str, hop: Hop) -> Vec<u8> {
         let transport = match hop.transport {
             Transport::Udp => "",
             Transport::Tcp => ";transport=tcp",
-            Transport::Ws => ";transport=ws",
+            Transport::Tls => ";transport=tls",
+            Transport::Ws | Transport::Wss => ";transport=ws",
         };
         sip_uri(Some(user), &format!("{}{transport}", self.advertised(hop)))
     }

@@ -1,14 +1,19 @@
 //! Which trunk is called next, and whether it has room.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Instant, Now};
 
 use super::{Entry, TrunkId};
-use crate::api::{Hop, InviteError, Listener, Transport, Trunk};
+use crate::api::{Destination, DestinationHost, InviteError, Transport, Trunk};
+use crate::call::Goal;
+use crate::locate::{self, Wanted, usual_port};
 use crate::message::sip_uri;
 use crate::stack::Stack;
+use crate::way::Guide;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,9 +26,10 @@ impl Trunk {
     /// A request-URI at the carrier.
     pub(crate) fn uri(&self, user: Option<&str>) -> Vec<u8> {
         let suffix = match self.transport {
-            Transport::Udp => "",
-            Transport::Tcp => ";transport=tcp",
-            Transport::Ws => ";transport=ws",
+            None | Some(Transport::Udp) => "",
+            Some(Transport::Tcp) => ";transport=tcp",
+            Some(Transport::Tls) => ";transport=tls",
+            Some(Transport::Ws | Transport::Wss) => ";transport=ws",
         };
         sip_uri(user, &format!("{}{suffix}", self.host()))
     }
@@ -87,14 +93,27 @@ impl Stack {
         if entry.has_room(now.instant) { Ok(entry) } else { Err(InviteError::TrunkFull(name.to_owned())) }
     }
 
-    pub(crate) fn trunk_hop(&self, trunk: &Trunk) -> Result<Hop, InviteError> {
-        let (transport, remote) = (trunk.transport, trunk.destination);
-        // We are never the client of a WebSocket.
-        let fits = |l: &&Listener| {
-            transport != Transport::Ws && l.transport == transport && l.local.is_ipv4() == remote.is_ipv4()
-        };
-        let listener = self.config.listeners.iter().find(fits).ok_or(InviteError::NoListener(transport))?;
-        Ok(Hop { transport, local: listener.local, remote, connection: None })
+    /// Where requests to a carrier go.
+    pub(crate) fn goal_of(&self, trunk: &Trunk) -> Result<Goal, InviteError> {
+        let Trunk { destination, transport, .. } = trunk;
+        if let Some(transport) = transport.filter(|transport| transport.is_websocket()) {
+            // We are never the client of a WebSocket.
+            return Err(InviteError::NoListener(transport));
+        }
+        let tls_name = trunk.tls_name.as_deref().map(Arc::from);
+        let guide = Guide { listener: trunk.listener.clone(), tls_name };
+        match destination {
+            Destination { host: DestinationHost::Ip(ip), port } => {
+                let transport = transport.unwrap_or(Transport::Udp);
+                let address = SocketAddr::new(*ip, port.unwrap_or(usual_port(transport)));
+                let step = self.step_to(locate::Place { transport, address }, &guide);
+                Ok(Goal::Here(step.ok_or(InviteError::NoListener(transport))?))
+            }
+            Destination { host: DestinationHost::Name(_), .. } => {
+                let (destination, transport) = (destination.clone(), *transport);
+                Ok(Goal::There(Wanted { destination, transport, secure: false }, guide))
+            }
+        }
     }
 
     /// A call through the trunk begins; `ours` when we make it.

@@ -1,10 +1,11 @@
 //! What is known about a carrier before anything was said to it. All of it comes from the configuration.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::api::Transport;
+use crate::locate::Destination;
 use crate::trunk::numbers::NumberFormat;
 
 /// A carrier. It is trusted by its source address; our own calls through it go to its destination.
@@ -12,9 +13,16 @@ use crate::trunk::numbers::NumberFormat;
 pub struct Trunk {
     pub name: String,
     pub sources: Vec<IpAddr>,
-    /// Where our own calls through it go.
-    pub destination: SocketAddr,
-    pub transport: Transport,
+    /// Its certificate, when it was verified, names it as well as an address does.
+    pub tls_name: Option<String>,
+    /// Where our own calls through it go. A name is looked up for each call (RFC 3263).
+    pub destination: Destination,
+    /// `None`: what the DNS says, or else UDP.
+    pub transport: Option<Transport>,
+    /// The one of our listeners that its calls leave from; `None`: any that fits.
+    pub listener: Option<String>,
+    /// It sits behind a NAT: it is spoken to where it speaks from, whatever its Contact says.
+    pub nat: bool,
     /// Host part of the URIs that we write to it, such as `sip.carrier.example`; the destination when absent.
     pub domain: Option<String>,
     /// What its challenges are answered with. Without it none is answered.
@@ -31,12 +39,20 @@ pub struct Trunk {
 
 impl Trunk {
     /// A carrier by its address and nothing more: no account, no limits, numbers as they are.
-    pub fn new(name: &str, sources: Vec<IpAddr>, destination: SocketAddr, transport: Transport) -> Trunk {
+    pub fn new(
+        name: &str,
+        sources: Vec<IpAddr>,
+        destination: impl Into<Destination>,
+        transport: impl Into<Option<Transport>>,
+    ) -> Trunk {
         Trunk {
             name: name.to_owned(),
             sources,
-            destination,
-            transport,
+            tls_name: None,
+            destination: destination.into(),
+            transport: transport.into(),
+            listener: None,
+            nat: false,
             domain: None,
             account: None,
             registration: None,

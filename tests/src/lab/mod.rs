@@ -11,7 +11,7 @@ mod tandem;
 mod visitor;
 
 pub use api::Api;
-pub use process::{Process, free_port, wait_for};
+pub use process::{Process, free_port, free_ports, wait_for};
 pub use sipp::Sipp;
 pub use tandem::{Tandem, project};
 pub use visitor::Visitor;

@@ -81,6 +81,17 @@ pub fn free_port() -> u16 {
     panic!("no free port");
 }
 
+/// The first of 2,000 neighbouring ports that are free for UDP on 127.0.0.1 at this moment, outside those that the kernel and
+/// the server under test take theirs from.
+pub fn free_ports() -> u16 {
+    const FIRST: [u16; 4] = [4_000, 6_000, 8_000, 30_000];
+    let start = std::process::id() as usize;
+    (0..FIRST.len())
+        .map(|nth| FIRST[(start + nth) % FIRST.len()])
+        .find(|first| (*first..first + 2_000).all(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok()))
+        .expect("no free neighbouring ports")
+}
+
 /// Looks until it is so, `most` at most; panics with `what` otherwise.
 pub fn wait_for<T>(what: &str, most: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + most;

@@ -22,7 +22,7 @@ use session::api::{
     AdminCommand, AgentCommand, AgentSetup, Config, CustomerCard, Input, Output, Refusal, Reply, RequestId,
     VisitorCommand,
 };
-use sip_core::api::{Credential, Listener, Transport, Trunk};
+use sip_core::api::{Credential, Listener, Transport};
 use sip_core::digest::{Algorithm, ha1};
 use sip_core::testing::{Delivery, Network, Weather};
 
@@ -130,7 +130,8 @@ pub struct World {
 pub(crate) fn server_address(transport: Transport) -> SocketAddr {
     let port = match transport {
         Transport::Udp | Transport::Tcp => 5060,
-        Transport::Ws => 8080,
+        Transport::Tls => 5061,
+        Transport::Ws | Transport::Wss => 8080,
     };
     SocketAddr::from(([10, 0, 0, 1], port))
 }
@@ -146,6 +147,7 @@ impl World {
                 server_name: "Tandem".to_owned(),
                 listeners: [Transport::Udp, Transport::Tcp]
                     .map(|transport| Listener {
+                        name: None,
                         transport,
                         local: server_address(transport),
                         advertised: server_address(transport).to_string(),
@@ -228,9 +230,8 @@ impl World {
             wrap_up: Duration::from_secs(10),
             max_waiting: 1000,
         }]));
-        self.admin(AdminCommand::SetTrunks(vec![Trunk::new(
+        self.admin(AdminCommand::SetTrunks(vec![sip_core::testing::trunk(
             "carrier",
-            vec![people::CARRIER.ip()],
             people::CARRIER,
             Transport::Udp,
         )]));
@@ -391,7 +392,18 @@ impl World {
             match output {
                 Output::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 Output::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
-                Output::SipRejected { .. } | Output::Binding(_) | Output::Drained => {}
+                // There are no names in this world.
+                Output::Lookup { lookup, .. } => {
+                    let answer = sip_core::api::Answer::Nothing;
+                    self.engine.handle(self.now, Input::LookedUp { lookup, answer });
+                }
+                Output::Expect { .. } => {}
+                Output::SipRejected { .. }
+                | Output::SipAuthenticated { .. }
+                | Output::SipCall { .. }
+                | Output::Inspected { .. }
+                | Output::Binding(_)
+                | Output::Drained => {}
                 Output::Media(command) => {
                     for (delay, event) in self.media.handle(command, &mut self.random) {
                         let event = Event::Engine(Box::new(EngineEvent::Media(event)));

@@ -11,7 +11,7 @@ use session::view::{DeskView, SessionState};
 use sip_core::Stack;
 use sip_core::api::{
     CallId, Config, ConnectionId, Event as SipEvent, Hop, Listener, OutgoingCall, Output as SipOutput,
-    Target, Transport, Trunk,
+    Target, Transport,
 };
 use sip_core::digest;
 use sip_core::message::{Message, Method, Name};
@@ -87,6 +87,8 @@ pub(crate) struct Operator {
     pub desk: Option<DeskView>,
     /// Calls that ring or ran on the device, for scripts; the last is the newest.
     pub rung: Vec<CallId>,
+    /// What became of the transfers that he asked for: statuses, and whether that was the last word.
+    pub told: Vec<(u16, bool)>,
     planned: BTreeMap<SessionId, ()>,
     planned_offers: BTreeMap<model::OfferId, ()>,
 }
@@ -102,7 +104,7 @@ fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32])
         Config {
             domain: "peer.test".to_owned(),
             server_name: "Peer".to_owned(),
-            listeners: vec![Listener { transport, local, advertised: local.to_string() }],
+            listeners: vec![Listener { name: None, transport, local, advertised: local.to_string() }],
             min_expires: Duration::from_secs(60),
             max_expires: Duration::from_secs(3600),
             max_bindings: 5,
@@ -110,12 +112,7 @@ fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32])
             seed,
         },
     );
-    stack.set_trunks(vec![Trunk::new(
-        "tandem",
-        vec![server_address(transport).ip()],
-        server_address(transport),
-        transport,
-    )]);
+    stack.set_trunks(vec![sip_core::testing::trunk("tandem", server_address(transport), transport)]);
     stack
 }
 
@@ -136,6 +133,7 @@ impl Operator {
             cseq: 0,
             desk: None,
             rung: Vec::new(),
+            told: Vec::new(),
             planned: BTreeMap::new(),
             planned_offers: BTreeMap::new(),
         }
@@ -175,6 +173,7 @@ impl World {
                         headers: Vec::new(),
                         ring_timeout: Duration::from_secs(180),
                         silence: None,
+                        options: Default::default(),
                     },
                 );
                 let Ok(call) = call else { panic!("the carrier cannot call") };
@@ -198,7 +197,8 @@ impl World {
             match output {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 SipOutput::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
-                SipOutput::Rejected { .. } | SipOutput::Binding(_) => {}
+                SipOutput::Lookup { .. } | SipOutput::Expect { .. } | SipOutput::Binding(_) => {}
+                SipOutput::Rejected { .. } | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) if self.scripted => {
                     self.carrier.rung.push(incoming.call);
                 }
@@ -291,7 +291,7 @@ impl World {
         }
     }
 
-    fn with_phone(&mut self, agent: AgentId, act: impl FnOnce(&mut Stack, Now)) {
+    pub(crate) fn with_phone(&mut self, agent: AgentId, act: impl FnOnce(&mut Stack, Now)) {
         let now = self.now;
         if let Some(operator) = self.operators.get_mut(&agent) {
             act(&mut operator.stack, now);
@@ -305,8 +305,16 @@ impl World {
             let Some(output) = operator.stack.poll_output() else { return };
             match output {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
-                SipOutput::CloseConnection(_) | SipOutput::Rejected { .. } | SipOutput::Binding(_) => {}
+                SipOutput::CloseConnection(_)
+                | SipOutput::Rejected { .. }
+                | SipOutput::Binding(_)
+                | SipOutput::Lookup { .. }
+                | SipOutput::Expect { .. }
+                | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) => self.operator_is_rung(agent, incoming.call),
+                SipOutput::Event(SipEvent::ReferProgress { status, over, .. }) => {
+                    operator.told.push((status, over));
+                }
                 SipOutput::Event(_) => {}
             }
         }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialplans::api::{Source, World as Names};
-use model::{AgentId, Cause, Change, Entry, Identity, SessionId, Side, VisitorId};
+use media::api::Event as MediaEvent;
+use model::{AgentId, Cause, Change, Entry, Identity, Medium, Party, SessionId, Side, VisitorId};
 use rand::RngExt;
 use session::Engine;
 use session::api::{AdminCommand, AgentCommand, Refusal, Reply, RestoredSession, VisitorCommand};
@@ -12,7 +13,7 @@ use session::view::DeskView;
 use sip_core::api::{CallId, OutgoingCall, Target, Trunk};
 
 use super::people::{OperatorAct, Visitor};
-use super::{Audit, NUMBER, PLAN, World};
+use super::{Audit, EngineEvent, Event, NUMBER, PLAN, World};
 
 impl World {
     pub fn pass(&mut self, span: Duration) {
@@ -33,6 +34,7 @@ impl World {
             headers: Vec::new(),
             ring_timeout: Duration::from_secs(180),
             silence: None,
+            options: Default::default(),
         };
         let call = self.carrier.stack.invite(self.now, call).expect("the carrier can call");
         self.drain_carrier();
@@ -45,6 +47,23 @@ impl World {
     }
 
     /// The newest of our calls to a customer's phone is answered.
+    /// The media of the customer's only open voice leg break off.
+    pub fn customer_media_breaks(&mut self) {
+        let mut open = None;
+        for entry in self.journals().into_iter().flatten() {
+            match entry.change {
+                Change::LegOpened { leg, medium: Medium::Voice, party: Party::Customer, .. } => {
+                    open = Some(leg)
+                }
+                Change::LegEnded { leg, .. } if open == Some(leg) => open = None,
+                _ => {}
+            }
+        }
+        let leg = open.expect("the customer is on the phone");
+        let event = EngineEvent::Media(MediaEvent::TransportLost { leg });
+        self.schedule(self.now.instant, Event::Engine(Box::new(event)));
+    }
+
     pub fn customer_answers(&mut self) {
         let call = *self.carrier.rung.last().expect("the customer's phone rings");
         self.carrier.stack.answer(self.now, call, b"v=0 customer".to_vec());
@@ -92,6 +111,30 @@ impl World {
     pub fn operator_hangs_up(&mut self, agent: AgentId) {
         let call = *self.operators[&agent].rung.last().expect("he has a call");
         self.operator_acts(agent, OperatorAct::HangUp { call });
+    }
+
+    /// His phone asks to send the customer of his call on to this address.
+    pub fn operator_refers(&mut self, agent: AgentId, to: &str) {
+        let call = *self.operators[&agent].rung.last().expect("he has a call");
+        self.with_phone(agent, |stack, now| {
+            assert!(stack.refer(now, call, to, None), "the phone can ask");
+        });
+    }
+
+    pub fn login(&self, agent: AgentId) -> &str {
+        &self.operators[&agent].login
+    }
+
+    /// What his phone has heard of that.
+    pub fn operator_was_told(&self, agent: AgentId) -> Vec<(u16, bool)> {
+        self.operators[&agent].told.clone()
+    }
+
+    /// The newest of our calls through the carrier is refused.
+    pub fn customer_refuses(&mut self, status: u16) {
+        let call = *self.carrier.rung.last().expect("the customer's phone rings");
+        self.carrier.stack.reject(self.now, call, status, None);
+        self.drain_carrier();
     }
 
     /// His device dies. It comes back by itself up to 40 s later; `operator_is_back` brings it back now.

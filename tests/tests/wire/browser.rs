@@ -82,12 +82,12 @@ fn an_operator_in_a_browser_serves_a_phone_and_a_page() {
             "message customer: Вижу, спасибо! А доставка завтра?",
             "leg_held agent voice",
             "leg_muted agent voice",
-            "leg_ended agent voice",
+            "leg_ended agent voice: lost by system",
             "leg_answered agent voice",
-            "leg_ended customer voice",
+            "leg_ended customer voice: hung_up by agent",
             "recording_ended",
             "message customer: До свидания!",
-            "leg_ended customer chat",
+            "leg_ended customer chat: hung_up by agent",
             "session_ended",
             "wrap_up_started",
             "wrap_up_ended resolved",
@@ -115,13 +115,14 @@ fn an_operator_in_a_browser_serves_a_phone_and_a_page() {
             "leg_answered agent voice",
             "recording_started",
             "message customer: Слышу вас хорошо",
+            "leg_ended customer voice: hung_up by customer",
             "recording_ended",
             "message agent: Хорошего дня!",
             "escalated voice by agent",
             "leg_answered agent voice",
             "leg_answered customer voice",
             "recording_started",
-            "leg_ended customer voice",
+            "leg_ended customer voice: hung_up by customer",
             "recording_ended",
             "session_ended",
             "wrap_up_started",
@@ -199,6 +200,10 @@ fn told(session: &Value) -> Vec<String> {
                     let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
                     format!("message {}: {}", part(&message["author"]["who"]), part(&message["text"]))
                 }
+                "leg_ended" => {
+                    let part = |key: &str| change["ending"][key].as_str().unwrap_or_default();
+                    format!("leg_ended {leg}: {} by {}", part("cause"), part("by"))
+                }
                 kind if kind.starts_with("leg_") => format!("{kind} {leg}"),
                 kind => kind.to_owned(),
             }
@@ -270,10 +275,10 @@ fn talked(session: &Value) -> f64 {
     let at = |place: usize| session["entries"][place]["at"].as_f64().expect("a time") / 1e6;
     let (mut sum, mut since) = (0.0, None);
     for (place, line) in lines.iter().enumerate() {
-        match line.as_str() {
-            "recording_started" => since = since.or(Some(at(place))),
-            "leg_ended customer voice" => sum += since.take().map_or(0.0, |since| at(place) - since),
-            _ => {}
+        if line == "recording_started" {
+            since = since.or(Some(at(place)));
+        } else if line.starts_with("leg_ended customer voice") {
+            sum += since.take().map_or(0.0, |since| at(place) - since);
         }
     }
     sum

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use e2e::lab::sound::Channel;
-use e2e::lab::{Api, Sipp, Tandem, free_port, rtp, wait_for};
+use e2e::lab::{Api, Sipp, Tandem, free_port, free_ports, rtp, wait_for};
 use serde_json::{Value, json};
 
 const CALLS: u32 = 200;
@@ -56,8 +56,11 @@ fn two_hundred_callers_press_a_key_and_talk_and_nothing_of_them_stays_behind() {
     assert_eq!(tandem.metric("tandem_sip_bindings"), Some(f64::from(OPERATORS)));
 
     rtp::write_speech(&folder.join("operator.ulaw"), OPERATOR, 2);
+    let media = free_ports();
+    let (agents_media, callers_media) = (media.to_string(), (media + 1_000).to_string());
+    let arguments = ["-mp", agents_media.as_str()];
     let mut answering =
-        Sipp::start("agent", &folder, tandem.sip, phones, &["no fields".to_owned()], &["-mp", "36000"]);
+        Sipp::start("agent", &folder, tandem.sip, phones, &["no fields".to_owned()], &arguments);
     wait_for("the desk phones listen", Duration::from_secs(5), || {
         std::net::UdpSocket::bind(("127.0.0.1", phones)).is_err().then_some(())
     });
@@ -66,7 +69,7 @@ fn two_hundred_callers_press_a_key_and_talk_and_nothing_of_them_stays_behind() {
     rtp::write_capture(&folder.join("caller.pcap"), CALLER, 20, 2, 1);
     let numbers: Vec<String> = (0..CALLS).map(|nth| format!("+7900100{nth:04}")).collect();
     let count = CALLS.to_string();
-    let arguments = ["-m", &count, "-r", "8", "-l", &count, "-mp", "38000"];
+    let arguments = ["-m", &count, "-r", "8", "-l", &count, "-mp", &callers_media];
     let good = Sipp::start("caller", &folder, tandem.sip, free_port(), &numbers, &arguments)
         .finish(Duration::from_secs(120));
     assert_eq!(good, u64::from(CALLS));

@@ -1,0 +1,228 @@
+//! Transfers that an operator asks for with his phone or browser: REFER, and an INVITE that takes a call over.
+//!
+//! The customer's leg stays where it is; we call the new party ourselves, so that no carrier needs to know of REFER.
+//! Invariant: only whoever talks to the customer may send him on, and only to where the session itself could call.
+
+use media::api::{Command as MediaCommand, LegKind};
+use model::{AgentId, Cause, Change, Ending, LegId, Now, Party, QueueName, SessionId, Side};
+use sip_core::api::{CallId, IncomingCall, Peer, Referral, Transport};
+
+use crate::api::Output;
+use crate::engine::Engine;
+use crate::leg::{Line, OwnerReason, Role, Step, Voice};
+use crate::session::Queued;
+
+/// One transfer under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transfer {
+    /// The leg of whoever asked for it, and its call, which hears of the progress.
+    by: LegId,
+    call: CallId,
+}
+
+/// Where a REFER may send a customer.
+enum Destination {
+    Agent(String),
+    Queue(QueueName),
+    Number(String),
+}
+
+impl Engine {
+    pub(crate) fn call_refer(&mut self, now: Now, call: CallId, referral: &Referral) {
+        let Some((id, leg)) = self.at(call) else { return self.sip.reject_refer(now, call, 481) };
+        let destination = match self.destination(now, id, leg, referral) {
+            Ok(destination) => destination,
+            Err(status) => return self.sip.reject_refer(now, call, status),
+        };
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.transfer = Some(Transfer { by: leg, call });
+        }
+        let started = match destination {
+            Destination::Agent(login) => self.transfer_to_agent(now, id, &login),
+            Destination::Number(number) => self.transfer_to_number(now, id, &number),
+            Destination::Queue(queue) => {
+                self.sip.accept_refer(now, call);
+                return self.back_to_queue(now, id, queue);
+            }
+        };
+        if started {
+            self.sip.accept_refer(now, call);
+        } else {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.transfer = None;
+            }
+            self.sip.reject_refer(now, call, 480);
+        }
+    }
+
+    /// Whether he may transfer at all, and to where; else what he is told.
+    fn destination(
+        &self,
+        now: Now,
+        id: SessionId,
+        leg: LegId,
+        referral: &Referral,
+    ) -> Result<Destination, u16> {
+        let session = self.sessions.get(&id).filter(|session| session.ended.is_none()).ok_or(481_u16)?;
+        let party = session.legs.get(&leg).filter(|leg| leg.is_up()).map(|leg| &leg.party);
+        let talks = matches!(party, Some(Party::Agent { agent }) if session.owner == Some(*agent));
+        let customer_is_there = session.customer_voice().is_some_and(|leg| leg.is_up());
+        if !talks
+            || !customer_is_there
+            || referral.replaces.is_some()
+            || referral.replaces_elsewhere.is_some()
+        {
+            return Err(603);
+        }
+        if session.transfer.is_some() {
+            return Err(491);
+        }
+        let user = referral.user.as_str();
+        if self.logins.contains_key(user) {
+            return Ok(Destination::Agent(user.to_owned()));
+        }
+        if let Some(queue) = self.acd.queues(now).into_iter().find(|queue| &*queue.name.0 == user) {
+            return Ok(Destination::Queue(queue.name));
+        }
+        // Checked as every call that he could ask for.
+        match self.number_to_call(id, user) {
+            Ok(number) => Ok(Destination::Number(number)),
+            Err(refusal) if refusal.code == "bad_phone" => Err(404),
+            Err(_) => Err(403),
+        }
+    }
+
+    /// The customer waits in this queue, and whoever served him is free.
+    fn back_to_queue(&mut self, now: Now, id: SessionId, queue: QueueName) {
+        self.transfer_over(now, id, 200);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let owner = session.owner.take();
+        let legs: Vec<LegId> = session.agent_voice_legs().map(|leg| leg.id).collect();
+        for leg in legs {
+            self.hang_up(now, leg, Cause::Replaced, Side::System);
+        }
+        self.acd.release(now, id);
+        if let Some(owner) = owner {
+            self.show_desk(owner);
+        }
+        self.journal(now, id, Change::OwnerChanged { agent: None });
+        let place = Queued { queue, priority: 0, since: now.instant, since_wall: now.wall, music: None };
+        self.improve_place(now, id, place);
+        self.play_waiting(now, id);
+        self.visitor_state(now, id);
+    }
+
+    pub(crate) fn transfer_rings(&mut self, now: Now, id: SessionId, leg: LegId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let role = session.legs.get(&leg).and_then(|leg| leg.voice()).map(|voice| &voice.role);
+        let is_target = role.is_some_and(Role::is_transfer);
+        if let (Some(Transfer { call, .. }), true) = (session.transfer, is_target) {
+            self.sip.refer_progress(now, call, 180);
+        }
+    }
+
+    /// The new party is there: whoever sent the customer on is told so, and is out of the call.
+    pub(crate) fn transferred(&mut self, now: Now, id: SessionId, leg: LegId) {
+        let Some(transfer) = self.transfer_over(now, id, 200) else { return };
+        self.hang_up(now, transfer.by, Cause::Replaced, Side::System);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.owner_lost_until = None;
+        let outside = session.legs.get(&leg).is_some_and(|leg| leg.party == Party::External);
+        let Some(owner) = session.owner.take() else { return };
+        if outside {
+            // Nobody of ours serves the customer any more.
+            self.acd.finish(now, id);
+            self.journal(now, id, Change::OwnerChanged { agent: None });
+        } else {
+            // The wrap-up of the session is for whoever has it last.
+            self.acd.release(now, id);
+        }
+        self.show_desk(owner);
+    }
+
+    /// Nobody took the customer. True when there was a transfer; then he has been cared for.
+    pub(crate) fn transfer_failed(&mut self, now: Now, id: SessionId, ending: &Ending) -> bool {
+        let Some(session) = self.sessions.get(&id).filter(|session| session.transfer.is_some()) else {
+            return false;
+        };
+        if session.legs.values().filter_map(|leg| leg.voice()).any(|voice| voice.role.is_transfer()) {
+            return true;
+        }
+        let status = ending.sip_status.filter(|status| *status >= 300).unwrap_or(480);
+        let Some(transfer) = self.transfer_over(now, id, status) else { return true };
+        let Some(session) = self.sessions.get(&id).filter(|session| session.ended.is_none()) else {
+            return true;
+        };
+        let waits = session.customer_voice().is_some_and(|leg| leg.is_up());
+        if waits && !session.legs.contains_key(&transfer.by) {
+            // He has hung up in the meantime, and gets the customer back.
+            self.owner_lost(now, id);
+        }
+        true
+    }
+
+    fn transfer_over(&mut self, now: Now, id: SessionId, status: u16) -> Option<Transfer> {
+        let transfer = self.sessions.get_mut(&id)?.transfer.take()?;
+        self.sip.refer_progress(now, transfer.call, status);
+        Some(transfer)
+    }
+
+    /// An INVITE with Replaces: an operator goes on with the call on another device, or takes it from a colleague. RFC 3891
+    pub(crate) fn take_over(&mut self, now: Now, incoming: IncomingCall, replaced: CallId) {
+        let call = incoming.call;
+        let agent = match &incoming.peer {
+            Peer::User { aor, .. } => self.logins.get(aor).copied(),
+            Peer::Trunk { .. } => None,
+        };
+        let found = agent.zip(self.at(replaced)).filter(|(_, (id, leg))| self.is_served_by(*id, *leg));
+        let Some((agent, (id, _))) = found else {
+            return self.sip.reject(now, call, 603, None);
+        };
+        let kind = match incoming.transport {
+            Transport::Ws | Transport::Wss => LegKind::WebRtc,
+            Transport::Udp | Transport::Tcp | Transport::Tls => LegKind::Rtp { nat: true },
+        };
+        let address = self.agents.get(&agent).map(|agent| agent.setup.login.clone()).unwrap_or_default();
+        let leg = LegId::new(now.wall, self.random());
+        let voice = Voice {
+            call: Some(call),
+            role: Role::Owner(OwnerReason::Reconnect),
+            local_sdp: None,
+            step: Step::Describing { answer: true },
+            playback: None,
+            binding: None,
+            q: 0,
+            agreed: false,
+            late_offer: incoming.sdp.is_none(),
+        };
+        self.calls.insert(call, leg);
+        self.add_leg(now, id, leg, Party::Agent { agent }, address, Line::Voice(voice));
+        let offer = incoming.sdp.map(Into::into);
+        let channel = media::api::Channel::Agent;
+        self.put(Output::Media(MediaCommand::Open { leg, session: id, channel, kind, offer }));
+    }
+
+    fn is_served_by(&self, id: SessionId, leg: LegId) -> bool {
+        self.sessions.get(&id).is_some_and(|session| {
+            let leg = session.legs.get(&leg);
+            session.ended.is_none()
+                && leg.is_some_and(|leg| leg.is_up() && matches!(leg.party, Party::Agent { .. }))
+        })
+    }
+
+    /// The device that took a call over is up: the one that had it is out of it.
+    pub(crate) fn taken_over(&mut self, now: Now, id: SessionId, leg: LegId) {
+        let Some(agent) = self.agent_of(id, leg) else { return };
+        if self.sessions.get(&id).is_some_and(|session| session.owner != Some(agent)) {
+            self.take_ownership(now, id, agent);
+        }
+        self.owner_up(now, id, leg);
+    }
+
+    fn agent_of(&self, id: SessionId, leg: LegId) -> Option<AgentId> {
+        match self.sessions.get(&id)?.legs.get(&leg)?.party {
+            Party::Agent { agent } => Some(agent),
+            Party::Customer | Party::External => None,
+        }
+    }
+}
