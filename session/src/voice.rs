@@ -442,6 +442,10 @@ impl Engine {
 
     pub(crate) fn call_offer(&mut self, now: Now, call: CallId, sdp: Option<Vec<u8>>) {
         let Some((id, leg)) = self.at(call) else { return };
+        // RFC 3311 §5.2: media begins with the answer to the call, until then there is nothing to change.
+        if self.voice_of(id, leg).is_some_and(|voice| voice.step == Step::Calling) {
+            return self.sip.reject_offer(now, call, 488);
+        }
         match sdp {
             Some(sdp) => self.put(Output::Media(MediaCommand::Offer { leg, sdp: sdp.into() })),
             None => {

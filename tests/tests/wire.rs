@@ -6,6 +6,7 @@ mod wire {
     mod hostile;
     mod http;
     mod restart;
+    mod scenarios;
     mod torture;
     mod transports;
 }

@@ -20,6 +20,7 @@ use crate::respond::{ALLOW, HOPS, MAX_FORWARDS, Refusal, SDP, reply_hop};
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, T1, Timer};
 use crate::transaction::{MergeKey, ServerKey, TransactionId};
+use crate::trunk::identity::dialled;
 use crate::trunk::{Carrier, identity};
 use crate::validate;
 
@@ -76,7 +77,7 @@ impl Stack {
             let answer = self.answer_to(request, hop.remote, 422, &tag).header(Name::MinSe, min);
             return self.send_stateless(hop, request, answer);
         }
-        let mut called = request.request_uri().map(|uri| uri.user_text()).unwrap_or_default();
+        let mut called = request.request_uri().map(|uri| dialled(&uri)).unwrap_or_default();
         if let (Peer::User { aor, .. }, false) = (&peer, one_time)
             && let Err(over) = self.spend(now, aor, &called)
         {
@@ -88,7 +89,7 @@ impl Stack {
                 Over::Calls => self.refuse_for_now(hop, request, Rejection::Limit),
             };
         }
-        let mut caller = (caller, from.display_text());
+        let mut caller = (dialled(&from.uri()), from.display_text());
         let (mut withheld, mut diversion, mut carrier) = (false, None, None);
         let far = match &peer {
             Peer::Trunk { name } => {

@@ -1,7 +1,7 @@
 //! Who calls and whom the call was meant for, toward carriers and from them. RFC 3323, RFC 3325, RFC 5806, RFC 7044
 
 use crate::api::Trunk;
-use crate::message::{Builder, Message, Name, NameAddr, Scheme, Uri, name_addr, sip_uri, text};
+use crate::message::{Builder, Message, Name, NameAddr, Uri, name_addr, sip_uri, text};
 
 /// What a call of ours says about its caller beyond his number.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -88,7 +88,7 @@ pub(crate) fn history(
 pub(crate) fn asserted(request: &Message) -> Option<(String, Option<String>)> {
     let all = request.addresses(Name::PAssertedIdentity).ok()?;
     let first = all.first()?;
-    let user = user_of(first.uri());
+    let user = dialled(&first.uri());
     (!user.is_empty()).then(|| (user, first.display_text()))
 }
 
@@ -115,7 +115,7 @@ fn by_diversion(request: &Message) -> Option<(String, String)> {
     let sound = !reason.is_empty()
         && reason.len() <= LONGEST_REASON
         && reason.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
-    Some((user_of(first.uri()), if sound { reason } else { "unknown".to_owned() }))
+    Some((dialled(&first.uri()), if sound { reason } else { "unknown".to_owned() }))
 }
 
 fn by_history(request: &Message) -> Option<(String, String)> {
@@ -140,14 +140,10 @@ fn by_history(request: &Message) -> Option<(String, String)> {
     } else {
         "unknown"
     };
-    Some((user_of(first.uri()), reason.to_owned()))
+    Some((dialled(&first.uri()), reason.to_owned()))
 }
 
-/// The number of a sip: or tel: URI; a tel: one without visual separators. RFC 3966 §5
-fn user_of(uri: Uri<'_>) -> String {
-    let user = uri.user_text();
-    match uri.scheme() {
-        Scheme::Tel => user.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect(),
-        Scheme::Sip | Scheme::Sips | Scheme::Other => user,
-    }
+/// The number alone, when the URI is about one (RFC 3261 §19.1.6), else its user part.
+pub(crate) fn dialled(uri: &Uri<'_>) -> String {
+    uri.phone().map_or_else(|| uri.user_text(), |phone| phone.number)
 }

@@ -2,6 +2,7 @@
 //! by its id when its value is dropped.
 
 mod api;
+mod carrier;
 mod process;
 pub mod rtp;
 pub mod sip;
@@ -11,6 +12,7 @@ mod tandem;
 mod visitor;
 
 pub use api::Api;
+pub use carrier::Carrier;
 pub use process::{Process, free_port, free_ports, wait_for};
 pub use sipp::Sipp;
 pub use tandem::{Tandem, project};

@@ -82,9 +82,9 @@ pub fn free_port() -> u16 {
 }
 
 /// The first of 2,000 neighbouring ports that are free for UDP on 127.0.0.1 at this moment, outside those that the kernel and
-/// the server under test take theirs from.
+/// the server under test take theirs from, and those where SIPp is controlled (8888 and up).
 pub fn free_ports() -> u16 {
-    const FIRST: [u16; 4] = [4_000, 6_000, 8_000, 30_000];
+    const FIRST: [u16; 4] = [2_000, 4_000, 6_000, 30_000];
     let start = std::process::id() as usize;
     (0..FIRST.len())
         .map(|nth| FIRST[(start + nth) % FIRST.len()])

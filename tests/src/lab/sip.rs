@@ -4,6 +4,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use sip_core::digest::{self, Algorithm};
+use sip_core::message::{Message, Method, Name};
+
 /// A UDP peer.
 pub struct Udp {
     socket: UdpSocket,
@@ -60,6 +63,56 @@ impl Udp {
         }
         None
     }
+
+    /// Registers `user` at this socket's own address; the final answer's status. `None` when no challenge names the algorithm.
+    pub fn register(&self, user: &str, password: &str, algorithm: Algorithm) -> Option<u16> {
+        let challenge = self.challenge(user, algorithm)?;
+        let answer = challenge.answer(password, 1);
+        self.ask(&self.registration(user, Some(&answer))).map(|(status, _)| status)
+    }
+
+    /// What a REGISTER without credentials is asked for.
+    pub fn challenge(&self, user: &str, algorithm: Algorithm) -> Option<Challenge> {
+        let (status, text) = self.ask(&self.registration(user, None))?;
+        assert_eq!(status, 401, "{text}");
+        let response = Message::parse(text.as_bytes()).ok()?;
+        let named =
+            response.credentials(Name::WwwAuthenticate).any(|offer| Algorithm::of(&offer) == Some(algorithm));
+        let uri = format!("sip:{}", self.server);
+        named.then(|| Challenge { response, algorithm, user: user.to_owned(), uri })
+    }
+
+    pub fn registration(&self, user: &str, authorization: Option<&str>) -> Request {
+        let mut request = Request::new("REGISTER", &format!("sip:{}", self.server));
+        request.from = format!("sip:{user}@{}", self.server.ip());
+        request.to = request.from.clone();
+        request.extra = "Expires: 600\r\n".to_owned();
+        if let Some(authorization) = authorization {
+            request.extra += &format!("Authorization: {authorization}\r\n");
+        }
+        request
+    }
+}
+
+/// A 401 for a REGISTER of `user`.
+pub struct Challenge {
+    response: Message,
+    algorithm: Algorithm,
+    user: String,
+    uri: String,
+}
+
+impl Challenge {
+    /// The Authorization value that is the `count`th use of its nonce.
+    pub fn answer(&self, password: &str, count: u32) -> String {
+        self.response
+            .credentials(Name::WwwAuthenticate)
+            .filter(|offer| Algorithm::of(offer) == Some(self.algorithm))
+            .find_map(|offer| {
+                digest::answer(&offer, &Method::Register, &self.uri, &self.user, password, "c0ffee", count)
+            })
+            .expect("the challenge can be answered")
+    }
 }
 
 /// A TCP peer.
@@ -108,6 +161,25 @@ impl Tcp {
                     return None;
                 }
                 Err(_) => return None,
+            }
+        }
+    }
+
+    /// All that comes until the end of a message that begins so, or until it is too late.
+    pub fn listen(&mut self, begins: &str, within: Duration) -> String {
+        let end = Instant::now() + within;
+        let mut buffer = [0; 65_536];
+        loop {
+            let text = String::from_utf8_lossy(&self.received).into_owned();
+            let there = text.find(begins).is_some_and(|at| text[at..].contains("\r\n\r\n"));
+            let left = end.saturating_duration_since(Instant::now());
+            if there || left.is_zero() {
+                return text;
+            }
+            self.stream.set_read_timeout(Some(left)).expect("a time");
+            match self.stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return text,
+                Ok(length) => self.received.extend(&buffer[..length]),
             }
         }
     }

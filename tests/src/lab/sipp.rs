@@ -15,7 +15,7 @@ pub struct Sipp {
 
 impl Sipp {
     /// Runs `tests/sipp/{scenario}.xml` against the server, from local port `port`. `fields` are the lines of its injection
-    /// file; `arguments` go to SIPp as they are. Logs are written to `folder`.
+    /// file; `arguments` go to SIPp as they are (a second `-i` counts more than ours). Logs are written to `folder`.
     pub fn start(
         scenario: &str,
         folder: &Path,
@@ -24,7 +24,8 @@ impl Sipp {
         fields: &[String],
         arguments: &[&str],
     ) -> Self {
-        let file = |kind: &str| folder.join(format!("{scenario}.{kind}"));
+        let name = scenario.rsplit('/').next().unwrap_or(scenario);
+        let file = |kind: &str| folder.join(format!("{name}.{kind}"));
         fs::write(file("csv"), format!("SEQUENTIAL\n{}\n", fields.join("\n")))
             .expect("the fields are written");
         // SIPp looks for what it plays beside its scenario.

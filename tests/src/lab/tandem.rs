@@ -35,6 +35,11 @@ fn binary() -> PathBuf {
 impl Tandem {
     /// Starts the demo set-up. `extra` is added to the configuration.
     pub fn start(extra: &str) -> Self {
+        Self::start_with(&project().join("config/dialplans"), extra)
+    }
+
+    /// The same with the dialplans of another folder.
+    pub fn start_with(dialplans: &Path, extra: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let project = project();
         let (sip, http) = (loopback(free_port()), loopback(free_port()));
@@ -61,7 +66,7 @@ listen = "{http}"
 rtp_ports = [{rtp}, {rtp_end}]
 webrtc_port = 0
 [dialplans]
-folder = "{project}/config/dialplans"
+folder = "{dialplans}"
 [prompts]
 folder = "{project}/config/prompts"
 music = "{project}/config/music"
@@ -70,6 +75,7 @@ music = "{project}/config/music"
 "#,
             data = folder.path().display(),
             project = project.display(),
+            dialplans = dialplans.display(),
             rtp_end = rtp + 1999,
         );
         let path = folder.path().join("tandem.toml");
