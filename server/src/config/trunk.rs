@@ -146,7 +146,7 @@ fn registration(
     let Some(account) = account else {
         let message = format!("`{}` cannot register without an account", trunk.get_ref());
         let span = raw.register.as_ref().map_or(trunk.span(), Spanned::span);
-        check.problem(span, message, Some("add `username` and a password".to_owned()));
+        check.problem(span, message, Some("add `[trunk.account]` with `username` and `password`".to_owned()));
         return None;
     };
     let user = raw.user.clone().map(|user| check.text(Some(user), ""));
@@ -216,7 +216,7 @@ fn prefix(check: &mut Check<'_>, value: Option<Spanned<String>>) -> String {
 fn from_account(check: &mut Check<'_>, value: Option<Spanned<bool>>, has_account: bool) -> bool {
     let Some(value) = value else { return false };
     if *value.get_ref() && !has_account {
-        let hint = "add `username` and a password".to_owned();
+        let hint = "add `[trunk.account]` with `username` and `password`".to_owned();
         check.problem(value.span(), "there is no account to take the name of", Some(hint));
     }
     value.into_inner()
