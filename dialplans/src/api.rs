@@ -127,6 +127,8 @@ pub struct World {
     pub prompts: BTreeSet<String>,
     /// Music on hold, without extension.
     pub music: BTreeSet<String>,
+    /// Trunks and groups of trunks that routes can name; `None` when nobody knows them here.
+    pub trunks: Option<BTreeSet<String>>,
     /// Operators that calls can be transferred to, by login.
     pub operators: BTreeSet<String>,
     /// Context keys that come from elsewhere than flows (widget, API).

@@ -77,6 +77,7 @@ codes! {
     UnknownMusic = "unknown-music",
     UnknownOperator = "unknown-operator",
     UnknownHours = "unknown-hours",
+    UnknownTrunk = "unknown-trunk",
     UnknownVariable = "unknown-variable",
     UnknownFunction = "unknown-function",
     UnknownOutcome = "unknown-outcome",

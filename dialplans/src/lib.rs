@@ -5,6 +5,7 @@
 //! - `syntax/`: text to tokens to the tree.
 //! - `verb/`: one file for each verb.
 //! - `check/`: names, ways through a flow, loops.
+//! - `route`: which carriers a number is called through.
 //! - [`compile`] → [`Plan`] → [`Run`]; [`run_tests`] runs the tests that a plan carries.
 //!
 //! Invariants: no clock, no randomness, no input or output; no text makes the parser or the checker panic; no plan makes a
@@ -18,6 +19,7 @@ mod hours;
 mod plan;
 #[cfg(test)]
 mod properties;
+mod route;
 mod run;
 mod scenario;
 mod source;
@@ -29,5 +31,6 @@ mod words;
 
 pub use diagnostic::{Code, Diagnostic, Related, Severity, render};
 pub use plan::{Plan, compile};
+pub use route::{RouteLimits, Way};
 pub use run::{MAX_STEPS, Run};
 pub use scenario::{Coverage, TestReport, TestResult, run_tests};

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::api::{Entry, FlowRef, Source, World};
 use crate::check;
 use crate::diagnostic::{Diagnostic, Problem};
+use crate::route::{self, Route, Way};
 use crate::syntax::file;
 use crate::syntax::tree::Flow;
 use crate::values::Library;
@@ -20,6 +21,7 @@ pub struct Plan {
     warnings: Vec<Diagnostic>,
     entries: BTreeMap<Entry, FlowRef>,
     pub(crate) flows: Vec<Flow>,
+    routes: Vec<Route>,
     pub(crate) library: Arc<Library>,
     /// The context keys that flows can rely on: empty until set.
     pub(crate) keys: BTreeSet<String>,
@@ -43,14 +45,16 @@ pub(crate) fn assemble(sources: &[Source], world: &World) -> (Plan, Vec<Problem>
     let mut problems = Vec::new();
     let mut flows = Vec::new();
     let mut hours = Vec::new();
+    let mut routes = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         let (file, mistakes) = file::parse(index, &source.text);
         problems.extend(mistakes);
         flows.extend(file.flows);
         hours.extend(file.hours);
+        routes.extend(file.routes);
     }
     let complete = !problems.iter().any(Problem::is_error);
-    let (entries, keys, mistakes) = check::check(&flows, &hours, complete, world);
+    let (entries, keys, mistakes) = check::check(&flows, &hours, &routes, complete, world);
     problems.extend(mistakes);
     problems.sort_by_key(|problem| problem.span);
     problems.dedup();
@@ -60,6 +64,7 @@ pub(crate) fn assemble(sources: &[Source], world: &World) -> (Plan, Vec<Problem>
         warnings: Vec::new(),
         entries,
         flows,
+        routes,
         library: Library::new(hours.into_iter().map(|(name, hours)| (name.value, hours)).collect()),
         keys,
     };
@@ -80,6 +85,16 @@ impl Plan {
     /// All entries, in order.
     pub fn entries(&self) -> impl Iterator<Item = (&Entry, FlowRef)> {
         self.entries.iter().map(|(entry, flow)| (entry, *flow))
+    }
+
+    /// How a number (E.164 with the plus, or a short one) is called for a queue. `None`: no route speaks of it.
+    pub fn way(&self, number: &str, queue: Option<&str>) -> Option<Way<'_>> {
+        route::way(&self.routes, number, queue)
+    }
+
+    /// Whether there is any route.
+    pub fn has_routes(&self) -> bool {
+        !self.routes.is_empty()
     }
 
     /// Empty for a flow of another plan.

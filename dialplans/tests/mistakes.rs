@@ -13,6 +13,7 @@ fn world() -> World {
         queues: names(&["support", "sales"]),
         prompts: names(&["hello", "menu", "wait", "bye"]),
         music: names(&["hold"]),
+        trunks: Some(names(&["mts", "backup"])),
         operators: names(&["anna"]),
         context: names(&["page"]),
     }

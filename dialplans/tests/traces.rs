@@ -14,6 +14,7 @@ fn world() -> World {
         queues: names(&["support", "sales"]),
         prompts: names(&["hello", "menu", "wait", "bye"]),
         music: names(&["hold"]),
+        trunks: None,
         operators: names(&["anna"]),
         context: names(&["page"]),
     }

@@ -51,15 +51,12 @@ pub fn prepare(config: &mut Config) -> Result<(), NotLoopback> {
         });
     }
     if config.trunks.is_empty() {
-        config.trunks.push(Trunk {
-            name: "demo".to_owned(),
-            sources: vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
-            tls_name: None,
-            destination: SocketAddr::from((Ipv4Addr::LOCALHOST, TRUNK_DESTINATION)).into(),
-            transport: Some(Transport::Udp),
-            listener: None,
-            nat: false,
-        });
+        config.trunks.push(Trunk::new(
+            "demo",
+            vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+            SocketAddr::from((Ipv4Addr::LOCALHOST, TRUNK_DESTINATION)),
+            Transport::Udp,
+        ));
     }
     config.chat.origins = vec!["*".to_owned()];
     config.server.drain = config.server.drain.min(DRAIN);

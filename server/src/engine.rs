@@ -144,6 +144,7 @@ impl Runner {
                     }
                     self.ports.media.send(command);
                 }
+                Output::Binding(change) => writer.write(Work::Binding(change)),
                 Output::Journal(record) => writer.write(Work::Journal(record)),
                 Output::Resolve { request, identities, name } => {
                     writer.write(Work::Resolve { request, identities, name });

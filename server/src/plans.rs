@@ -109,9 +109,16 @@ pub fn world(config: &Config, queues: &[QueueConfig], operators: impl IntoIterat
         queues: queues.iter().map(|queue| queue.name.to_string()).collect(),
         prompts: file_stems(&config.prompts.folder),
         music: file_stems(&config.prompts.music),
+        trunks: Some(trunk_names(config)),
         operators: operators.into_iter().collect(),
         context: ["page", "locale"].map(str::to_owned).into(),
     }
+}
+
+/// Of trunks and of their groups.
+fn trunk_names(config: &Config) -> BTreeSet<String> {
+    let groups = config.trunks.iter().filter_map(|trunk| trunk.place.group.clone());
+    config.trunks.iter().map(|trunk| trunk.name.clone()).chain(groups).collect()
 }
 
 fn file_stems(folder: &Path) -> BTreeSet<String> {

@@ -282,6 +282,9 @@ async fn set_up(app: &App) -> anyhow::Result<()> {
         Ok(loaded) => app.commands.admin(AdminCommand::SetPlan(loaded.plan)),
         Err(error) => bail!("{error}\n{}", error.render(false)),
     }
+    for saved in app.store.bindings(crate::clock::wall()).await? {
+        app.commands.admin(AdminCommand::RestoreBinding(Box::new(saved)));
+    }
     let open = app.store.open_sessions().await?;
     if !open.is_empty() {
         tracing::info!(sessions = open.len(), "taking up the sessions from before the restart");
@@ -353,6 +356,7 @@ fn engine_config(app: &App, network: &Network, http: SocketAddr) -> session::api
             seed: app.key.seed(),
         },
         region: config.sip.region.clone(),
+        calls_abroad: config.sip.calls_abroad,
         recording: config.recording.enabled,
         recordings: recording::PREFIX.to_owned(),
         agent_grace: config.sessions.agent_grace,

@@ -12,7 +12,8 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 use sip_core::api::{
-    Answer, ConnectionId, Credential, Hop, LookupId, Question, Rejection, Trunk, UserLimits,
+    Answer, BindingChange, ConnectionId, Credential, Hop, LookupId, Question, Rejection, SavedBinding, Trunk,
+    UserLimits,
 };
 use sip_core::digest::Algorithm;
 use sip_core::inspect::{Table, Topic};
@@ -29,6 +30,8 @@ pub struct Config {
     pub sip: sip_core::api::Config,
     /// Region for numbers written without a country code, such as `RU`.
     pub region: String,
+    /// Numbers of other countries are called also where no route allows it.
+    pub calls_abroad: bool,
     pub recording: bool,
     /// Directory name (relative, no slash at the end) that recording file names start with.
     pub recordings: String,
@@ -106,6 +109,8 @@ pub enum AdminCommand {
     SetUserLimits(UserLimits),
     SetQueues(Vec<acd::api::QueueConfig>),
     SetPlan(Arc<Plan>),
+    /// A phone that was registered before a restart. After agents and credentials.
+    RestoreBinding(Box<SavedBinding>),
     /// A text session from before a restart, or a call that the restart broke (ended at once).
     Restore(Box<RestoredSession>),
     /// What is alive in SIP, for a person; answered by `Output::Inspected`.
@@ -281,6 +286,8 @@ pub enum Output {
         table: Table,
     },
     Media(MediaCommand),
+    /// A registration to be stored, so that it survives a restart.
+    Binding(BindingChange),
     /// Find the customer of these identities, or make him (also for an empty list); answered by `Input::Resolved`. The
     /// customer of the first identity that is known is taken; identities that nobody has yet are linked to him; those of
     /// other customers stay theirs.

@@ -26,7 +26,7 @@ const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// What waits for the store.
 pub(crate) enum Pending {
     /// The plan is the one that the flow was found in, whatever is loaded until the store answers.
-    Call { arrival: Arrival, plan: Arc<Plan>, flow: FlowRef, called: String, gone: bool },
+    Call { arrival: Box<Arrival>, plan: Arc<Plan>, flow: FlowRef, called: String, gone: bool },
     Chat {
         visitor: VisitorId,
         plan: Arc<Plan>,
@@ -94,7 +94,7 @@ impl Engine {
             now,
             identities.into_iter().collect(),
             name,
-            Pending::Call { arrival, plan, flow, called, gone: false },
+            Pending::Call { arrival: Box::new(arrival), plan, flow, called, gone: false },
         );
         self.pending_calls.insert(call, request);
     }
@@ -109,6 +109,8 @@ impl Engine {
 
     fn caller_number(&self, incoming: &IncomingCall) -> Option<String> {
         match &incoming.peer {
+            // Whoever does not want to be seen is not recognised either.
+            Peer::Trunk { .. } if incoming.withheld => None,
             Peer::Trunk { .. } => phone::normalise(&self.config.region, &incoming.caller),
             // A user of ours calls under his own name; the number he writes into From proves nothing.
             Peer::User { .. } => None,
@@ -134,7 +136,7 @@ impl Engine {
         match pending {
             Pending::Call { arrival, plan, flow, called, gone } => {
                 self.pending_calls.remove(&arrival.incoming.call);
-                self.admit_call(now, arrival, (plan, flow), called, gone, customer);
+                self.admit_call(now, *arrival, (plan, flow), called, gone, customer);
             }
             Pending::Chat { visitor, plan, flow, account, waiting } => {
                 self.admit_chat(now, visitor, (plan, flow), account, waiting, customer);
@@ -147,7 +149,8 @@ impl Engine {
         let Some(pending) = self.pending.remove(&request) else { return };
         tracing::error!(request = request.0, "the store did not say who a customer is");
         match pending {
-            Pending::Call { arrival: Arrival { incoming, .. }, .. } => {
+            Pending::Call { arrival, .. } => {
+                let incoming = arrival.incoming;
                 self.pending_calls.remove(&incoming.call);
                 self.sip.reject(now, incoming.call, 503, None);
             }
@@ -262,6 +265,7 @@ impl Engine {
             step: Step::Describing { answer },
             playback: None,
             binding: None,
+            q: 0,
             agreed: false,
             late_offer: incoming.sdp.is_none(),
         };

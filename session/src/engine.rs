@@ -25,6 +25,7 @@ use crate::api::{
 use crate::contact::{Pending, Visitor};
 use crate::session::Session;
 use crate::timers::{Timer, Timers};
+use crate::trunks::trunk_changed;
 use crate::view::{CustomerView, QueueStatus, SessionSummary};
 
 /// How often the floor is shown at most.
@@ -60,6 +61,8 @@ pub struct Engine {
     pub(crate) wrong_codes: VecDeque<Instant>,
     pub(crate) asked_calls: VecDeque<(Instant, String)>,
     pub(crate) trunks: Vec<String>,
+    /// When a line of the routes was called by within the last second.
+    pub(crate) route_calls: BTreeMap<usize, VecDeque<Instant>>,
     /// What visitors wrote in chats that are closed by now, the latest only: sender, his id of the message, where it stands.
     pub(crate) closed_messages: VecDeque<(VisitorId, String, Reply)>,
     pub(crate) timers: Timers,
@@ -108,6 +111,7 @@ impl Engine {
             wrong_codes: VecDeque::new(),
             asked_calls: VecDeque::new(),
             trunks: Vec::new(),
+            route_calls: BTreeMap::new(),
             closed_messages: VecDeque::new(),
             timers: Timers::default(),
             draining: false,
@@ -230,6 +234,7 @@ impl Engine {
             AdminCommand::SetUserLimits(limits) => self.sip.set_user_limits(limits),
             AdminCommand::SetQueues(queues) => self.acd.set_queues(now, queues),
             AdminCommand::SetPlan(plan) => self.plan = Some(plan),
+            AdminCommand::RestoreBinding(saved) => self.sip.restore_binding(now, *saved),
             AdminCommand::Restore(restored) => self.restore(now, *restored),
             AdminCommand::Inspect { request, topic } => {
                 let table = self.sip.inspect(now, topic, MAX_ROWS);
@@ -255,6 +260,7 @@ impl Engine {
                     SipOutput::Expect { remote, name } => self.put(Output::Expect { remote, name }),
                     SipOutput::CloseConnection(connection) => self.put(Output::CloseConnection(connection)),
                     SipOutput::Rejected { hop, why } => self.put(Output::SipRejected { hop, why }),
+                    SipOutput::Binding(change) => self.put(Output::Binding(change)),
                     SipOutput::Authenticated { hop } => self.put(Output::SipAuthenticated { hop }),
                     SipOutput::Event(event) => self.handle_sip(now, event),
                 }
@@ -286,7 +292,8 @@ impl Engine {
             self.tell_positions(now);
         }
         self.outputs.extend(self.replies.drain(..));
-        if self.draining && !self.drained_said && self.calls.is_empty() && self.pending.is_empty() {
+        let quiet = self.calls.is_empty() && self.pending.is_empty() && !self.sip.is_signing_off();
+        if self.draining && !self.drained_said && quiet {
             self.drained_said = true;
             self.put(Output::Drained);
         }
@@ -313,6 +320,7 @@ impl Engine {
             SipEvent::Unsubscribed { .. } => {}
             SipEvent::Registered(binding) => self.registered(now, binding),
             SipEvent::Unregistered(binding) => self.unregistered(now, binding),
+            SipEvent::TrunkChanged(state) => trunk_changed(&state),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::leg::{OwnerReason, Role};
 use crate::phone;
 use crate::timers::Timer;
+use crate::trunks::{Denied, Dialled};
 
 const MOST_CALLS_ASKED_FOR: u32 = 5;
 const MOST_WRONG_CODES: u32 = 5;
@@ -127,11 +128,13 @@ impl Engine {
         let region = &self.config.region;
         let number = phone::normalise(region, text)
             .ok_or_else(|| refusal_of("phone", "bad_phone", "This is not a phone number."))?;
-        if !phone::is_domestic(region, &number) {
-            return Err(refusal_of("phone", "abroad", "We do not call abroad."));
-        }
-        if self.trunks.is_empty() {
-            return Err(refusal("no_trunk", "We cannot call out just now."));
+        match self.way_of(id, &number) {
+            Ok(_) => {}
+            Err(Denied::Abroad) => return Err(refusal_of("phone", "abroad", "We do not call abroad.")),
+            Err(Denied::Route(why)) => return Err(refusal_of("phone", "not_routed", &why)),
+            Err(Denied::NoTrunk | Denied::Full) => {
+                return Err(refusal("no_trunk", "We cannot call out just now."));
+            }
         }
         if self.sessions.get(&id).is_some_and(|session| session.calls_asked_for >= MOST_CALLS_ASKED_FOR) {
             return Err(refusal("too_many_calls", "We have tried to call several times."));
@@ -175,9 +178,11 @@ impl Engine {
     }
 
     pub(crate) fn phone_customer(&mut self, now: Now, id: SessionId, number: String) {
-        let Some(trunk) = self.trunks.first().cloned() else { return };
-        let role = Role::CustomerOut { number: number.clone(), trunk };
-        self.call_number(now, id, Party::Customer, number, role);
+        let dialled = self.dial(now, id, &number).unwrap_or_else(|why| {
+            tracing::warn!(session = %id, ?why, "the customer is not called");
+            Dialled::nowhere(&number)
+        });
+        self.call_number(now, id, Party::Customer, number, Role::CustomerOut(dialled));
     }
 
     /// A short code by which the customer on the phone finds his chat.
@@ -248,11 +253,17 @@ impl Engine {
 
     /// Whether a call is on its way.
     pub(crate) fn transfer_to_number(&mut self, now: Now, id: SessionId, number: &str) -> bool {
-        let Some(trunk) = self.trunks.first().cloned() else { return false };
         let number = phone::normalise(&self.config.region, number).unwrap_or_else(|| number.to_owned());
-        let role = Role::TransferOut { number: number.clone(), trunk };
-        self.call_number(now, id, Party::External, number, role);
-        true
+        match self.dial(now, id, &number) {
+            Ok(dialled) => {
+                self.call_number(now, id, Party::External, number, Role::TransferOut(dialled));
+                true
+            }
+            Err(why) => {
+                tracing::warn!(session = %id, ?why, "the call is not transferred");
+                false
+            }
+        }
     }
 
     pub(crate) fn transfer_to_agent(&mut self, now: Now, id: SessionId, login: &str) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use model::{LegId, Medium, OfferId, Party, PlaybackId, Timestamp, VisitorId};
 use sip_core::api::{BindingId, CallId};
 
+use crate::trunks::Dialled;
 use crate::view::LegState;
 
 pub(crate) struct Leg {
@@ -37,6 +38,8 @@ pub(crate) struct Voice {
     pub playback: Option<PlaybackId>,
     /// The registered contact that our INVITE goes to.
     pub binding: Option<BindingId>,
+    /// Its preference in thousandths.
+    pub q: u16,
     /// Both sides have agreed on media once: a later offer that does not fit changes nothing.
     pub agreed: bool,
     /// The INVITE carried no offer: ours goes out in the 200.
@@ -49,7 +52,7 @@ pub(crate) enum Role {
     /// The customer called us, or joined by a token.
     CustomerIn,
     /// We phone the customer.
-    CustomerOut { number: String, trunk: String },
+    CustomerOut(Dialled),
     /// We ring an operator because the ACD offered him the session.
     Offer(OfferId),
     /// We ring the session's owner: he comes back, or the customer wants to talk.
@@ -57,7 +60,7 @@ pub(crate) enum Role {
     /// The flow sends the customer to this operator.
     TransferAgent,
     /// The flow sends the customer to this number.
-    TransferOut { number: String, trunk: String },
+    TransferOut(Dialled),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,8 +74,8 @@ impl Role {
     /// Whether somebody is rung who shall take the customer over.
     pub fn is_transfer(&self) -> bool {
         match self {
-            Role::TransferAgent | Role::TransferOut { .. } => true,
-            Role::CustomerIn | Role::CustomerOut { .. } | Role::Offer(_) | Role::Owner(_) => false,
+            Role::TransferAgent | Role::TransferOut(_) => true,
+            Role::CustomerIn | Role::CustomerOut(_) | Role::Offer(_) | Role::Owner(_) => false,
         }
     }
 }

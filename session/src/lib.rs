@@ -10,6 +10,7 @@ mod chat;
 mod closing;
 mod contact;
 mod desk;
+mod devices;
 mod engine;
 mod escalate;
 mod flow;
@@ -20,6 +21,7 @@ mod routing;
 mod session;
 mod timers;
 mod transfer;
+mod trunks;
 pub mod view;
 mod voice;
 

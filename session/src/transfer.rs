@@ -191,6 +191,7 @@ impl Engine {
             step: Step::Describing { answer: true },
             playback: None,
             binding: None,
+            q: 0,
             agreed: false,
             late_offer: incoming.sdp.is_none(),
         };

@@ -7,9 +7,10 @@ use media::api::{Channel, Command as MediaCommand, Direction, Event as MediaEven
 use model::{
     AgentId, Cause, Change, Ending, LegId, Medium, Now, OfferOutcome, Party, RecordingId, SessionId, Side,
 };
-use sip_core::api::{Binding, CallId, CallOptions, OutgoingCall, Target, Transport};
+use sip_core::api::{Binding, CallId, OutgoingCall, Target, Transport};
 
 use crate::api::Output;
+use crate::devices::STEP;
 use crate::engine::Engine;
 use crate::leg::{Line, OwnerReason, Role, Step, Voice};
 use crate::timers::Timer;
@@ -22,7 +23,6 @@ const OWNER_RING: Duration = Duration::from_secs(30);
 const DEAD: Duration = Duration::from_secs(300);
 /// A browser that hangs up closes its media at once; its BYE may be a moment behind, and says whose doing it was.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-const CUSTOMER_RING: Duration = Duration::from_secs(60);
 
 impl Engine {
     pub(crate) fn handle_media(&mut self, now: Now, event: MediaEvent) {
@@ -213,16 +213,6 @@ impl Engine {
 
     // --- our own calls ---
 
-    /// Rings the agent's devices; returns how many.
-    pub(crate) fn ring_agent(&mut self, now: Now, id: SessionId, agent: AgentId, role: &Role) -> usize {
-        let Some(login) = self.agents.get(&agent).map(|agent| agent.setup.login.clone()) else { return 0 };
-        let bindings: Vec<Binding> = self.sip.bindings(&login).cloned().collect();
-        for binding in &bindings {
-            self.ring_device(now, id, agent, role.clone(), binding);
-        }
-        bindings.len()
-    }
-
     pub(crate) fn ring_owner(
         &mut self,
         now: Now,
@@ -233,7 +223,14 @@ impl Engine {
         self.ring_agent(now, id, owner, &Role::Owner(reason))
     }
 
-    fn ring_device(&mut self, now: Now, id: SessionId, agent: AgentId, role: Role, binding: &Binding) {
+    pub(crate) fn ring_device(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        agent: AgentId,
+        role: Role,
+        binding: &Binding,
+    ) {
         let kind = match binding.hop.transport {
             Transport::Ws | Transport::Wss => LegKind::WebRtc,
             Transport::Udp | Transport::Tcp | Transport::Tls => LegKind::Rtp { nat: true },
@@ -275,6 +272,7 @@ impl Engine {
             step: Step::Preparing,
             playback: None,
             binding: binding.map(|binding| binding.id),
+            q: binding.map_or(0, |binding| binding.q),
             agreed: false,
             late_offer: false,
         };
@@ -286,55 +284,47 @@ impl Engine {
         let Some(session) = self.sessions.get(&id) else { return };
         let customer_phone = session.customer.phone().map(str::to_owned);
         let customer_name = session.customer.name.clone();
-        let Some(voice) = session.legs.get(&leg).and_then(|leg| leg.voice()) else { return };
+        let Some(rung) = session.legs.get(&leg) else { return };
+        let party = rung.party.clone();
+        let Some(voice) = rung.voice() else { return };
         let mut headers = vec![("X-Tandem-Session".to_owned(), id.to_string())];
         let reason = match &voice.role {
             Role::Offer(offer) => {
                 headers.push(("X-Tandem-Offer".to_owned(), offer.to_string()));
-                Some("offer")
+                "offer"
             }
             Role::Owner(reason) => {
                 let muted = *reason == OwnerReason::Reconnect && session.owner_was_muted;
                 if muted && self.rings_a_browser(id, leg) {
                     headers.push(("X-Tandem-Muted".to_owned(), "yes".to_owned()));
                 }
-                Some(reason.header())
+                reason.header()
             }
-            Role::TransferAgent => Some("transfer"),
-            Role::CustomerIn | Role::CustomerOut { .. } | Role::TransferOut { .. } => None,
-        };
-        match reason {
-            Some(reason) => headers.push(("X-Tandem-Reason".to_owned(), reason.to_owned())),
-            // Nobody outside needs to know our ids.
-            None => headers.clear(),
-        }
-        let (target, caller, caller_name, ring_timeout) = match &voice.role {
-            Role::CustomerOut { number, trunk } | Role::TransferOut { number, trunk } => {
-                let from = session.called.clone().unwrap_or_else(|| "anonymous".to_owned());
-                let target = Target::Trunk { name: trunk.clone(), number: number.clone() };
-                (target, from, None, CUSTOMER_RING)
-            }
+            Role::TransferAgent => "transfer",
             Role::CustomerIn => return,
-            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent => {
-                let Some(binding) = voice.binding else { return };
-                let ring = if matches!(voice.role, Role::Offer(_)) { OFFER_RING } else { OWNER_RING };
-                let from = customer_phone.unwrap_or_else(|| "anonymous".to_owned());
-                (Target::Binding(binding), from, customer_name, ring)
+            Role::CustomerOut(_) | Role::TransferOut(_) => {
+                return self.call_through_next(now, id, leg, None);
             }
         };
-        // RFC 7332: a call that went round in circles ends some time.
-        let options = match session.forwards {
-            Some(forwards) if matches!(target, Target::Trunk { .. }) => CallOptions {
-                max_forwards: Some(forwards.saturating_sub(1)),
-                hops: session.hops + 1,
-                ..CallOptions::default()
-            },
-            Some(_) | None => CallOptions::default(),
+        headers.push(("X-Tandem-Reason".to_owned(), reason.to_owned()));
+        let Some(binding) = voice.binding else { return };
+        let ring_timeout = match (&party, &voice.role) {
+            (Party::Agent { agent }, _) if self.has_less_liked(*agent, voice.q) => STEP,
+            (_, Role::Offer(_)) => OFFER_RING,
+            _ => OWNER_RING,
         };
-        match self
-            .sip
-            .invite(now, OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout, options })
-        {
+        let call = OutgoingCall {
+            target: Target::Binding(binding),
+            caller: customer_phone.unwrap_or_else(|| "anonymous".to_owned()),
+            caller_name: customer_name,
+            identity: Default::default(),
+            sdp,
+            headers,
+            ring_timeout,
+            silence: None,
+            options: Default::default(),
+        };
+        match self.sip.invite(now, call) {
             Ok(call) => {
                 self.add_call(id, leg, call);
                 if let Some(voice) = self.voice_of(id, leg) {
@@ -366,6 +356,7 @@ impl Engine {
             return;
         };
         self.put(Output::Media(MediaCommand::Answer { leg, sdp: sdp.into() }));
+        self.note_try(now, id, leg, "answered".to_owned());
         let Some(voice) = self.voice_of(id, leg) else { return };
         voice.step = Step::Up;
         match voice.role.clone() {
@@ -384,7 +375,7 @@ impl Engine {
                 }
                 self.owner_up(now, id, leg);
             }
-            Role::CustomerOut { .. } => {
+            Role::CustomerOut(_) => {
                 self.leg_up(now, id, leg);
                 self.customer_media_changed(now, id);
                 self.bring_together(now, id);
@@ -392,7 +383,7 @@ impl Engine {
             Role::TransferAgent if !self.is_free_for_transfer(id, leg) => {
                 self.hang_up(now, leg, Cause::Cancelled, Side::System);
             }
-            Role::TransferAgent | Role::TransferOut { .. } => {
+            Role::TransferAgent | Role::TransferOut(_) => {
                 self.leg_up(now, id, leg);
                 self.transferred(now, id, leg);
                 self.transfer_answered(now, id, leg);
@@ -607,7 +598,10 @@ impl Engine {
             return;
         }
         let Some(leg) = self.calls.remove(&call) else { return };
-        if let Some(id) = self.legs.get(&leg).copied() {
+        if let Some(id) = self.legs.get(&leg).copied()
+            && !self.fails_over(now, id, leg, &ending)
+        {
+            self.ring_less_liked(now, id, leg, &ending);
             self.leg_ended(now, id, leg, ending);
         }
     }
@@ -628,15 +622,13 @@ impl Engine {
             self.calls.remove(&call);
         }
         match voice.role {
-            Role::CustomerIn | Role::CustomerOut { .. } => {
-                self.customer_voice_gone(now, id, leg, was_up, ending)
-            }
-            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut { .. } if was_up => {
+            Role::CustomerIn | Role::CustomerOut(_) => self.customer_voice_gone(now, id, leg, was_up, ending),
+            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut(_) if was_up => {
                 self.partner_gone(now, id, ending);
             }
             Role::Offer(offer) => self.offer_leg_gone(now, id, offer, &ending),
             Role::Owner(reason) => self.owner_leg_gone(now, id, reason),
-            Role::TransferAgent | Role::TransferOut { .. } => {
+            Role::TransferAgent | Role::TransferOut(_) => {
                 if !self.transfer_failed(now, id, &ending) {
                     self.transfer_leg_gone(now, id);
                 }

@@ -1,12 +1,17 @@
 //! What goes into the SIP stack and what comes out of it: the whole list of effects.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::Ending;
 
 pub use crate::locate::{Answer, BadDestination, Destination, DestinationHost, Naptr, Question, Srv};
+pub use crate::saved::{BindingChange, SavedBinding};
+pub use crate::trunk::{
+    Account, CallIdentity, Diversion, HealthCheck, IdentityRules, Limits, NumberFormat, NumberStyle, Place,
+    Prefix, Registration, RegistrationState, Secret, Trunk, TrunkState,
+};
 
 /// A stream connection (TCP, TLS or WebSocket) that the shell owns. Never reused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -150,23 +155,6 @@ pub struct UserLimits {
     pub denied: Vec<String>,
 }
 
-/// A carrier that we trust by its source address.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Trunk {
-    pub name: String,
-    pub sources: Vec<IpAddr>,
-    /// Its certificate, when it was verified, names it as well as an address does.
-    pub tls_name: Option<String>,
-    /// Where our own calls through it go. A name is looked up for each call (RFC 3263).
-    pub destination: Destination,
-    /// `None`: what the DNS says, or else UDP.
-    pub transport: Option<Transport>,
-    /// The one of our listeners that its calls leave from; `None`: any that fits.
-    pub listener: Option<String>,
-    /// It sits behind a NAT: it is spoken to where it speaks from, whatever its Contact says.
-    pub nat: bool,
-}
-
 /// Who is calling us, as far as we could prove it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Peer {
@@ -189,6 +177,10 @@ pub struct IncomingCall {
     /// User part of P-Asserted-Identity (trusted trunks only) or else From; may be empty or "anonymous".
     pub caller: String,
     pub caller_name: Option<String>,
+    /// The caller does not want the called to see his number. Trunks only.
+    pub withheld: bool,
+    /// Whom the call was meant for before it was sent on to us; from trusted trunks only.
+    pub diversion: Option<Diversion>,
     /// `None`: late offer.
     pub sdp: Option<Vec<u8>>,
     pub transport: Transport,
@@ -218,11 +210,15 @@ pub struct OutgoingCall {
     /// User part and display name of From.
     pub caller: String,
     pub caller_name: Option<String>,
+    /// Toward trunks only.
+    pub identity: CallIdentity,
     pub sdp: Vec<u8>,
     /// Extra headers, such as `X-Tandem-Offer`.
     pub headers: Vec<(String, String)>,
     /// Given up with CANCEL and `Cause::NoAnswer` after this long without a final answer.
     pub ring_timeout: Duration,
+    /// Lost (408) when not even a 100 has come after this long. `None`: after 32 s.
+    pub silence: Option<Duration>,
     pub options: CallOptions,
 }
 
@@ -336,6 +332,8 @@ pub struct Binding {
     pub user_agent: Option<String>,
     /// The digest username that registered it.
     pub username: String,
+    /// Preference in thousandths: who has most is rung first. RFC 3261 §20.10
+    pub q: u16,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -416,6 +414,8 @@ pub enum Event {
     },
     Registered(Binding),
     Unregistered(Binding),
+    /// A trunk came up or went down, or our registration with it did.
+    TrunkChanged(TrunkState),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -425,6 +425,8 @@ pub enum Output {
         bytes: Arc<[u8]>,
     },
     CloseConnection(ConnectionId),
+    /// To be stored.
+    Binding(BindingChange),
     /// Whoever sends from here has proved a password.
     Authenticated {
         hop: Hop,
@@ -473,6 +475,9 @@ pub enum InviteError {
     UnknownBinding,
     #[error("there is no trunk named {0}")]
     UnknownTrunk(String),
+    /// One of its limits is reached.
+    #[error("the trunk {0} carries as many calls as it may")]
+    TrunkFull(String),
     #[error("no listener for {0:?}")]
     NoListener(Transport),
     #[error("an extra header is not allowed: {0}")]

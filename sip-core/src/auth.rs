@@ -78,6 +78,11 @@ impl Auth {
         self.algorithms = algorithms;
     }
 
+    /// Whether this account exists and may register this address of record.
+    pub(crate) fn knows(&self, username: &str, aor: &str) -> bool {
+        self.credentials.get(username).is_some_and(|credential| credential.aor == aor && !credential.one_time)
+    }
+
     pub(crate) fn is_own_user(&self, aor: &str) -> bool {
         self.aors.contains_key(aor)
     }

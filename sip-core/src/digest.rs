@@ -1,4 +1,5 @@
-//! Digest authentication (RFC 7616 and RFC 8760, as RFC 3261 §22 uses it): MD5 and SHA-256, `qop=auth`.
+//! Digest authentication (RFC 7616 and RFC 8760, as RFC 3261 §22 uses it): MD5 and SHA-256; we ask for `qop=auth`, and answer
+//! `auth-int` and the old kind without any, too.
 //!
 //! Nonces are signed, not stored: a flood of unauthenticated requests costs no memory. Only a nonce that somebody has used with the
 //! right password gets a place in a bounded table, for its nonce count; when the table is full the oldest nonces go stale.
@@ -73,9 +74,23 @@ pub fn challenge(algorithm: Algorithm, realm: &str, nonce: &str, stale: bool) ->
     format!(r#"Digest realm={realm}, nonce="{nonce}", algorithm={}, qop="auth"{stale}"#, algorithm.as_str())
 }
 
-/// The Authorization value that answers a challenge, for our own requests. `count` is 1 for the first use of its nonce.
-///
-/// `None` when the challenge is not Digest, lacks realm or nonce, or asks for an algorithm or protection that we do not speak.
+/// What is asked with credentials.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub method: &'a Method,
+    pub uri: &'a str,
+    /// Counts for `qop=auth-int` only.
+    pub body: &'a [u8],
+}
+
+/// Who asks.
+#[derive(Clone, Copy)]
+pub struct Login<'a> {
+    pub username: &'a str,
+    pub password: &'a str,
+}
+
+/// [`respond`] for a request whose body nobody asks about.
 pub fn answer(
     challenge: &Credentials<'_>,
     method: &Method,
@@ -85,31 +100,53 @@ pub fn answer(
     cnonce: &str,
     count: u32,
 ) -> Option<String> {
+    respond(challenge, &Request { method, uri, body: b"" }, &Login { username, password }, cnonce, count)
+}
+
+/// The Authorization value that answers a challenge, for our own requests. `count` is 1 for the first use of its nonce.
+///
+/// `None` when the challenge is not Digest, lacks realm or nonce, or asks for an algorithm or protection that we do not speak.
+pub fn respond(
+    challenge: &Credentials<'_>,
+    request: &Request<'_>,
+    login: &Login<'_>,
+    cnonce: &str,
+    count: u32,
+) -> Option<String> {
     if !challenge.is_digest() {
         return None;
     }
+    let Request { method, uri, body } = *request;
     let algorithm = Algorithm::of(challenge)?;
     let text = |name| challenge.get(name).and_then(|value| String::from_utf8(value.into_owned()).ok());
     let (realm, nonce) = (text("realm")?, text("nonce")?);
-    let ha1 = ha1(algorithm, username, &realm, password);
-    let ha2 = algorithm.hash(&[method.as_bytes(), uri.as_bytes()]);
+    let ha1 = ha1(algorithm, login.username, &realm, login.password);
+    let plain = || algorithm.hash(&[method.as_bytes(), uri.as_bytes()]);
     let count = format!("{count:08x}");
     let mut out = format!(
         "Digest username={}, realm={}, nonce={}, uri={}",
-        quoted(username),
+        quoted(login.username),
         quoted(&realm),
         quoted(&nonce),
         quoted(uri)
     );
     let response = match text("qop") {
         // RFC 2069, as RFC 3261 §22.4 still allows it.
-        None => algorithm.hash(&[ha1.as_bytes(), nonce.as_bytes(), ha2.as_bytes()]),
-        Some(offer) if offer.split(',').any(|qop| qop.trim().eq_ignore_ascii_case("auth")) => {
-            let _ = write!(out, ", qop=auth, nc={count}, cnonce={}", quoted(cnonce));
-            let parts = [&ha1, &nonce, &count, cnonce, "auth", &ha2].map(str::as_bytes);
+        None => algorithm.hash(&[ha1.as_bytes(), nonce.as_bytes(), plain().as_bytes()]),
+        Some(offer) => {
+            let offers = |wanted: &str| offer.split(',').any(|qop| qop.trim().eq_ignore_ascii_case(wanted));
+            let (qop, ha2) = if offers("auth") {
+                ("auth", plain())
+            } else if offers("auth-int") {
+                let body = algorithm.hash(&[body]);
+                ("auth-int", algorithm.hash(&[method.as_bytes(), uri.as_bytes(), body.as_bytes()]))
+            } else {
+                return None;
+            };
+            let _ = write!(out, ", qop={qop}, nc={count}, cnonce={}", quoted(cnonce));
+            let parts = [&ha1, &nonce, &count, cnonce, qop, &ha2].map(str::as_bytes);
             algorithm.hash(&parts)
         }
-        Some(_) => return None,
     };
     let _ = write!(out, r#", response="{response}", algorithm={}"#, algorithm.as_str());
     if let Some(opaque) = text("opaque") {

@@ -79,7 +79,8 @@ impl Stack {
                     .fill(self.registrar.all().map(row), most)
             }
             Topic::Trunks => {
-                let row = |trunk: &crate::api::Trunk| {
+                let row = |entry: &crate::trunk::Entry| {
+                    let trunk = &entry.settings;
                     let sources: Vec<String> = trunk.sources.iter().map(ToString::to_string).collect();
                     vec![
                         trunk.name.clone(),

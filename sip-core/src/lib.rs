@@ -9,8 +9,10 @@
 //! | a quick look at a message, and the refusal of new ones | [`glance`] |
 //! | whom we listen to at all: rates, bans, scanners | [`border`] |
 //! | from a name to addresses (RFC 3263) | [`locate`] |
-//! | digest authentication | [`digest`], `auth` |
+//! | digest authentication | [`digest`], `auth`; toward carriers `client_auth` |
+//! | carriers: health, registration, order, spelling | `trunk` |
 //! | requests: where they go, who may send them | `receive`, `register`, `registrar` |
+//! | registrations that survive a restart | `saved` |
 //! | what a request must be | `validate` |
 //! | how many calls a user may begin | `quota` |
 //! | answers and requests of ours | `respond` |
@@ -37,6 +39,7 @@ pub mod testing;
 
 mod auth;
 mod call;
+mod client_auth;
 mod dialog;
 mod quota;
 mod random;
@@ -44,8 +47,10 @@ mod receive;
 mod register;
 mod registrar;
 mod respond;
+mod saved;
 mod timer;
 mod transaction;
+mod trunk;
 mod validate;
 mod way;
 

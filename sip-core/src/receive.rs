@@ -163,7 +163,7 @@ impl Stack {
         }
         let source = hop.remote.ip().to_canonical();
         let proved = hop.connection.and_then(|connection| self.tls_names.get(&connection));
-        let trunk = self.trunks.iter().find(|trunk| {
+        let trunk = self.trunks.iter().map(|entry| &entry.settings).find(|trunk| {
             let by_name = |wanted: &String| proved.is_some_and(|names| names.contains(wanted));
             trunk.sources.iter().any(|ip| ip.to_canonical() == source)
                 || trunk.tls_name.as_ref().is_some_and(by_name)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Instant, Now};
+use model::Now;
 
 use crate::api::{Binding, BindingId, Event, Hop, Peer, Rejection, Transport};
 use crate::message::{Contacts, Message, Name, NameAddr, Scheme, UriBuf, text};
@@ -15,6 +15,9 @@ use crate::timer::Timer;
 struct Wish {
     uri: UriBuf,
     instance: Option<Vec<u8>>,
+    reg_id: Option<u32>,
+    /// In thousandths.
+    q: u16,
     /// Zero: remove it.
     lifetime: Duration,
 }
@@ -32,9 +35,23 @@ impl Stack {
         if request.to().uri().user_text() != aor || request.from().uri().user_text() != aor {
             return self.refuse(hop, request, Refusal::new(403), Some(Rejection::Forbidden));
         }
+        let path = match self.path_of(request) {
+            Ok(path) => path,
+            Err(refusal) => {
+                let status = refusal.status;
+                let tag = self.random.tag();
+                let mut answer = self.answer_with_reason(request, hop.remote, status, refusal.reason, &tag);
+                if status == 421 {
+                    answer = answer.header(Name::Require, "path");
+                }
+                return self.respond_once(now, hop, request, status, answer);
+            }
+        };
         let outcome = match request.contacts() {
             Ok(Contacts::Any) => self.unregister_all(request, &aor),
-            Ok(Contacts::List(contacts)) => self.register_all(now, hop, request, &aor, &username, &contacts),
+            Ok(Contacts::List(contacts)) => {
+                self.register_all(now, hop, request, &aor, &username, &path, &contacts)
+            }
             Err(_) => Err(Refusal::because(400, "Bad Contact Header")),
         };
         let tag = self.random.tag();
@@ -43,9 +60,23 @@ impl Stack {
                 let mut answer = self.answer_to(request, hop.remote, 200, &tag);
                 for entry in self.registrar.of_aor(&aor) {
                     let left = entry.expires.saturating_since(now.instant).as_secs();
-                    let expires = format!(">;expires={left}");
-                    let contact = [b"<", entry.uri.as_bytes(), expires.as_bytes()].concat();
+                    let mut contact = [b"<", entry.uri.as_bytes(), b">"].concat();
+                    if entry.binding.q != MOST_LIKED {
+                        contact.extend(format!(";q=0.{:03}", entry.binding.q).bytes());
+                    }
+                    if let (Some(instance), Some(reg_id)) = (&entry.instance, entry.reg_id) {
+                        contact.extend(b";+sip.instance=\"");
+                        contact.extend(instance.iter().filter(|c| **c != b'"' && **c != b'\\'));
+                        contact.extend(format!("\";reg-id={reg_id}").bytes());
+                    }
+                    contact.extend(format!(";expires={left}").bytes());
                     answer = answer.header(Name::Contact, contact);
+                }
+                // RFC 3327 §5.3
+                answer = answer.copy(request, Name::Path);
+                if supports(request, b"outbound") && self.registrar.of_aor(&aor).any(|e| e.reg_id.is_some()) {
+                    // RFC 5626 §6
+                    answer = answer.header(Name::Require, "outbound");
                 }
                 self.respond_once(now, hop, request, 200, answer);
             }
@@ -62,8 +93,9 @@ impl Stack {
 
     pub(crate) fn unregister(&mut self, id: BindingId) {
         self.timers.disarm(Timer::Binding(id));
-        if let Some(binding) = self.registrar.remove(id) {
-            self.output.push_back(crate::api::Output::Event(Event::Unregistered(binding)));
+        if let Some(entry) = self.registrar.remove(id) {
+            self.forget_binding(&entry);
+            self.output.push_back(crate::api::Output::Event(Event::Unregistered(entry.binding)));
         }
     }
 
@@ -92,7 +124,25 @@ impl Stack {
         Ok(())
     }
 
+    /// The proxies between us and the phone, the nearest to us first. RFC 3327
+    fn path_of(&self, request: &Message) -> Result<Vec<UriBuf>, Refusal> {
+        let Ok(path) = request.addresses(Name::Path) else {
+            return Err(Refusal::because(400, "Bad Path Header"));
+        };
+        if path.is_empty() {
+            return Ok(Vec::new());
+        }
+        if !supports(request, b"path") {
+            return Err(Refusal::new(421));
+        }
+        if path.len() > MAX_PATH {
+            return Err(Refusal::because(400, "Path Too Long"));
+        }
+        Ok(path.iter().map(|hop| UriBuf::from(hop.uri())).collect())
+    }
+
     /// All of them or none. RFC 3261 §10.3 item 7
+    #[expect(clippy::too_many_arguments, reason = "what a REGISTER is made of")]
     fn register_all(
         &mut self,
         now: Now,
@@ -100,6 +150,7 @@ impl Stack {
         request: &Message,
         aor: &str,
         username: &str,
+        path: &[UriBuf],
         contacts: &[NameAddr<'_>],
     ) -> Result<(), Refusal> {
         let wishes =
@@ -117,7 +168,7 @@ impl Stack {
             return Err(Refusal::because(403, "Too Many Contacts"));
         }
         for wish in wishes {
-            self.grant(now.instant, hop, request, aor, username, wish);
+            self.grant(now, hop, request, aor, username, path, wish);
         }
         Ok(())
     }
@@ -140,10 +191,32 @@ impl Stack {
             return Err(Refusal::new(423));
         }
         let instance = contact.params().unquoted("+sip.instance").map(|id| id.into_owned());
-        Ok(Wish { uri: contact.uri().into(), instance, lifetime })
+        // RFC 5626 §6: without an instance it says nothing.
+        let reg_id = contact
+            .params()
+            .get("reg-id")
+            .and_then(|id| std::str::from_utf8(id).ok()?.parse().ok())
+            .filter(|id| *id > 0 && instance.is_some());
+        Ok(Wish {
+            uri: contact.uri().into(),
+            instance,
+            reg_id,
+            q: contact.q().unwrap_or(MOST_LIKED),
+            lifetime,
+        })
     }
 
-    fn grant(&mut self, now: Instant, hop: Hop, request: &Message, aor: &str, username: &str, wish: Wish) {
+    #[expect(clippy::too_many_arguments, reason = "what a REGISTER is made of")]
+    fn grant(
+        &mut self,
+        now: Now,
+        hop: Hop,
+        request: &Message,
+        aor: &str,
+        username: &str,
+        path: &[UriBuf],
+        wish: Wish,
+    ) {
         let mut same = None;
         let meant: Vec<BindingId> = self
             .registrar
@@ -171,28 +244,45 @@ impl Stack {
             hop,
             user_agent: request.text(Name::UserAgent),
             username: username.to_owned(),
+            q: wish.q,
         };
-        let expires = now + wish.lifetime;
+        let expires = now.instant + wish.lifetime;
         self.timers.arm(Timer::Binding(id), expires);
-        self.registrar.put(Entry {
+        let entry = Entry {
             binding: binding.clone(),
             uri: wish.uri,
             instance: wish.instance,
+            reg_id: wish.reg_id,
+            path: path.to_vec(),
             call_id: request.call_id().to_vec(),
             cseq: request.cseq().number,
             expires,
-        });
+        };
+        self.save_binding(now, &entry);
+        self.registrar.put(entry);
         if same.is_none() {
             self.output.push_back(crate::api::Output::Event(Event::Registered(binding)));
         }
     }
 }
 
+/// What a contact without `q` counts as, in thousandths.
+const MOST_LIKED: u16 = 1000;
+const MAX_PATH: usize = 8;
 const OUT_OF_ORDER: Refusal = Refusal::because(500, "CSeq Out Of Order");
 
-/// The same address, or the same device at another one.
+/// The same address, or the same device (and the same of its ways to us) at another one. RFC 5626 §6
 fn is_about(entry: &Entry, wish: &Wish) -> bool {
-    entry.uri.get().same_as(&wish.uri.get()) || (wish.instance.is_some() && entry.instance == wish.instance)
+    let same_device =
+        wish.instance.is_some() && entry.instance == wish.instance && entry.reg_id == wish.reg_id;
+    let same_address = entry.uri.get().same_as(&wish.uri.get());
+    let other_way = entry.reg_id.is_some() && wish.reg_id.is_some() && entry.reg_id != wish.reg_id;
+    same_device || (same_address && !other_way)
+}
+
+fn supports(request: &Message, tag: &[u8]) -> bool {
+    let tokens = request.tokens(Name::Supported);
+    tokens.is_ok_and(|tokens| tokens.iter().any(|token| token.eq_ignore_ascii_case(tag)))
 }
 
 fn is_old(entry: &Entry, request: &Message) -> bool {

@@ -20,6 +20,10 @@ pub(crate) struct Entry {
     pub(crate) uri: UriBuf,
     /// `+sip.instance`: the device, whatever address it has now. RFC 5626 §4.1
     pub(crate) instance: Option<Vec<u8>>,
+    /// Which of the device's ways to us it is. RFC 5626 §4.2
+    pub(crate) reg_id: Option<u32>,
+    /// Route of what goes to it. RFC 3327
+    pub(crate) path: Vec<UriBuf>,
     /// Of the REGISTER that made or refreshed it.
     pub(crate) call_id: Vec<u8>,
     pub(crate) cseq: u32,
@@ -44,6 +48,22 @@ impl Registrar {
         self.by_aor.get(aor).into_iter().flatten().map(|id| &self.bindings[id])
     }
 
+    /// Whom to ring for an address of record: of a device with several ways to us only the newest, the best liked first.
+    pub(crate) fn to_ring(&self, aor: &str) -> Vec<&Entry> {
+        let all: Vec<&Entry> = self.of_aor(aor).collect();
+        let newer = |entry: &Entry| {
+            all.iter().any(|other| {
+                entry.reg_id.is_some()
+                    && other.reg_id.is_some()
+                    && other.instance == entry.instance
+                    && (other.expires, other.binding.id) > (entry.expires, entry.binding.id)
+            })
+        };
+        let mut ring: Vec<&Entry> = all.iter().copied().filter(|entry| !newer(entry)).collect();
+        ring.sort_by_key(|entry| std::cmp::Reverse(entry.binding.q));
+        ring
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &Entry> {
         self.bindings.values()
     }
@@ -65,14 +85,14 @@ impl Registrar {
         self.bindings.insert(id, entry);
     }
 
-    pub(crate) fn remove(&mut self, id: BindingId) -> Option<Binding> {
-        let binding = self.bindings.remove(&id)?.binding;
-        if let Some(ids) = self.by_aor.get_mut(&binding.aor) {
+    pub(crate) fn remove(&mut self, id: BindingId) -> Option<Entry> {
+        let entry = self.bindings.remove(&id)?;
+        if let Some(ids) = self.by_aor.get_mut(&entry.binding.aor) {
             ids.remove(&id);
             if ids.is_empty() {
-                self.by_aor.remove(&binding.aor);
+                self.by_aor.remove(&entry.binding.aor);
             }
         }
-        Some(binding)
+        Some(entry)
     }
 }

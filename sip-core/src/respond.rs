@@ -162,7 +162,7 @@ impl Stack {
         format!("<sip:{}{transport}>", self.advertised(hop))
     }
 
-    fn advertised(&self, hop: Hop) -> &str {
+    pub(crate) fn advertised(&self, hop: Hop) -> &str {
         let exact = |l: &&Listener| l.transport == hop.transport && l.local == hop.local;
         let family = |l: &&Listener| l.transport == hop.transport && l.local.is_ipv4() == hop.local.is_ipv4();
         let alike = |l: &&Listener| l.transport == hop.transport;

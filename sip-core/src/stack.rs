@@ -11,7 +11,7 @@ use model::{Cause, Ending, Instant, Now};
 
 use crate::api::{
     Binding, CallId, Config, ConnectionId, Counts, Credential, Event, Hop, Output, Rejection, SessionTimers,
-    Transport, Trunk,
+    Transport,
 };
 use crate::auth::Auth;
 use crate::call::Calls;
@@ -24,6 +24,7 @@ use crate::respond::ack_of_refusal;
 use crate::subscription::Subscriptions;
 use crate::timer::{Timer, Timers};
 use crate::transaction::{ClientKey, Heard, Io, Owner, TransactionId, Transactions};
+use crate::trunk::Trunks;
 use crate::way::Ways;
 
 /// How often nonces in use are looked over.
@@ -38,7 +39,7 @@ pub struct Stack {
     pub(crate) calls: Calls,
     pub(crate) registrar: Registrar,
     pub(crate) auth: Auth,
-    pub(crate) trunks: Vec<Trunk>,
+    pub(crate) trunks: Trunks,
     pub(crate) quota: Quota,
     pub(crate) ways: Ways,
     /// What the verified certificates of open connections are for.
@@ -64,7 +65,7 @@ impl Stack {
             calls: Calls::default(),
             registrar: Registrar::default(),
             auth,
-            trunks: Vec::new(),
+            trunks: Trunks::default(),
             quota: Quota::default(),
             ways: Ways::default(),
             tls_names: BTreeMap::new(),
@@ -118,6 +119,7 @@ impl Stack {
         for binding in self.registrar.of_connection(connection) {
             self.unregister(binding);
         }
+        self.registrations_lost_with(now, connection);
         for (id, owner) in self.transactions.waiting_clients(|hop| hop.connection == Some(connection)) {
             self.fail_request(now, id, owner, 503);
         }
@@ -177,22 +179,23 @@ impl Stack {
         }
     }
 
-    pub fn set_trunks(&mut self, trunks: Vec<Trunk>) {
-        self.trunks = trunks;
-    }
-
     /// Option tags that a caller must name in Supported or Require: others get 421. None at the start.
     pub fn set_demanded_extensions(&mut self, extensions: Vec<String>) {
         self.demanded = extensions;
     }
 
     /// While draining, what would begin something gets 503 with Retry-After; registrations and requests within dialogs are served.
+    /// Carriers are told that we are not to be called.
     pub fn set_draining(&mut self, draining: bool) {
-        self.draining = draining;
+        if self.draining != draining {
+            self.draining = draining;
+            self.reconsider_registrations();
+        }
     }
 
+    /// The contacts to ring for an address of record, the best liked first (those of equal `q` together).
     pub fn bindings(&self, aor: &str) -> impl Iterator<Item = &Binding> + use<'_> {
-        self.registrar.of_aor(aor).map(|entry| &entry.binding)
+        self.registrar.to_ring(aor).into_iter().map(|entry| &entry.binding)
     }
 
     pub fn counts(&self) -> Counts {
@@ -217,6 +220,7 @@ impl Stack {
         };
         let (transactions, mut io) = self.split(now);
         let ack = |invite: &[u8]| ack_of_refusal(invite, response);
+        let asked = if matches!(status, 401 | 407) { transactions.asked(id) } else { None };
         if transactions.on_response(id, status, ack, &mut io) == Heard::Absorbed {
             return;
         }
@@ -227,6 +231,9 @@ impl Stack {
         if status >= 200 {
             self.arrived(id, owner);
         }
+        if asked.is_some_and(|asked| self.answer_challenge(now, owner, &asked, response)) {
+            return;
+        }
         match owner {
             Owner::Invite(call) => self.invite_answered(now, call, hop, status, response),
             Owner::Reinvite(call) | Owner::Update(call) => self.ask_answered(now, call, status, response),
@@ -234,6 +241,8 @@ impl Stack {
             Owner::Notify(call) => self.notify_answered(call, status),
             Owner::Message(message) => self.message_answered(message, status),
             Owner::Subscription(subscription) => self.subscriber_answered(now, subscription, status),
+            Owner::Register(trunk) => self.register_answered(now, trunk, hop, status, response),
+            Owner::Options(trunk) => self.options_answered(now, trunk, status),
             // Whatever the peer says: the call is over for us, or the INVITE decides.
             Owner::Cancel(_) | Owner::Bye(_) | Owner::Prack(_) | Owner::Said(_) => {}
         }
@@ -265,6 +274,7 @@ impl Stack {
             Timer::Unacknowledged(call) => self.give_up_ack(now, call),
             Timer::Provisional(call) => self.repeat_provisional(now, call),
             Timer::Ring(call) => self.ring_timed_out(now, call),
+            Timer::Unheard(call) => self.nothing_heard(now, call),
             Timer::Glare(call) => self.ask_again(now, call),
             Timer::Refresh(call) => self.refresh_session(now, call),
             Timer::Expired(call) => self.session_expired(now, call),
@@ -275,6 +285,8 @@ impl Stack {
             Timer::Silent(id) => self.place_is_silent(now, id),
             Timer::Search(id) => self.search_timed_out(now, id),
             Timer::Binding(binding) => self.unregister(binding),
+            Timer::Registration(trunk) => self.registration_due(now, trunk),
+            Timer::Health(trunk) => self.health_due(now, trunk),
             Timer::Nonce => {
                 self.auth.forget_stale(now);
                 if self.auth.nonces() > 0 {
@@ -306,6 +318,8 @@ impl Stack {
             Owner::Notify(call) => self.notify_answered(call, status),
             Owner::Message(message) => self.message_answered(message, status),
             Owner::Subscription(subscription) => self.subscriber_answered(now, subscription, status),
+            Owner::Register(trunk) => self.registration_failed(now, trunk, status, None),
+            Owner::Options(trunk) => self.options_answered(now, trunk, status),
         }
     }
 
@@ -350,6 +364,7 @@ impl Stack {
             Timer::Unacknowledged,
             Timer::Provisional,
             Timer::Ring,
+            Timer::Unheard,
             Timer::Glare,
             Timer::Refresh,
             Timer::Expired,

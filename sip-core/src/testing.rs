@@ -219,15 +219,7 @@ pub fn config(domain: &str, transport: Transport, local: SocketAddr, seed: u8) -
 
 /// A trunk that is one address.
 pub fn trunk(name: &str, address: SocketAddr, transport: Transport) -> Trunk {
-    Trunk {
-        name: name.to_owned(),
-        sources: vec![address.ip()],
-        tls_name: None,
-        destination: address.into(),
-        transport: Some(transport),
-        listener: None,
-        nat: false,
-    }
+    Trunk::new(name, vec![address.ip()], address, transport)
 }
 
 /// The moment at which every simulation starts.
@@ -268,9 +260,11 @@ impl Pair {
             target: Target::Trunk { name: "peer".to_owned(), number: number.to_owned() },
             caller: "100".to_owned(),
             caller_name: None,
+            identity: Default::default(),
             sdp: b"v=0 offer".to_vec(),
             headers: Vec::new(),
             ring_timeout: Duration::from_secs(20),
+            silence: None,
             options: Default::default(),
         };
         let now = self.now;
@@ -317,7 +311,7 @@ impl Pair {
                         let clock = self.now;
                         self.node(side).stack.handle_answer(clock, lookup, Answer::Nothing);
                     }
-                    Output::Expect { .. } => {}
+                    Output::Expect { .. } | Output::Binding(_) => {}
                     Output::Event(event) => self.node(side).events.push(event),
                     Output::Rejected { why, .. } => self.node(side).rejections.push(why),
                     Output::Authenticated { .. } => {}

@@ -8,6 +8,7 @@ use model::Instant;
 
 use crate::api::{BindingId, CallId, SubscriptionId};
 use crate::transaction::TransactionId;
+use crate::trunk::TrunkId;
 use crate::way::SearchId;
 
 /// Round-trip estimate. RFC 3261 §17.1.1.1
@@ -57,6 +58,8 @@ pub(crate) enum Timer {
     Provisional(CallId),
     /// When our outgoing call has rung long enough.
     Ring(CallId),
+    /// When nothing at all was heard of our outgoing call for too long.
+    Unheard(CallId),
     /// When an offer that met another one is tried again. RFC 3261 §14.1
     Glare(CallId),
     /// When we show that we are still there. RFC 4028 §10
@@ -73,6 +76,10 @@ pub(crate) enum Timer {
     Subscription(SubscriptionId),
     /// When a registered contact was not refreshed in time.
     Binding(BindingId),
+    /// When we register with a carrier, refresh that, try again, or have waited long enough to be signed off.
+    Registration(TrunkId),
+    /// When a carrier is asked whether it is alive.
+    Health(TrunkId),
     /// When a request that nobody answered at all goes to the next place.
     Silent(TransactionId),
     /// When a name is no longer looked for.

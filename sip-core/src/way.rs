@@ -38,7 +38,7 @@ pub(crate) struct Ways {
     searches: BTreeMap<SearchId, Pending>,
     lookups: BTreeMap<LookupId, (SearchId, Question)>,
     /// What remains to be tried of requests that have been sent.
-    under_way: BTreeMap<(CallId, TransactionId), (Draft, VecDeque<Step>)>,
+    under_way: BTreeMap<(Option<CallId>, TransactionId), (Draft, VecDeque<Step>)>,
 }
 
 #[derive(Debug)]
@@ -64,9 +64,17 @@ pub(crate) enum Errand {
 pub(crate) struct Draft {
     pub(crate) method: Method,
     pub(crate) request: Builder,
-    pub(crate) contact: Option<Scheme>,
+    pub(crate) contact: Option<Contact>,
     /// Max-Forwards.
     pub(crate) forwards: u8,
+}
+
+/// What stands in our Contact beside the address.
+#[derive(Clone, Debug)]
+pub(crate) enum Contact {
+    Here(Scheme),
+    /// A user that is registered elsewhere.
+    User(String),
 }
 
 /// One place to try.
@@ -204,10 +212,9 @@ impl Stack {
         let key = ClientKey { branch: branch.into_bytes(), method: draft.method.clone() };
         let (transactions, mut io) = self.split(now);
         let transaction = transactions.start_client(key, owner, hop, Arc::clone(&bytes), &mut io);
-        // Requests outside of calls have one place only.
-        if let (Some(call), false) = (owner.call(), steps.is_empty()) {
+        if !steps.is_empty() {
             self.timers.arm(Timer::Silent(transaction), now.instant + SILENCE);
-            self.ways.under_way.insert((call, transaction), (draft, steps));
+            self.ways.under_way.insert((owner.call(), transaction), (draft, steps));
         }
         Some(Sent { transaction, hop, bytes })
     }
@@ -231,7 +238,9 @@ impl Stack {
             | Owner::Refer(_)
             | Owner::Notify(_)
             | Owner::Subscription(_)
-            | Owner::Message(_) => self.send_along(now, owner, draft, steps).is_some(),
+            | Owner::Message(_)
+            | Owner::Register(_)
+            | Owner::Options(_) => self.send_along(now, owner, draft, steps).is_some(),
             Owner::Cancel(_) => false,
         }
     }
@@ -239,7 +248,11 @@ impl Stack {
     /// A request needs no other place any more.
     pub(crate) fn arrived(&mut self, id: TransactionId, owner: Owner) -> Option<(Draft, VecDeque<Step>)> {
         self.timers.disarm(Timer::Silent(id));
-        self.ways.under_way.remove(&(owner.call()?, id))
+        self.ways.under_way.remove(&(owner.call(), id))
+    }
+
+    pub(crate) fn has_other_place(&self, call: CallId, id: TransactionId) -> bool {
+        self.ways.under_way.contains_key(&(Some(call), id))
     }
 
     /// Nothing at all was heard of a request for a while.
@@ -249,8 +262,26 @@ impl Stack {
         }
     }
 
+    /// A request outside of calls is not wanted any more, wherever it is.
+    pub(crate) fn withdraw(&mut self, now: Now, owner: Owner) {
+        let of_it = |pending: &Pending| matches!(&pending.errand, Errand::Request(of, ..) if *of == owner);
+        let searches = &self.ways.searches;
+        let found: Vec<_> =
+            searches.iter().filter(|(_, pending)| of_it(pending)).map(|(id, _)| *id).collect();
+        for id in found {
+            self.timers.disarm(Timer::Search(id));
+            self.ways.searches.remove(&id);
+            self.ways.lookups.retain(|_, (of, _)| *of != id);
+        }
+        for id in self.transactions.owned_by(owner) {
+            self.arrived(id, owner);
+            let (transactions, mut io) = self.split(now);
+            transactions.stop_client(id, &mut io);
+        }
+    }
+
     pub(crate) fn forget_ways(&mut self, call: CallId) {
-        let all = (call, TransactionId(0))..=(call, TransactionId(u64::MAX));
+        let all = (Some(call), TransactionId(0))..=(Some(call), TransactionId(u64::MAX));
         let ids: Vec<_> = self.ways.under_way.range(all).map(|(key, _)| *key).collect();
         for key in ids {
             self.timers.disarm(Timer::Silent(key.1));
@@ -362,8 +393,9 @@ impl Stack {
 
     fn stamp(&self, draft: &Draft, hop: Hop, branch: &str) -> Vec<u8> {
         let request = draft.request.clone();
-        let request = match draft.contact {
-            Some(scheme) => request.header(Name::Contact, self.contact_as(hop, scheme)),
+        let request = match &draft.contact {
+            Some(Contact::Here(scheme)) => request.header(Name::Contact, self.contact_as(hop, *scheme)),
+            Some(Contact::User(user)) => request.header(Name::Contact, self.contact_of(user, hop)),
             None => request,
         };
         self.complete_within(request, hop, branch, draft.forwards).finish()

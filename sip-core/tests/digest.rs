@@ -74,7 +74,7 @@ fn what_we_do_not_speak_is_not_answered() {
         "Digest realm=\"x\"",
         "Digest realm=\"x\", nonce=\"n\", algorithm=SHA-512-256",
         "Digest realm=\"x\", nonce=\"n\", algorithm=MD5-sess",
-        "Digest realm=\"x\", nonce=\"n\", qop=\"auth-int\"",
+        "Digest realm=\"x\", nonce=\"n\", qop=\"token\"",
     ] {
         let challenge = Credentials::parse(bad.as_bytes()).unwrap();
         assert_eq!(answer(&challenge, &Method::Register, "sip:h", "a", "p", "c", 1), None, "{bad}");

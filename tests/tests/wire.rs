@@ -9,4 +9,5 @@ mod wire {
     mod scenarios;
     mod torture;
     mod transports;
+    mod trunks;
 }

@@ -13,6 +13,7 @@ use crate::api::{ChannelKind, Entry, Env, FlowRef, World};
 use crate::diagnostic::{Code, Problem};
 use crate::expr::Expr;
 use crate::hours::Hours;
+use crate::route::{self, Route};
 use crate::source::{At, Span};
 use crate::syntax::tree::{Flow, Step, kind_of};
 use crate::values::{Library, Scope};
@@ -23,6 +24,7 @@ type Entries = BTreeMap<Entry, FlowRef>;
 pub(crate) fn check(
     flows: &[Flow],
     hours: &[(At<String>, Hours)],
+    routes: &[Route],
     complete: bool,
     world: &World,
 ) -> (Entries, BTreeSet<String>, Vec<Problem>) {
@@ -38,6 +40,7 @@ pub(crate) fn check(
     for flow in flows {
         check_flow(flow, &mut checker);
     }
+    route::check(routes, world.trunks.as_ref(), &mut checker);
     (entries, keys.clone(), checker.problems)
 }
 

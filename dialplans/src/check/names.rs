@@ -84,6 +84,10 @@ impl<'a> Checker<'a> {
         self.known(Code::UnknownOperator, "operator", login, span, &self.world.operators);
     }
 
+    pub fn trunk(&mut self, name: &str, span: Span, known: &BTreeSet<String>) {
+        self.known(Code::UnknownTrunk, "trunk", name, span, known);
+    }
+
     pub fn template(&mut self, template: &Template) {
         for expr in template.values() {
             self.expression(expr);

@@ -1,10 +1,11 @@
-//! The parts of a file: flows with entries, states and tests, and hours.
+//! The parts of a file: flows with entries, states and tests, and hours. (Routes read themselves.)
 
 use chrono::NaiveDate;
 
 use crate::api::Entry;
 use crate::diagnostic::{Code, Problem};
 use crate::hours::{DAYS, Hours, MINUTES_PER_DAY, Opening, day_of, days_between};
+use crate::route;
 use crate::scenario::Scenario;
 use crate::source::{At, Span};
 use crate::syntax::cursor::{Cursor, FLOW, Parse};
@@ -37,15 +38,11 @@ pub(crate) fn parse(source: usize, text: &str) -> (File, Vec<Problem>) {
         let read = match cursor.slice() {
             "flow" => flow(&mut cursor).map(|flow| file.flows.push(flow)),
             "hours" => hours(&mut cursor).map(|hours| file.hours.push(hours)),
-            "route" => {
-                let problem =
-                    Problem::error(Code::NotAvailable, cursor.span(), "`route` is not available yet");
-                Err(cursor.fail(problem))
-            }
+            "route" => route::parse(&mut cursor).map(|route| file.routes.push(route)),
             word => {
-                let message = format!("expected `flow` or `hours`, found `{word}`");
-                let problem =
-                    Problem::error(Code::Syntax, cursor.span(), message).suggest(word, ["flow", "hours"]);
+                let message = format!("expected `flow`, `hours` or `route`, found `{word}`");
+                let problem = Problem::error(Code::Syntax, cursor.span(), message)
+                    .suggest(word, ["flow", "hours", "route"]);
                 let failed = cursor.fail(problem);
                 if cursor.kind() == Kind::CloseBrace {
                     cursor.bump();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::api::{ChannelKind, Entry};
 use crate::hours::Hours;
+use crate::route::Route;
 use crate::scenario::Scenario;
 use crate::source::{At, Span};
 use crate::verb::Verb;
@@ -12,6 +13,7 @@ use crate::verb::Verb;
 pub(crate) struct File {
     pub flows: Vec<Flow>,
     pub hours: Vec<(At<String>, Hours)>,
+    pub routes: Vec<Route>,
 }
 
 #[derive(Clone, Debug)]

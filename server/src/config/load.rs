@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acd::api::QueueConfig;
 use model::QueueName;
-use sip_core::api::{Destination, Transport, Trunk};
+use sip_core::api::Transport;
 use sip_core::digest::Algorithm;
 use toml::Spanned;
 
@@ -48,7 +48,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
         sip: sip(&mut check, raw.sip),
         protection: super::protection::check(&mut check, raw.protection),
         ladder: super::protection::ladder(&mut check, raw.ladder),
-        trunks: trunks(&mut check, raw.trunk),
+        trunks: super::trunk::trunks(&mut check, raw.trunk),
         http: http(&mut check, raw.http),
         chat: chat(&mut check, raw.chat),
         media: media(&mut check, raw.media),
@@ -98,6 +98,7 @@ fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
     let sip = Sip {
         domain: check.text(raw.domain, "127.0.0.1"),
         region: check.text(raw.region, "RU"),
+        calls_abroad: raw.calls_abroad.is_some_and(Spanned::into_inner),
         listeners,
         min_expires: check.duration(raw.min_expires, 30 * SECOND, SECOND..=HOUR),
         max_expires: check.duration(raw.max_expires, HOUR, MINUTE..=DAY),
@@ -194,40 +195,6 @@ fn certificate(
             None
         }
     }
-}
-
-fn trunks(check: &mut Check<'_>, raw: Vec<raw::Trunk>) -> Vec<Trunk> {
-    let mut names = BTreeSet::new();
-    let mut trunks = Vec::new();
-    for raw in raw {
-        unique(check, &mut names, &raw.name, "trunk");
-        let written = raw.sources.as_ref().map_or(raw.name.span(), Spanned::span);
-        let sources: Vec<IpAddr> = check
-            .list(raw.sources, &[])
-            .iter()
-            .filter_map(|source| check.parsed(source, "an IP address", "192.0.2.7"))
-            .collect();
-        if sources.is_empty() && raw.tls_name.is_none() {
-            check.problem(written, "a trunk without a source is never trusted", None);
-        }
-        let known = [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls)];
-        let transport =
-            raw.transport.as_ref().map(|written| check.choice(Some(written), Transport::Udp, &known));
-        let destination: Option<Destination> =
-            check.parsed(&raw.destination, "a host, with or without a port", "sip.example.org");
-        if let Some(destination) = destination {
-            trunks.push(Trunk {
-                name: raw.name.into_inner(),
-                sources,
-                tls_name: raw.tls_name.map(|name| name.into_inner().to_ascii_lowercase()),
-                destination,
-                transport,
-                listener: raw.listener.map(Spanned::into_inner),
-                nat: raw.nat.is_some_and(Spanned::into_inner),
-            });
-        }
-    }
-    trunks
 }
 
 fn http(check: &mut Check<'_>, raw: raw::Http) -> Http {
@@ -356,7 +323,12 @@ fn database(check: &mut Check<'_>, raw: raw::Database, data: &Path) -> std::path
     data.join("tandem.db")
 }
 
-fn unique(check: &mut Check<'_>, names: &mut BTreeSet<String>, name: &Spanned<String>, what: &str) {
+pub(super) fn unique(
+    check: &mut Check<'_>,
+    names: &mut BTreeSet<String>,
+    name: &Spanned<String>,
+    what: &str,
+) {
     let text = name.get_ref();
     let well_formed =
         !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));

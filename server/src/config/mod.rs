@@ -5,6 +5,7 @@ mod load;
 mod problem;
 mod protection;
 mod raw;
+mod trunk;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -56,6 +57,8 @@ pub struct Sip {
     pub domain: String,
     /// ISO 3166 region of numbers that are written without a country code.
     pub region: String,
+    /// Numbers of other countries are called also where no route allows it.
+    pub calls_abroad: bool,
     pub listeners: Vec<SipListener>,
     pub min_expires: Duration,
     pub max_expires: Duration,

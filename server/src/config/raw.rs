@@ -40,6 +40,7 @@ pub struct Server {
 pub struct Sip {
     pub domain: Text,
     pub region: Text,
+    pub calls_abroad: Flag,
     pub min_expires: Text,
     pub max_expires: Text,
     pub digest: List,
@@ -85,6 +86,73 @@ pub struct Trunk {
     pub listener: Text,
     #[serde(default)]
     pub nat: Flag,
+    #[serde(default)]
+    pub domain: Text,
+    #[serde(default)]
+    pub account: Account,
+    #[serde(default)]
+    pub registration: Registration,
+    #[serde(default)]
+    pub health: Health,
+    #[serde(default)]
+    pub numbers: Numbers,
+    #[serde(default)]
+    pub max_calls: Number,
+    #[serde(default)]
+    pub calls_per_second: Number,
+    #[serde(default)]
+    pub group: Text,
+    #[serde(default)]
+    pub priority: Number,
+    #[serde(default)]
+    pub weight: Number,
+    #[serde(default)]
+    pub trusted: Flag,
+    #[serde(default)]
+    pub assert_identity: Flag,
+    #[serde(default)]
+    pub from_account: Flag,
+}
+
+/// `[trunk.account]`
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Account {
+    pub username: Text,
+    pub password: Text,
+    pub realm: Text,
+}
+
+/// `[trunk.registration]`
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registration {
+    pub register: Flag,
+    pub user: Text,
+    pub expires: Text,
+}
+
+/// `[trunk.health]`
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    pub interval: Text,
+    pub down_after: Number,
+    pub up_after: Number,
+}
+
+/// `[trunk.numbers]`
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Numbers {
+    pub style: Text,
+    pub country_code: Text,
+    pub national_prefix: Text,
+    pub international_prefix: Text,
+    pub strip_out: Text,
+    pub add_out: Text,
+    pub strip_in: Text,
+    pub add_in: Text,
 }
 
 #[derive(Default, Deserialize)]

@@ -48,6 +48,7 @@ impl World {
         let mut config = config::Sip {
             domain: "test".into(),
             region: "DE".into(),
+            calls_abroad: false,
             listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
             min_expires: Duration::from_secs(60),
             max_expires: Duration::from_secs(3600),

@@ -10,7 +10,7 @@ use session::api::CustomerCard;
 use uuid::Uuid;
 
 use super::writer::Work;
-use super::{StoreError, project, resolve};
+use super::{StoreError, bindings, project, resolve};
 use crate::clock;
 
 const BUSY: Duration = Duration::from_secs(10);
@@ -42,6 +42,7 @@ impl Ledger {
         for work in batch {
             match work {
                 Work::Journal(record) => project::append(&transaction, record)?,
+                Work::Binding(change) => bindings::change(&transaction, change)?,
                 Work::Resolve { request: _, identities, name } => {
                     cards.push(resolve::resolve(&transaction, clock::wall(), identities, name.as_deref())?);
                 }

@@ -2,6 +2,7 @@
 //! (`ledger.rs`); accounts are written by the API; reads go over a pool. Invariant: what was acknowledged or shown to anybody was committed and synced first.
 
 mod accounts;
+mod bindings;
 mod customers;
 mod journal;
 mod ledger;

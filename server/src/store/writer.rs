@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use model::{Evidence, Identity, Record};
 use session::api::{AgentEvent, CustomerCard, Refusal, Reply, RequestId, VisitorEvent};
+use sip_core::api::BindingChange;
 use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
@@ -27,6 +28,7 @@ const LAST_RETRY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub enum Work {
     Journal(Record),
+    Binding(BindingChange),
     Resolve {
         request: RequestId,
         identities: Vec<(Identity, Evidence)>,
@@ -157,7 +159,10 @@ impl Disk {
 
     /// Tries until the batch is committed. Returns the customers found, in the order of the `Resolve`s.
     fn commit_patiently(&mut self, batch: &[Work], backlog: &Backlog) -> Vec<CustomerCard> {
-        if !batch.iter().any(|work| matches!(work, Work::Journal(_) | Work::Resolve { .. })) {
+        if !batch
+            .iter()
+            .any(|work| matches!(work, Work::Journal(_) | Work::Binding(_) | Work::Resolve { .. }))
+        {
             return Vec::new();
         }
         let mut pause = FIRST_RETRY;
@@ -204,6 +209,7 @@ fn for_each_written(
                 let customer = cards.next().expect("one card for each Resolve of a committed batch");
                 let_out(Written::Resolved { request, customer });
             }
+            Work::Binding(_) => {}
             Work::Reply { request, result } => let_out(Written::Reply { request, result }),
             Work::ToVisitor { visitor, event } => let_out(Written::ToVisitor { visitor, event }),
             Work::ToAgent { agent, event } => let_out(Written::ToAgent { agent, event }),

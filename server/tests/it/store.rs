@@ -268,3 +268,40 @@ async fn customers_are_found_by_part_of_a_name_or_number_and_by_nothing_else() {
     let filter = SessionFilter { customer: Some(customer), ..SessionFilter::default() };
     assert!(disk.store.sessions(&filter).await.expect("read").is_empty());
 }
+
+#[tokio::test]
+async fn registrations_are_there_after_a_restart_until_they_expire() {
+    use sip_core::api::{BindingChange, SavedBinding, Transport};
+    let disk = Disk::new().await;
+    let saved = |contact: &str, expires: i64| SavedBinding {
+        aor: "anna".to_owned(),
+        username: "anna-desk".to_owned(),
+        contact: contact.to_owned(),
+        instance: Some("<urn:uuid:1>".to_owned()),
+        reg_id: Some(2),
+        q: 700,
+        path: vec!["sip:edge.example;lr".to_owned()],
+        call_id: "call".to_owned(),
+        cseq: 4_000_000_000,
+        transport: Transport::Udp,
+        local: "192.0.2.1:5060".parse().expect("an address"),
+        remote: "[2001:db8::7]:5062".parse().expect("an address"),
+        user_agent: None,
+        expires: Timestamp::from_micros(expires),
+    };
+    let (stays, gone) = (saved("sip:a@192.0.2.7", 2_000_000), saved("sip:b@192.0.2.7", 3_000_000));
+    let expired = saved("sip:c@192.0.2.7", 1_000_000);
+    let older = SavedBinding { cseq: 1, ..stays.clone() };
+    for binding in [older, stays.clone(), gone.clone(), expired] {
+        disk.writer.write(Work::Binding(BindingChange::Put(Box::new(binding))));
+    }
+    let forget = BindingChange::Gone { aor: gone.aor, contact: gone.contact };
+    disk.writer.write(Work::Binding(forget));
+    disk.writer.flush().await;
+    let Disk { folder, writer, store, .. } = disk;
+    drop(writer);
+    store.close().await;
+    let disk = Disk::open(folder).await;
+    let found = disk.store.bindings(Timestamp::from_micros(1_500_000)).await.expect("read");
+    assert_eq!(found, [stays]);
+}

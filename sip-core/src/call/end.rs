@@ -52,11 +52,16 @@ impl Stack {
         if !self.calls.mark_ended(call, &ending) {
             return;
         }
+        if let Some(carrier) = self.calls.get(call).and_then(|call| call.carrier.as_ref()) {
+            let trunk = carrier.trunk;
+            self.trunk_call_ended(trunk);
+        }
         self.refuse_pending(now, call, 487);
         self.refuse_referring(now, call);
         self.output.push_back(Output::Event(Event::Ended { call, ending }));
         for timer in [
             Timer::Ring,
+            Timer::Unheard,
             Timer::Glare,
             Timer::Provisional,
             Timer::Refresh,
@@ -135,7 +140,11 @@ impl Stack {
     /// Makes the ACK of a 2xx, and remembers it for its repeats. RFC 3261 §13.2.2.4
     pub(crate) fn make_ack(&mut self, id: CallId, dialog: &Dialog, cseq: u32, hop: Hop) -> Arc<[u8]> {
         let branch = self.random.branch();
-        let ack = self.complete(dialog.request(&Method::Ack, cseq), hop, &branch);
+        let mut ack = self.complete(dialog.request(&Method::Ack, cseq), hop, &branch);
+        let carrier = self.calls.get(id).and_then(|call| call.carrier.as_ref());
+        for (name, proof) in carrier.iter().flat_map(|carrier| &carrier.proofs) {
+            ack = ack.header(*name, proof);
+        }
         let bytes: Arc<[u8]> = Arc::from(ack.finish());
         if let Some(call) = self.calls.get_mut(id) {
             // Of a call with many re-INVITEs only the last can be repeated.

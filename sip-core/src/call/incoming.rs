@@ -20,6 +20,8 @@ use crate::respond::{ALLOW, HOPS, MAX_FORWARDS, Refusal, SDP, reply_hop};
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, T1, Timer};
 use crate::transaction::{MergeKey, ServerKey, TransactionId};
+use crate::trunk::identity::dialled;
+use crate::trunk::{Carrier, identity};
 use crate::validate;
 
 /// How often a ringing state is told again. RFC 3261 §13.3.1.1
@@ -75,7 +77,7 @@ impl Stack {
             let answer = self.answer_to(request, hop.remote, 422, &tag).header(Name::MinSe, min);
             return self.send_stateless(hop, request, answer);
         }
-        let called = request.request_uri().map(|uri| dialled(&uri)).unwrap_or_default();
+        let mut called = request.request_uri().map(|uri| dialled(&uri)).unwrap_or_default();
         if let (Peer::User { aor, .. }, false) = (&peer, one_time)
             && let Err(over) = self.spend(now, aor, &called)
         {
@@ -87,15 +89,23 @@ impl Stack {
                 Over::Calls => self.refuse_for_now(hop, request, Rejection::Limit),
             };
         }
-        let mut identity = (dialled(&from.uri()), from.display_text());
+        let mut caller = (dialled(&from.uri()), from.display_text());
+        let (mut withheld, mut diversion, mut carrier) = (false, None, None);
         let far = match &peer {
-            Peer::Trunk { .. } => {
-                // RFC 3325: what a trusted peer asserts counts more than what the caller says.
-                if let Ok(Some(asserted)) =
-                    request.addresses(Name::PAssertedIdentity).map(|all| all.first().copied())
-                    && !asserted.uri().user_text().is_empty()
-                {
-                    identity = (dialled(&asserted.uri()), asserted.display_text().or(identity.1));
+            Peer::Trunk { name } => {
+                if let Some(entry) = self.trunks.named(name) {
+                    let trunk = &entry.settings;
+                    withheld = identity::wants_privacy(request);
+                    if trunk.identity.trusted {
+                        // RFC 3325: what a trusted peer asserts counts more than what the caller says.
+                        if let Some((number, name)) = identity::asserted(request) {
+                            caller = (number, name.or(caller.1));
+                        }
+                        diversion = identity::diversion_of(request, trunk);
+                    }
+                    caller.0 = trunk.numbers.read(&caller.0);
+                    called = trunk.numbers.read(&called);
+                    carrier = Some(Carrier { trunk: entry.id, proofs: Vec::new() });
                 }
                 Far::TRUNK
             }
@@ -115,7 +125,7 @@ impl Stack {
         }
         let symmetric = match &peer {
             Peer::User { .. } => true,
-            Peer::Trunk { name } => self.trunks.iter().any(|trunk| trunk.name == *name && trunk.nat),
+            Peer::Trunk { name } => self.trunks.named(name).is_some_and(|entry| entry.settings.nat),
         };
         let local_tag = self.random.tag();
         let dialog = Dialog::as_server(request, dialog_target, &local_tag, hop, symmetric);
@@ -131,8 +141,10 @@ impl Stack {
             call,
             peer,
             called,
-            caller: identity.0,
-            caller_name: identity.1,
+            caller: caller.0,
+            caller_name: caller.1,
+            withheld,
+            diversion,
             sdp: sdp.clone(),
             transport: hop.transport,
             user_agent: request.text(Name::UserAgent),
@@ -154,7 +166,11 @@ impl Stack {
             next: None,
             answer: None,
         }));
-        self.calls.insert(call, Call::new(far, false, local_tag, request.clone(), phase));
+        if let Some(carrier) = &carrier {
+            self.trunk_call_began(now, carrier.trunk, false);
+        }
+        let incoming_call = Call::new(far, false, local_tag, request.clone(), phase);
+        self.calls.insert(call, Call { carrier, ..incoming_call });
         self.emit(call, Event::Incoming(incoming));
     }
 
@@ -346,9 +362,4 @@ impl Stack {
         transactions.respond(transaction, status, bytes, &mut io);
         self.timers.arm(Timer::Provisional(call), now.instant + PROVISIONAL);
     }
-}
-
-/// The number alone, when the URI is about one (RFC 3261 §19.1.6).
-fn dialled(uri: &crate::message::Uri<'_>) -> String {
-    uri.phone().map_or_else(|| uri.user_text(), |phone| phone.number)
 }

@@ -36,10 +36,11 @@ use model::{Ending, Side};
 use crate::api::{CallId, ConnectionId, Hop};
 use crate::dialog::Dialog;
 use crate::message::{Message, Replaces};
+use crate::trunk::Carrier;
 
-pub(crate) use exchange::Exchange;
+pub(crate) use exchange::{Exchange, Ours};
 pub(crate) use incoming::Incoming;
-pub(crate) use outgoing::Outgoing;
+pub(crate) use outgoing::{Goal, Outgoing};
 use refer::Referring;
 pub(crate) use why::{explain, q850_in};
 
@@ -56,6 +57,8 @@ pub(crate) struct Call {
     /// That made the dialog, as it was sent.
     pub(crate) invite: Message,
     pub(crate) phase: Phase,
+    /// It goes through a trunk.
+    pub(crate) carrier: Option<Carrier>,
     /// The ACK of each 2xx that we got: repeats get it again.
     pub(crate) acks: BTreeMap<AckKey, (Hop, Arc<[u8]>)>,
     /// The last CSeq that we used toward a fork that did not get the call.
@@ -106,6 +109,7 @@ impl Call {
             local_tag,
             invite,
             phase,
+            carrier: None,
             acks: BTreeMap::new(),
             forks: BTreeMap::new(),
             referring: None,

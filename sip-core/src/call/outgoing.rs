@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::time::Duration;
 
 use model::{Cause, Ending, Now, Side};
 
@@ -12,18 +12,17 @@ use super::refer::referred;
 use super::session_timer::SessionTimer;
 use super::why::q850_in;
 use super::{Call, Far, Phase};
-use crate::api::{
-    CallId, Destination, DestinationHost, Event, Hop, InviteError, OutgoingCall, Target, Transport, Trunk,
-};
-use crate::dialog::{Dialog, address};
-use crate::locate::{Place, Wanted, usual_port};
-use crate::message::{Builder, Contacts, Message, Method, Name, Scheme, name_addr, sip_uri, text};
+use crate::api::{CallId, Event, Hop, InviteError, OutgoingCall, Target, Transport};
+use crate::dialog::{Dialog, address, bracketed};
+use crate::locate::Wanted;
+use crate::message::{Builder, Contacts, Message, Method, Name, Scheme, UriBuf, name_addr, sip_uri, text};
 use crate::respond::{HOPS, MAX_FORWARDS, SDP};
 use crate::stack::Stack;
 use crate::timer::Timer;
 use crate::transaction::{Owner, TransactionId};
+use crate::trunk::{Carrier, TrunkId, identity};
 use crate::validate::sdp_of;
-use crate::way::{Draft, Errand, Guide, Sent, Step};
+use crate::way::{Contact, Draft, Errand, Guide, Sent, Step};
 
 /// One INVITE is not answered by more phones than this; who floods us with 2xx talks to himself.
 const MAX_FORKS: usize = 16;
@@ -41,6 +40,8 @@ pub(crate) struct Outgoing {
     pub(crate) timer: SessionTimer,
     /// How often the INVITE was sent again because it lacked something.
     pub(crate) retries: u32,
+    /// A place that has not said anything after this long is not there.
+    silence: Option<Duration>,
 }
 
 /// An early dialog that our INVITE made. RFC 3261 §12.1.2
@@ -61,6 +62,9 @@ pub(crate) struct Route {
     far: Far,
     symmetric: bool,
     pub(crate) goal: Goal,
+    /// Route headers, the nearest first.
+    pub(crate) path: Vec<UriBuf>,
+    trunk: Option<TrunkId>,
 }
 
 pub(crate) enum Goal {
@@ -77,20 +81,61 @@ pub(crate) enum Cancel {
     Sent,
 }
 
+impl Call {
+    /// Our INVITE has no final answer, and we want one.
+    pub(crate) fn wants_answer(&self) -> bool {
+        let uncancelled = matches!(&self.phase, Phase::Outgoing(outgoing) if outgoing.cancel == Cancel::No);
+        uncancelled && !self.ended
+    }
+
+    /// The INVITE went out again, with credentials.
+    pub(crate) fn invite_renewed(&mut self, transaction: TransactionId, invite: Message) {
+        if let Phase::Outgoing(outgoing) = &mut self.phase {
+            outgoing.transaction = Some(transaction);
+            outgoing.early.clear();
+            self.invite = invite;
+        }
+    }
+}
+
 impl Stack {
     /// Starts a call. [`Event::Ended`] tells of everything that goes wrong later.
     ///
     /// # Errors
     /// When there is nobody to send the INVITE to or an extra header is not allowed; then there is no call.
     pub fn invite(&mut self, now: Now, call: OutgoingCall) -> Result<CallId, InviteError> {
-        let OutgoingCall { target, caller, caller_name, sdp, headers, ring_timeout, options } = call;
-        let Route { uri, to, far, symmetric, goal } = self.resolve(&target)?;
+        let OutgoingCall {
+            target,
+            caller,
+            caller_name,
+            identity: about,
+            sdp,
+            headers,
+            ring_timeout,
+            silence,
+            options,
+        } = call;
+        if let Target::Trunk { name, .. } = &target {
+            self.open_trunk(now, name)?;
+        }
+        let Route { uri, to, far, symmetric, goal, path, trunk } = self.resolve(&target)?;
         let tag = self.random.tag();
         let cseq = self.random.cseq();
-        let from =
-            name_addr(caller_name.as_deref(), &sip_uri(Some(&caller), &self.config.domain), Some(&tag));
+        let settings = trunk.and_then(|id| self.trunks.get(id)).map(|entry| &entry.settings);
+        let home = &self.config.domain;
+        let (from, more) = identity::outgoing(settings, home, &caller, caller_name.as_deref(), &about, &tag);
         let secure = uri.starts_with(b"sips:");
-        let mut request = Builder::request(&Method::Invite, &uri)
+        let mut request = Builder::request(&Method::Invite, &uri);
+        for route in &path {
+            request = request.header(Name::Route, bracketed(route.as_bytes()));
+        }
+        for (name, value) in more {
+            request = request.header(name, value);
+        }
+        if let (Some(trunk), Some(diversion)) = (settings, &about.diversion) {
+            request = identity::history(request, trunk, home, &to, diversion);
+        }
+        request = request
             .header(Name::From, from)
             .header(Name::To, name_addr(None, &to, None))
             .header(Name::CallId, self.random.call_id())
@@ -105,7 +150,7 @@ impl Stack {
             request = request.extension(name, value)?;
         }
         let request = request.body(SDP, sdp);
-        let contact = Some(if secure { Scheme::Sips } else { Scheme::Sip });
+        let contact = Some(Contact::Here(if secure { Scheme::Sips } else { Scheme::Sip }));
         let forwards = options.max_forwards.unwrap_or(MAX_FORWARDS);
         let draft = Draft { method: Method::Invite, request, contact, forwards };
         // As it will be but for the way that it takes.
@@ -115,6 +160,9 @@ impl Stack {
         let bytes = self.complete_within(likely, hop, &branch, forwards).finish();
         let invite = Message::parse(&bytes).map_err(|error| InviteError::Malformed(error.defect))?;
         let id = self.calls.next_id();
+        if let Some(trunk) = trunk {
+            self.trunk_call_began(now, trunk, true);
+        }
         let phase = Phase::Outgoing(Box::new(Outgoing {
             transaction: None,
             hop,
@@ -124,9 +172,15 @@ impl Stack {
             queued: None,
             timer: SessionTimer::default(),
             retries: 0,
+            silence,
         }));
-        self.calls.insert(id, Call::new(far, true, tag, invite, phase));
+        let carrier = trunk.map(|trunk| Carrier { trunk, proofs: Vec::new() });
+        let outgoing_call = Call::new(far, true, tag, invite, phase);
+        self.calls.insert(id, Call { carrier, ..outgoing_call });
         self.timers.arm(Timer::Ring(id), now.instant + ring_timeout);
+        if let Some(silence) = silence {
+            self.timers.arm(Timer::Unheard(id), now.instant + silence);
+        }
         match goal {
             Goal::Here(step) => self.invite_located(now, id, draft, VecDeque::from([step])),
             Goal::There(wanted, guide) => {
@@ -151,6 +205,10 @@ impl Stack {
             outgoing.hop = hop;
             outgoing.early.clear();
             call.invite = invite;
+            if let Some(silence) = outgoing.silence {
+                // Each place has its time.
+                self.timers.arm(Timer::Unheard(id), now.instant + silence);
+            }
             return;
         }
         let by = call.far.lost;
@@ -176,49 +234,25 @@ impl Stack {
                 // Behind a NAT no TCP connection reaches the phone.
                 let datagram = address(&entry.uri.get()) != Some(hop.remote);
                 let goal = Goal::Here(Step { datagram, ..Step::to(hop) });
-                Ok(Route { uri, to, far: Far::AGENT, symmetric: true, goal })
+                let path = entry.path.clone();
+                Ok(Route { uri, to, far: Far::AGENT, symmetric: true, goal, path, trunk: None })
             }
             Target::Trunk { name, number } => {
-                let known = self.trunks.iter().find(|trunk| trunk.name == *name);
-                let trunk = known.ok_or_else(|| InviteError::UnknownTrunk(name.clone()))?;
-                self.through(trunk, number)
+                let known = self.trunks.named(name);
+                let entry = known.ok_or_else(|| InviteError::UnknownTrunk(name.clone()))?;
+                let trunk = &entry.settings;
+                let number = trunk.numbers.spell(number);
+                Ok(Route {
+                    uri: trunk.uri(Some(&number)),
+                    to: sip_uri(Some(&number), &trunk.host()),
+                    far: Far::TRUNK,
+                    symmetric: trunk.nat,
+                    goal: self.goal_of(trunk)?,
+                    path: entry.registered.service_route.clone(),
+                    trunk: Some(entry.id),
+                })
             }
         }
-    }
-
-    fn through(&self, trunk: &Trunk, number: &str) -> Result<Route, InviteError> {
-        let Trunk { destination, transport, .. } = trunk;
-        let suffix = match transport {
-            None | Some(Transport::Udp) => "",
-            Some(Transport::Tcp) => ";transport=tcp",
-            Some(Transport::Tls) => ";transport=tls",
-            // We are never the client of a WebSocket.
-            Some(transport @ (Transport::Ws | Transport::Wss)) => {
-                return Err(InviteError::NoListener(*transport));
-            }
-        };
-        let guide =
-            Guide { listener: trunk.listener.clone(), tls_name: trunk.tls_name.as_deref().map(Arc::from) };
-        let goal = match destination {
-            Destination { host: DestinationHost::Ip(ip), port } => {
-                let transport = transport.unwrap_or(Transport::Udp);
-                let address = SocketAddr::new(*ip, port.unwrap_or(usual_port(transport)));
-                let step = self.step_to(Place { transport, address }, &guide);
-                Goal::Here(step.ok_or(InviteError::NoListener(transport))?)
-            }
-            Destination { host: DestinationHost::Name(_), .. } => {
-                let wanted =
-                    Wanted { destination: destination.clone(), transport: *transport, secure: false };
-                Goal::There(wanted, guide)
-            }
-        };
-        Ok(Route {
-            to: sip_uri(Some(number), &destination.to_string()),
-            uri: sip_uri(Some(number), &format!("{destination}{suffix}")),
-            far: Far::TRUNK,
-            symmetric: trunk.nat,
-            goal,
-        })
     }
 
     /// While the place is not known yet, one that stands for it. Nothing is sent there.
@@ -253,6 +287,7 @@ impl Stack {
         status: u16,
         response: &Message,
     ) {
+        self.timers.disarm(Timer::Unheard(id));
         match status {
             100..=199 => self.progressed(now, id, hop, status, response),
             200..=299 => self.accepted(now, id, hop, response),
@@ -271,6 +306,19 @@ impl Stack {
     pub(crate) fn ring_timed_out(&mut self, now: Now, id: CallId) {
         let Some(far) = self.calls.get(id).map(|call| call.far) else { return };
         let ending = Ending::new(Cause::NoAnswer, far.side);
+        self.cancel(now, id, &ending);
+        self.end(now, id, ending);
+    }
+
+    /// Nobody is there who could even say that he is at work: the next place is tried, and after the last the call is lost.
+    pub(crate) fn nothing_heard(&mut self, now: Now, id: CallId) {
+        let Some(Call { far, phase: Phase::Outgoing(outgoing), .. }) = self.calls.get(id) else { return };
+        if let Some(transaction) = outgoing.transaction
+            && self.has_other_place(id, transaction)
+        {
+            return self.place_is_silent(now, transaction);
+        }
+        let ending = Ending::with_status(Cause::Lost, far.lost, 408);
         self.cancel(now, id, &ending);
         self.end(now, id, ending);
     }

@@ -7,6 +7,7 @@ use super::{Call, Phase};
 use crate::api::{
     CallId, Event, Hop, InstantMessage, MessageId, Peer, Rejection, SayError, Target, Transport,
 };
+use crate::dialog::bracketed;
 use crate::message::{Message, Method, Name, name_addr, sip_uri};
 use crate::respond::MAX_FORWARDS;
 use crate::respond::Refusal;
@@ -60,10 +61,14 @@ impl Stack {
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<MessageId, SayError> {
-        let Route { uri, to, goal, .. } = self.resolve(target)?;
+        let Route { uri, to, goal, path, .. } = self.resolve(target)?;
         let tag = self.random.tag();
         let cseq = self.random.cseq();
-        let request = crate::message::Builder::request(&Method::Message, &uri)
+        let mut request = crate::message::Builder::request(&Method::Message, &uri);
+        for route in &path {
+            request = request.header(Name::Route, bracketed(route.as_bytes()));
+        }
+        let request = request
             .header(Name::From, name_addr(None, &sip_uri(Some(from), &self.config.domain), Some(&tag)))
             .header(Name::To, name_addr(None, &to, None))
             .header(Name::CallId, self.random.call_id())

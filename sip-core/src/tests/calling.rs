@@ -15,9 +15,11 @@ pub fn outgoing(target: Target) -> OutgoingCall {
         target,
         caller: "100".to_owned(),
         caller_name: Some("Desk \"One\"".to_owned()),
+        identity: Default::default(),
         sdp: b"v=0 offer".to_vec(),
         headers: vec![("X-Tandem-Offer".to_owned(), "42".to_owned())],
         ring_timeout: Duration::from_secs(20),
+        silence: None,
         options: Default::default(),
     }
 }

@@ -148,7 +148,8 @@ impl World {
                 | Event::Subscribed(_)
                 | Event::Unsubscribed { .. }
                 | Event::Registered(_)
-                | Event::Unregistered(_) => {}
+                | Event::Unregistered(_)
+                | Event::TrunkChanged(_) => {}
             }
         }
     }

@@ -18,6 +18,7 @@ fn throw(solo: &mut Solo, hop: Hop, bytes: &[u8]) -> usize {
             Output::Event(event) => solo.events.push(event),
             Output::Rejected { .. }
             | Output::CloseConnection(_)
+            | Output::Binding(_)
             | Output::Authenticated { .. }
             | Output::Lookup { .. }
             | Output::Expect { .. } => {}

@@ -91,6 +91,8 @@ impl Lab {
                 headers: Vec::new(),
                 ring_timeout: Duration::from_secs(60),
                 options: Default::default(),
+                identity: Default::default(),
+                silence: None,
             },
         );
         self.drain();
@@ -108,7 +110,10 @@ impl Lab {
                 }
                 Output::Expect { remote, name } => self.expected.push((remote, name)),
                 Output::Event(event) => self.events.push(event),
-                Output::CloseConnection(_) | Output::Rejected { .. } | Output::Authenticated { .. } => {}
+                Output::CloseConnection(_)
+                | Output::Rejected { .. }
+                | Output::Binding(_)
+                | Output::Authenticated { .. } => {}
             }
         }
     }
@@ -258,6 +263,8 @@ fn a_name_that_nobody_knows_ends_the_call_and_so_does_a_resolver_that_says_nothi
         headers: Vec::new(),
         ring_timeout: Duration::from_secs(60),
         options: Default::default(),
+        identity: Default::default(),
+        silence: None,
     };
     lab.events.clear();
     lab.stack.invite(lab.now, call).unwrap();

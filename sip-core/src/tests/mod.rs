@@ -1,9 +1,11 @@
 //! The stack as its peers and its owner see it.
 
 mod basic;
+mod bindings;
 mod called;
 mod calling;
 mod chaos;
+mod client_auth;
 mod hostile;
 mod inspection;
 mod locating;
@@ -21,4 +23,5 @@ mod storm;
 mod subscribing;
 mod torture;
 mod transfer;
+mod trunks;
 mod update;

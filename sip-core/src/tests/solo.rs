@@ -24,6 +24,8 @@ pub struct Solo {
     pub sent: Vec<(Hop, Message)>,
     pub events: Vec<Event>,
     pub rejections: Vec<Rejection>,
+    /// Changes of bindings that were put out to be stored.
+    pub stored: Vec<crate::api::BindingChange>,
     /// Who has proved a password.
     pub proved: Vec<SocketAddr>,
     branches: u32,
@@ -157,6 +159,7 @@ impl Solo {
             sent: Vec::new(),
             events: Vec::new(),
             rejections: Vec::new(),
+            stored: Vec::new(),
             proved: Vec::new(),
             branches: 0,
             counts: 0,
@@ -316,6 +319,7 @@ impl Solo {
                     self.sent.push((hop, Message::parse(&bytes).expect("we write valid messages")));
                 }
                 Output::CloseConnection(_) | Output::Lookup { .. } | Output::Expect { .. } => {}
+                Output::Binding(change) => self.stored.push(change),
                 Output::Event(event) => self.events.push(event),
                 Output::Rejected { why, .. } => self.rejections.push(why),
                 Output::Authenticated { hop } => self.proved.push(hop.remote),

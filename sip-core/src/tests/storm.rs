@@ -111,7 +111,9 @@ fn react(pair: &mut Pair, ledgers: &mut [Ledger; 2]) {
                 | Event::MessageAnswered { .. }
                 | Event::Subscribed(_)
                 | Event::Unsubscribed { .. } => continue,
-                Event::Registered(_) | Event::Unregistered(_) => unreachable!("nobody registers"),
+                Event::Registered(_) | Event::Unregistered(_) | Event::TrunkChanged(_) => {
+                    unreachable!("nobody registers or is asked for his health")
+                }
             };
             assert!(!ledger.ended.contains_key(&call), "{call:?} goes on after its end");
         }

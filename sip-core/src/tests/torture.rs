@@ -21,7 +21,7 @@ fn decide(hop: Hop, bytes: &[u8]) -> String {
             Output::Event(Event::Message(_)) => seen.push("a message".to_owned()),
             Output::Event(event) => panic!("{event:?}"),
             Output::Rejected { why, .. } => seen.push(format!("{why:?}")),
-            Output::Authenticated { .. } => {}
+            Output::Authenticated { .. } | Output::Binding(_) => {}
             Output::CloseConnection(_) | Output::Lookup { .. } | Output::Expect { .. } => {
                 panic!("UDP has no connection")
             }

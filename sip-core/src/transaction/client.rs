@@ -98,4 +98,8 @@ impl Client {
     pub(crate) fn hop(&self) -> Hop {
         self.hop
     }
+
+    pub(crate) fn request(&self) -> &Arc<[u8]> {
+        &self.request
+    }
 }

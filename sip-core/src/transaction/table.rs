@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::{AckFor, Client, Fired, Heard, InviteClient, InviteServer, Io, Server, TransactionId};
 use crate::api::{CallId, ConnectionId, Hop, MessageId, SubscriptionId};
+use crate::client_auth::Asked;
 use crate::message::{Message, Method, text};
 use crate::timer::{GIVE_UP, Timer};
+use crate::trunk::TrunkId;
 
 /// RFC 3261 §17.1.3
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -116,9 +118,13 @@ pub(crate) enum Owner {
     Message(MessageId),
     /// A NOTIFY outside of calls.
     Subscription(SubscriptionId),
+    /// Ours at a carrier.
+    Register(TrunkId),
+    Options(TrunkId),
 }
 
 impl Owner {
+    /// The call that it was sent for, if for one.
     pub(crate) fn call(self) -> Option<CallId> {
         match self {
             Owner::Invite(call)
@@ -130,7 +136,7 @@ impl Owner {
             | Owner::Said(call)
             | Owner::Refer(call)
             | Owner::Notify(call) => Some(call),
-            Owner::Message(_) | Owner::Subscription(_) => None,
+            Owner::Message(_) | Owner::Subscription(_) | Owner::Register(_) | Owner::Options(_) => None,
         }
     }
 }
@@ -152,6 +158,8 @@ enum ServerMachine {
 struct ClientEntry {
     key: ClientKey,
     owner: Owner,
+    /// Challenges that were answered on the way to this request.
+    tries: u8,
     machine: ClientMachine,
 }
 
@@ -215,14 +223,32 @@ impl Transactions {
             | Owner::Refer(_)
             | Owner::Notify(_)
             | Owner::Message(_)
-            | Owner::Subscription(_) => ClientMachine::Other(Client::start(id, hop, request, io)),
+            | Owner::Subscription(_)
+            | Owner::Register(_)
+            | Owner::Options(_) => ClientMachine::Other(Client::start(id, hop, request, io)),
         };
         self.by_branch.insert(key.clone(), id);
         if let Some(call) = owner.call() {
             self.by_call.insert((call, id));
         }
-        self.clients.insert(id, ClientEntry { key, owner, machine });
+        self.clients.insert(id, ClientEntry { key, owner, tries: 0, machine });
         id
+    }
+
+    /// The request as it went out, with the challenges answered so far.
+    pub(crate) fn asked(&self, id: TransactionId) -> Option<Asked> {
+        let entry = self.clients.get(&id)?;
+        let (hop, bytes) = match &entry.machine {
+            ClientMachine::Invite(machine) => (machine.hop(), machine.request()),
+            ClientMachine::Other(machine) => (machine.hop(), machine.request()),
+        };
+        Some(Asked { hop, bytes: Arc::clone(bytes), tries: entry.tries })
+    }
+
+    pub(crate) fn set_tries(&mut self, id: TransactionId, tries: u8) {
+        if let Some(entry) = self.clients.get_mut(&id) {
+            entry.tries = tries;
+        }
     }
 
     pub(crate) fn find_client(&self, key: &ClientKey) -> Option<(TransactionId, Owner)> {
@@ -297,6 +323,10 @@ impl Transactions {
             ClientMachine::Other(machine) => machine.is_waiting() && matches(&machine.hop()),
         };
         self.clients.iter().filter(|(_, entry)| waits(entry)).map(|(id, entry)| (*id, entry.owner)).collect()
+    }
+
+    pub(crate) fn owned_by(&self, owner: Owner) -> Vec<TransactionId> {
+        self.clients.iter().filter(|(_, entry)| entry.owner == owner).map(|(id, _)| *id).collect()
     }
 
     /// Whose request this is, if nobody has answered it at all.

@@ -160,6 +160,7 @@ impl World {
                 seed: random.random(),
             },
             region: "RU".to_owned(),
+            calls_abroad: false,
             recording: true,
             recordings: "recordings".to_owned(),
             agent_grace: Duration::from_secs(20),
@@ -401,6 +402,7 @@ impl World {
                 | Output::SipAuthenticated { .. }
                 | Output::SipCall { .. }
                 | Output::Inspected { .. }
+                | Output::Binding(_)
                 | Output::Drained => {}
                 Output::Media(command) => {
                     for (delay, event) in self.media.handle(command, &mut self.random) {

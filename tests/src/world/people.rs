@@ -168,9 +168,11 @@ impl World {
                         target: Target::Trunk { name: "tandem".to_owned(), number: NUMBER.to_owned() },
                         caller,
                         caller_name: None,
+                        identity: Default::default(),
                         sdp: b"v=0 caller".to_vec(),
                         headers: Vec::new(),
                         ring_timeout: Duration::from_secs(180),
+                        silence: None,
                         options: Default::default(),
                     },
                 );
@@ -195,7 +197,7 @@ impl World {
             match output {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 SipOutput::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
-                SipOutput::Lookup { .. } | SipOutput::Expect { .. } => {}
+                SipOutput::Lookup { .. } | SipOutput::Expect { .. } | SipOutput::Binding(_) => {}
                 SipOutput::Rejected { .. } | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) if self.scripted => {
                     self.carrier.rung.push(incoming.call);
@@ -305,6 +307,7 @@ impl World {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 SipOutput::CloseConnection(_)
                 | SipOutput::Rejected { .. }
+                | SipOutput::Binding(_)
                 | SipOutput::Lookup { .. }
                 | SipOutput::Expect { .. }
                 | SipOutput::Authenticated { .. } => {}

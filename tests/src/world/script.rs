@@ -1,18 +1,19 @@
 //! What a test does and sees in a scripted world.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use dialplans::api::World as Names;
+use dialplans::api::{Source, World as Names};
 use media::api::Event as MediaEvent;
 use model::{AgentId, Cause, Change, Entry, Identity, Medium, Party, SessionId, Side, VisitorId};
 use rand::RngExt;
 use session::Engine;
 use session::api::{AdminCommand, AgentCommand, Refusal, Reply, RestoredSession, VisitorCommand};
 use session::view::DeskView;
-use sip_core::api::{CallId, OutgoingCall, Target};
+use sip_core::api::{CallId, OutgoingCall, Target, Trunk};
 
 use super::people::{OperatorAct, Visitor};
-use super::{Audit, EngineEvent, Event, NUMBER, World};
+use super::{Audit, EngineEvent, Event, NUMBER, PLAN, World};
 
 impl World {
     pub fn pass(&mut self, span: Duration) {
@@ -28,9 +29,11 @@ impl World {
             target: Target::Trunk { name: "tandem".to_owned(), number: NUMBER.to_owned() },
             caller: caller.to_owned(),
             caller_name: None,
+            identity: Default::default(),
             sdp: b"v=0 caller".to_vec(),
             headers: Vec::new(),
             ring_timeout: Duration::from_secs(180),
+            silence: None,
             options: Default::default(),
         };
         let call = self.carrier.stack.invite(self.now, call).expect("the carrier can call");
@@ -65,6 +68,26 @@ impl World {
         let call = *self.carrier.rung.last().expect("the customer's phone rings");
         self.carrier.stack.answer(self.now, call, b"v=0 customer".to_vec());
         self.drain_carrier();
+    }
+
+    /// The newest of our calls is refused, by the customer or by the carrier.
+    pub fn call_is_refused(&mut self, status: u16) {
+        let call = *self.carrier.rung.last().expect("a call came");
+        self.carrier.stack.reject(self.now, call, status, None);
+        self.drain_carrier();
+        self.pass(Duration::from_millis(500));
+    }
+
+    /// Trunks that all lead to the one carrier there is, but those named `dead`: nobody answers there.
+    pub fn set_trunks(&mut self, trunks: Vec<Trunk>) {
+        self.admin(AdminCommand::SetTrunks(trunks));
+    }
+
+    /// The flows of this world, with these routes.
+    pub fn set_routes(&mut self, routes: &str) {
+        let source = Source::new("routes.plan", format!("{PLAN}\n{routes}"));
+        let plan = dialplans::compile(&[source], &Self::names()).expect("good routes");
+        self.admin(AdminCommand::SetPlan(Arc::new(plan)));
     }
 
     pub fn calls_to_customers(&self) -> usize {

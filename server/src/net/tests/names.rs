@@ -91,15 +91,8 @@ impl Office {
     }
 
     fn call(&mut self, destination: &str, transport: Option<Transport>, sdp: usize) {
-        self.stack.set_trunks(vec![Trunk {
-            name: "carrier".into(),
-            sources: Vec::new(),
-            tls_name: None,
-            destination: destination.parse().unwrap(),
-            transport,
-            listener: None,
-            nat: false,
-        }]);
+        let destination: sip_core::api::Destination = destination.parse().unwrap();
+        self.stack.set_trunks(vec![Trunk::new("carrier", Vec::new(), destination, transport)]);
         let call = OutgoingCall {
             target: Target::Trunk { name: "carrier".into(), number: "123".into() },
             caller: "100".into(),
@@ -108,6 +101,8 @@ impl Office {
             headers: Vec::new(),
             ring_timeout: Duration::from_secs(30),
             options: Default::default(),
+            identity: Default::default(),
+            silence: None,
         };
         self.stack.invite(self.clock.now(), call).unwrap();
     }
@@ -124,7 +119,10 @@ impl Office {
                     Output::Lookup { lookup, question } => self.world.network.look_up(lookup, question),
                     Output::Expect { remote, name } => self.world.network.expect(remote, name),
                     Output::Event(event) => self.ended.push(event),
-                    Output::CloseConnection(_) | Output::Rejected { .. } | Output::Authenticated { .. } => {}
+                    Output::CloseConnection(_)
+                    | Output::Rejected { .. }
+                    | Output::Binding(_)
+                    | Output::Authenticated { .. } => {}
                 }
             }
             tokio::select! {

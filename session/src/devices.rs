@@ -1,0 +1,54 @@
+//! An operator's devices are rung by their preference: those of the highest `q` together, the next when none of them is there.
+
+use std::time::Duration;
+
+use model::{AgentId, Ending, LegId, Now, Party, SessionId};
+use sip_core::api::Binding;
+
+use crate::engine::Engine;
+use crate::leg::Role;
+
+/// How long the better liked ring before the others.
+pub(crate) const STEP: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// The best liked of the agent's devices, below a preference when one is given.
+    fn best_liked(&self, agent: AgentId, below: Option<u16>) -> Vec<Binding> {
+        let Some(login) = self.agents.get(&agent).map(|agent| &agent.setup.login) else { return Vec::new() };
+        let mut bindings =
+            self.sip.bindings(login).filter(|binding| below.is_none_or(|q| binding.q < q)).peekable();
+        let Some(best) = bindings.peek().map(|binding| binding.q) else { return Vec::new() };
+        bindings.take_while(|binding| binding.q == best).cloned().collect()
+    }
+
+    /// Rings the agent's best liked devices; returns how many.
+    pub(crate) fn ring_agent(&mut self, now: Now, id: SessionId, agent: AgentId, role: &Role) -> usize {
+        let bindings = self.best_liked(agent, None);
+        for binding in &bindings {
+            self.ring_device(now, id, agent, role.clone(), binding);
+        }
+        bindings.len()
+    }
+
+    /// Whether the agent has a device that he likes less than this one.
+    pub(crate) fn has_less_liked(&self, agent: AgentId, q: u16) -> bool {
+        !self.best_liked(agent, Some(q)).is_empty()
+    }
+
+    /// A device was not there: when it was the last that rang, those next in preference do.
+    pub(crate) fn ring_less_liked(&mut self, now: Now, id: SessionId, leg: LegId, ending: &Ending) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(gone) = session.legs.get(&leg).filter(|leg| !leg.is_up()) else { return };
+        let (Party::Agent { agent }, Some(voice)) = (&gone.party, gone.voice()) else { return };
+        let (agent, role, q) = (*agent, voice.role.clone(), voice.q);
+        // He has said no: that holds for all his devices.
+        let declined = matches!(ending.sip_status, Some(486 | 600 | 603));
+        let others_ring = session.agent_voice_legs().any(|other| other.id != leg);
+        if declined || others_ring || !matches!(role, Role::Offer(_) | Role::Owner(_) | Role::TransferAgent) {
+            return;
+        }
+        for binding in self.best_liked(agent, Some(q)) {
+            self.ring_device(now, id, agent, role.clone(), &binding);
+        }
+    }
+}

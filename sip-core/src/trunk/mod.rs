@@ -1,0 +1,207 @@
+//! Carriers: what is known of each, whether it is alive, whether we are registered with it, and which is called next.
+//!
+//! | what | where |
+//! |---|---|
+//! | what the configuration says | `settings` |
+//! | REGISTER to the carrier | `register` |
+//! | OPTIONS at an interval | `health` |
+//! | the order in which trunks are tried, and their limits | `select` |
+//! | how numbers are spelt | `numbers` |
+//! | who calls, and whom the call was meant for | `identity` |
+//!
+//! Invariant: at most one REGISTER and one OPTIONS are under way per trunk.
+
+mod health;
+pub(crate) mod identity;
+mod numbers;
+mod register;
+mod select;
+mod settings;
+
+use std::collections::VecDeque;
+
+use model::Instant;
+
+pub use identity::{CallIdentity, Diversion};
+pub use numbers::{NumberFormat, NumberStyle, Prefix};
+pub use settings::{Account, HealthCheck, IdentityRules, Limits, Place, Registration, Secret, Trunk};
+
+use crate::client_auth::Proof;
+use crate::stack::Stack;
+use crate::timer::Timer;
+use health::Health;
+use register::Registered;
+
+/// Never reused; a trunk keeps it when its settings change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct TrunkId(u64);
+
+/// What a call has to do with a trunk.
+pub(crate) struct Carrier {
+    pub(crate) trunk: TrunkId,
+    /// The credentials of our last INVITE: its ACK repeats them.
+    pub(crate) proofs: Vec<Proof>,
+}
+
+/// How a trunk does, for operators and metrics.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TrunkState {
+    pub name: String,
+    /// Whether calls may go through it as far as health and registration tell.
+    pub usable: bool,
+    /// Whether it answers OPTIONS; `None` when it is not asked, or has not answered yet.
+    pub alive: Option<bool>,
+    pub registration: RegistrationState,
+    /// Both ways.
+    pub calls: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RegistrationState {
+    /// Not asked for.
+    None,
+    /// Asked for, not answered yet.
+    Asking,
+    Registered {
+        until: Instant,
+    },
+    /// Refused with this status (408: no answer, 503: unreachable).
+    Failed {
+        status: u16,
+        again: Instant,
+    },
+    /// Given back because we go.
+    Left,
+}
+
+pub(crate) struct Entry {
+    pub(crate) id: TrunkId,
+    pub(crate) settings: Trunk,
+    pub(crate) registered: Registered,
+    pub(crate) health: Health,
+    /// Calls both ways that have not ended.
+    live: u32,
+    /// When we called through it within the last second.
+    recent: VecDeque<Instant>,
+    /// Out of the configuration; only its registration is still to be given back.
+    leaving: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Trunks {
+    last: u64,
+    list: Vec<Entry>,
+}
+
+impl Trunks {
+    /// Those of the configuration, in its order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.list.iter().filter(|entry| !entry.leaving)
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<&Entry> {
+        self.iter().find(|entry| entry.settings.name == name)
+    }
+
+    pub(crate) fn get(&self, id: TrunkId) -> Option<&Entry> {
+        self.list.iter().find(|entry| entry.id == id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: TrunkId) -> Option<&mut Entry> {
+        self.list.iter_mut().find(|entry| entry.id == id)
+    }
+
+    fn entry(&mut self, settings: Trunk) -> Entry {
+        self.last += 1;
+        Entry {
+            id: TrunkId(self.last),
+            settings,
+            registered: Registered::default(),
+            health: Health::default(),
+            live: 0,
+            recent: VecDeque::new(),
+            leaving: false,
+        }
+    }
+}
+
+impl Entry {
+    fn is_usable(&self) -> bool {
+        self.health.alive != Some(false) && !matches!(self.registered.state, RegistrationState::Failed { .. })
+    }
+
+    pub(crate) fn state(&self) -> TrunkState {
+        TrunkState {
+            name: self.settings.name.clone(),
+            usable: self.is_usable(),
+            alive: self.health.alive,
+            registration: self.registered.state,
+            calls: self.live,
+        }
+    }
+}
+
+impl Stack {
+    /// Replaces all trunks. One whose settings are the same stays as it is; the registration of one that goes is given back.
+    /// Registering and asking for health begin with the next [`Stack::handle_timeout`].
+    pub fn set_trunks(&mut self, trunks: Vec<Trunk>) {
+        let mut before = std::mem::take(&mut self.trunks.list);
+        for settings in trunks {
+            let known = before.iter().position(|e| !e.leaving && e.settings.name == settings.name);
+            let entry = match known.map(|at| before.remove(at)) {
+                Some(same) if same.settings == settings => same,
+                Some(other) => {
+                    let mut entry = self.trunks.entry(settings);
+                    // The calls under way go on counting.
+                    (entry.live, entry.recent) = (other.live, other.recent.clone());
+                    let id = std::mem::replace(&mut entry.id, other.id);
+                    self.part(Entry { id, ..other });
+                    self.begin(&entry);
+                    entry
+                }
+                None => {
+                    let entry = self.trunks.entry(settings);
+                    self.begin(&entry);
+                    entry
+                }
+            };
+            self.trunks.list.push(entry);
+        }
+        for gone in before {
+            self.timers.disarm(Timer::Registration(gone.id));
+            self.timers.disarm(Timer::Health(gone.id));
+            self.part(gone);
+        }
+    }
+
+    /// How every trunk does, in the order of the configuration.
+    pub fn trunk_states(&self) -> impl Iterator<Item = TrunkState> + use<'_> {
+        self.trunks.iter().map(Entry::state)
+    }
+
+    fn begin(&mut self, entry: &Entry) {
+        if entry.settings.registration.is_some() {
+            self.timers.arm(Timer::Registration(entry.id), Instant::ZERO);
+        } else {
+            self.timers.disarm(Timer::Registration(entry.id));
+        }
+        if entry.settings.health.is_some() {
+            self.timers.arm(Timer::Health(entry.id), Instant::ZERO);
+        } else {
+            self.timers.disarm(Timer::Health(entry.id));
+        }
+    }
+
+    /// A trunk is kept until its registration is given back.
+    fn part(&mut self, mut entry: Entry) {
+        let left = matches!(
+            entry.registered.state,
+            RegistrationState::None | RegistrationState::Left | RegistrationState::Failed { .. }
+        );
+        if !left {
+            entry.leaving = true;
+            self.timers.arm(Timer::Registration(entry.id), Instant::ZERO);
+            self.trunks.list.push(entry);
+        }
+    }
+}
