@@ -20,7 +20,7 @@ impl Engine {
         } else {
             Err(refusal("not_an_agent", "You are not set up as an operator."))
         };
-        self.reply(request, result);
+        self.replies.push(Output::Reply { request, result });
     }
 
     fn agent_command(&mut self, now: Now, agent: AgentId, command: AgentCommand) -> Result<Reply, Refusal> {

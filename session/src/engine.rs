@@ -75,6 +75,8 @@ pub struct Engine {
     to_sweep: BTreeSet<SessionId>,
     rng: StdRng,
     outputs: VecDeque<Output>,
+    /// Answers to operators: they follow everything that comes of the command, so that whoever has one sees the desk as it is.
+    pub(crate) replies: Vec<Output>,
 }
 
 pub(crate) struct Agent {
@@ -121,6 +123,7 @@ impl Engine {
             to_sweep: BTreeSet::new(),
             rng,
             outputs: VecDeque::new(),
+            replies: Vec::new(),
         }
     }
 
@@ -288,6 +291,7 @@ impl Engine {
             self.put(Output::ToAgent { agent: None, event });
             self.tell_positions(now);
         }
+        self.outputs.extend(self.replies.drain(..));
         let quiet = self.calls.is_empty() && self.pending.is_empty() && !self.sip.is_signing_off();
         if self.draining && !self.drained_said && quiet {
             self.drained_said = true;

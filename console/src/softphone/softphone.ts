@@ -134,7 +134,8 @@ export class Softphone {
 
   mute(id: string, on: boolean): void {
     const call = this.#call(id);
-    if (!call || call.muted === on) return;
+    // The server may hold him muted without our knowing.
+    if (!call || (on && call.muted)) return;
     this.#lines.get(id)?.mute(on);
     this.#update(id, { muted: on });
     if (call.session) this.#deps.muteAtServer(call.session, on);

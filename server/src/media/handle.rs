@@ -260,8 +260,7 @@ fn build<E: Fn(Event)>(
     let mut hasher = DefaultHasher::new();
     seed.hash(&mut hasher);
     let ports = Ports::new(config.rtp_ports, index, config.threads, hasher.finish());
-    let most_resting = most_resting(config.threads);
-    let sockets = Sockets::new(config.listen, webrtc_port, ports, epoll.try_clone()?, most_resting)
+    let sockets = Sockets::new(config.listen, webrtc_port, ports, epoll.try_clone()?)
         .map_err(|source| StartError::Bind { address: (config.listen, webrtc_port).into(), source })?;
     let shared = SocketAddr::new(config.advertised, sockets.shared_address()?.port());
     let core = Core::new(
@@ -297,13 +296,6 @@ fn raise_file_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
-}
-
-/// Pairs of sockets that each thread keeps open between two calls: a quarter of the descriptors that we may have, at most.
-fn most_resting(threads: usize) -> usize {
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 4;
-    let pairs = usize::try_from(descriptors / 2).unwrap_or(usize::MAX) / threads.max(1);
-    pairs.min(4_096)
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ export function CallPanel({ session }: { session: SessionView }) {
               label={t(muted ? "call.unmute" : "call.mute")}
               on={muted}
               testid="call-mute"
-              onClick={() => phone.mute(call.id, !call.muted)}
+              onClick={() => phone.mute(call.id, !muted)}
             >
               {muted ? <IconMicrophoneOff size={19} stroke={1.7} /> : <IconMicrophone size={19} stroke={1.7} />}
             </Key>
