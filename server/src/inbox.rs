@@ -134,7 +134,7 @@ impl Inbox {
             return self.send(Item::Input(Input::Packet { hop, bytes }));
         }
         let number = self.shared.next_new.fetch_add(1, Ordering::Relaxed);
-        self.shared.new().insert(number, New { since: self.guard.clock().instant(), hop, bytes });
+        self.shared.waiting().insert(number, New { since: self.guard.clock().instant(), hop, bytes });
         self.send(Item::New(number))
     }
 
@@ -143,7 +143,7 @@ impl Inbox {
         let now = self.guard.clock().instant();
         loop {
             let overdue = {
-                let mut new = self.shared.new();
+                let mut new = self.shared.waiting();
                 let late = |(_, new): (&u64, &New)| now.saturating_since(new.since) >= self.guard.max_wait();
                 if new.first_key_value().is_some_and(late) { new.pop_first() } else { None }
             };
@@ -201,7 +201,7 @@ impl Outlet {
         self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
         let input = match item {
             Item::Input(input) => input,
-            Item::New(number) => match self.shared.new().remove(&number) {
+            Item::New(number) => match self.shared.waiting().remove(&number) {
                 Some(New { hop, bytes, .. }) => Input::Packet { hop, bytes },
                 // It was refused while it waited.
                 None => return Received::TimedOut,
@@ -215,7 +215,7 @@ impl Outlet {
 }
 
 impl Shared {
-    fn new(&self) -> MutexGuard<'_, BTreeMap<u64, New>> {
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, New>> {
         self.new.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

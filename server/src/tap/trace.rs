@@ -45,6 +45,9 @@ struct Call {
     octets: usize,
 }
 
+/// Call-ID, session, messages, first seen.
+pub type Remembered = (Arc<[u8]>, Option<SessionId>, usize, Timestamp);
+
 impl Trace {
     pub fn new(bounds: Bounds) -> Self {
         Self(Arc::new(Mutex::new(Calls {
@@ -100,8 +103,8 @@ impl Trace {
         calls.calls.get(call_id).map(|call| gather(std::iter::once(call)))
     }
 
-    /// The calls that are remembered, the newest first: Call-ID, session, messages, first seen.
-    pub fn list(&self, most: usize) -> Vec<(Arc<[u8]>, Option<SessionId>, usize, Timestamp)> {
+    /// The calls that are remembered, the newest first.
+    pub fn list(&self, most: usize) -> Vec<Remembered> {
         let calls = self.calls();
         let newest = calls.order.iter().rev().take(most);
         newest

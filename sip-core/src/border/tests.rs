@@ -141,7 +141,7 @@ fn whoever_only_asks_and_never_proves_anything_is_silenced() {
     let register = message("REGISTER", "");
     let mut now = T0;
     for _ in 0..60 {
-        now = now + SECOND;
+        now += SECOND;
         assert_eq!(judge(&mut border, now, udp("203.0.113.7:5060"), &register), Verdict::Pass);
     }
     assert_eq!(judge(&mut border, now, udp("203.0.113.7:5060"), &register), Verdict::Drop(Why::Banned));

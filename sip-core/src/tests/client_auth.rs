@@ -61,6 +61,28 @@ fn a_re_invite_is_proved_as_well() {
 }
 
 #[test]
+fn a_proved_re_invite_takes_a_number_that_nothing_else_has() {
+    let mut solo = with(vec![trunk()]);
+    let (id, first) = call(&mut solo);
+    solo.reply(udp(CARRIER), &first, 200, "theirs", Some("v=0 answer"));
+    solo.take();
+    solo.happened();
+    solo.stack.reinvite(solo.now, id, b"v=0 more".to_vec());
+    let reinvite = solo.only();
+    solo.stack.send_info(solo.now, id, "application/dtmf-relay", b"Signal=1".to_vec()).unwrap();
+    let info = solo.only();
+    challenge(&mut solo, &reinvite, 407, &[SHA]);
+    let sent = solo.take();
+    assert_eq!(labels(&sent), ["ACK", "INVITE"]);
+    assert_eq!(sent[1].cseq().number, info.cseq().number + 1);
+    solo.reply(udp(CARRIER), &sent[1], 200, "theirs", Some("v=0 yes"));
+    assert_eq!(solo.only().cseq().number, sent[1].cseq().number);
+    assert!(matches!(solo.event(), Event::OfferAnswered { .. }));
+    solo.stack.hangup(solo.now, id, Cause::Completed, Side::System);
+    assert_eq!(solo.only().cseq().number, sent[1].cseq().number + 1);
+}
+
+#[test]
 fn of_several_challenges_the_strongest_is_answered() {
     for (challenges, strongest) in [
         (&[MD5, SHA][..], SHA),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use model::{Cause, Now};
 
 use crate::api::{
-    Answer, CallId, Event, Hop, Listener, OutgoingCall, Output, Question, Srv, Target, Transport, Trunk,
+    Account, Answer, CallId, Event, Hop, Listener, OutgoingCall, Output, Question, Registration, Secret, Srv,
+    Target, Transport, Trunk,
 };
 use crate::message::{Message, Name};
 use crate::stack::Stack;
@@ -81,6 +82,10 @@ impl Lab {
     }
 
     fn call(&mut self, sdp: &[u8]) -> CallId {
+        self.call_within(sdp, None)
+    }
+
+    fn call_within(&mut self, sdp: &[u8], silence: Option<Duration>) -> CallId {
         let call = self.stack.invite(
             self.now,
             OutgoingCall {
@@ -92,7 +97,7 @@ impl Lab {
                 ring_timeout: Duration::from_secs(60),
                 options: Default::default(),
                 identity: Default::default(),
-                silence: None,
+                silence,
             },
         );
         self.drain();
@@ -358,4 +363,43 @@ fn a_peer_that_proved_its_name_is_its_trunk_whatever_its_address() {
     lab.stack.handle_packet(lab.now, hop, invite("c").as_bytes());
     lab.drain();
     assert_eq!(lab.last().1.status(), Some(401), "the proof ends with the connection");
+}
+
+#[test]
+fn each_place_of_a_trunk_has_its_time_before_the_call_is_lost() {
+    let mut lab = Lab::new();
+    let patience = Duration::from_secs(2);
+    let call = lab.call_within(b"v=0", Some(patience));
+    let places =
+        ["UDP 192.0.2.11:5070", "UDP 192.0.2.12:5070", "UDP [2001:db8::12]:5070", "TLS 192.0.2.11:5070"];
+    for place in places {
+        lab.pass(patience - Duration::from_millis(1));
+        let mut tried = lab.took("INVITE");
+        tried.dedup();
+        assert_eq!(tried, [place]);
+        assert!(lab.events.is_empty());
+        lab.pass(Duration::from_millis(1));
+    }
+    assert!(lab.took("INVITE").is_empty());
+    let [Event::Ended { call: ended, ending }] = &lab.events[..] else { panic!("{:?}", lab.events) };
+    assert_eq!((*ended, ending.cause, ending.sip_status), (call, Cause::Lost, Some(408)));
+}
+
+#[test]
+fn a_registration_goes_to_the_next_server_of_the_name_too() {
+    let mut lab = Lab::new();
+    lab.trunk(|trunk| {
+        let password = Secret::new("sesame");
+        trunk.account = Some(Account { username: "4950".into(), password, realm: None });
+        trunk.registration = Some(Registration { user: "4950".into(), expires: Duration::from_secs(600) });
+    });
+    lab.pass(Duration::from_secs(4));
+    let mut tried = lab.took("REGISTER");
+    tried.dedup();
+    assert_eq!(tried, [format!("UDP {FIRST}")]);
+    lab.pass(Duration::from_secs(1));
+    let (hop, register) = lab.last();
+    assert_eq!(hop.remote, SECOND.parse().unwrap());
+    assert_eq!(register.text(Name::Contact).as_deref(), Some("<sip:4950@198.51.100.1:5060>"));
+    assert_eq!(lab.took("REGISTER").len(), 1);
 }

@@ -13,16 +13,24 @@ use sip_core::digest::Algorithm;
 use tempfile::TempDir;
 
 const SOON: Duration = Duration::from_secs(20);
+/// How long a caller stays who is soon connected.
+const SHORT: Duration = Duration::from_secs(4);
 
 /// Who calls the first number waits in the queue; the second leads out of the house, by the routes that follow.
 const PLAN: &str = r#"
 flow here {
   entry sip "+74950000000"
-  state wait { queue support { voice music "hold" } }
+  state wait {
+    queue support { voice music "hold" }
+    hangup
+  }
 }
 flow onward {
   entry sip "+74951000000"
-  state out { transfer "+74950000000" }
+  state out {
+    transfer "+74950000000"
+    hangup
+  }
 }
 "#;
 
@@ -76,8 +84,8 @@ fn text(value: &Value) -> &str {
 }
 
 /// A call to the number that leads out comes from one of the servers to another, and is over with the caller.
-fn goes_over(from: &Tandem, to: &Tandem) {
-    let mut caller = caller(from, "+74951000000", Duration::from_secs(4));
+fn goes_over(from: &Tandem, to: &Tandem, stays: Duration) {
+    let mut caller = caller(from, "+74951000000", stays);
     wait_for("the call has come over", SOON, || {
         assert!(caller.is_running(), "{}\n{}", caller.tail(), from.log());
         (to.metric("tandem_sip_calls") == Some(1.0)).then_some(())
@@ -96,11 +104,12 @@ fn two_servers_are_each_others_carrier_and_a_third_takes_over_when_one_is_dead()
     let here = exchange(plan.path(), a, b, c);
     let mut there = exchange(plan.path(), b, a, c);
     let third = exchange(plan.path(), c, a, b);
-    goes_over(&here, &there);
+    goes_over(&here, &there, SHORT);
     assert_eq!(tries(&here), ["first answered"]);
-    goes_over(&there, &here);
+    goes_over(&there, &here, SHORT);
     there.kill();
-    goes_over(&here, &third);
+    // Nothing is heard of it for 6 s.
+    goes_over(&here, &third, Duration::from_secs(12));
     let tried = tries(&here);
     let [dead, carried] = tried.as_slice() else { panic!("two tries: {tried:?}") };
     assert!(dead.starts_with("first ") && !dead.ends_with("answered"), "{tried:?}");
