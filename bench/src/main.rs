@@ -15,10 +15,12 @@ mod tandem;
 
 use anyhow::Result;
 
+/// What may be named as an argument.
+type Part = (&'static str, fn() -> Result<()>);
+
 fn main() -> Result<()> {
     println!("{:<52} {:>10} {:>10} {:>8}  limit", "", "floor", "tandem", "ratio");
-    let parts: [(&str, fn() -> Result<()>); 3] =
-        [("forward", forward::run), ("register", register::run), ("calls", calls::run)];
+    let parts: [Part; 3] = [("forward", forward::run), ("register", register::run), ("calls", calls::run)];
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     for (name, run) in parts {
