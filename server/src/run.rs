@@ -124,6 +124,7 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
         tap,
         wires: OnceLock::new(),
     });
+    std::thread::Builder::new().name("numbers".into()).spawn(session::phone::load)?;
     // Before the first packet: the inbox keeps the order.
     set_up(&app).await?;
     let network = Network::start(&app.config.sip, inbox).await?;

@@ -4,6 +4,11 @@ use std::str::FromStr;
 
 use phonenumber::country;
 
+/// Reads the numbering plans of all countries, which takes a moment that no call should wait for.
+pub fn load() {
+    let _ = normalise("US", "+12025550123");
+}
+
 /// `None` for anything that is not a possible subscriber number of the region or a full international one:
 /// short internal numbers, "anonymous", SIP user names.
 pub fn normalise(region: &str, text: &str) -> Option<String> {

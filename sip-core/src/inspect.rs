@@ -1,11 +1,12 @@
 //! What is alive in the stack, as tables for a person: `tandem sip dialogs` and its like.
 
-use model::Now;
+use model::{Instant, Now};
 
 use crate::api::{CallId, Hop, Transport};
 use crate::call::Phase;
 use crate::message::text;
 use crate::stack::Stack;
+use crate::trunk::RegistrationState;
 
 /// What may be asked for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -80,17 +81,28 @@ impl Stack {
             }
             Topic::Trunks => {
                 let row = |entry: &crate::trunk::Entry| {
-                    let trunk = &entry.settings;
+                    let (trunk, state) = (&entry.settings, entry.state());
                     let sources: Vec<String> = trunk.sources.iter().map(ToString::to_string).collect();
                     vec![
                         trunk.name.clone(),
                         trunk.transport.map_or("", transport).to_owned(),
                         trunk.destination.to_string(),
                         sources.join(" "),
+                        if state.usable { "up" } else { "down" }.to_owned(),
+                        registration(state.registration, now),
+                        state.calls.to_string(),
                     ]
                 };
-                Table::new(&["trunk", "transport", "destination", "sources"])
-                    .fill(self.trunks.iter().map(row), most)
+                Table::new(&[
+                    "trunk",
+                    "transport",
+                    "destination",
+                    "sources",
+                    "state",
+                    "registration",
+                    "calls",
+                ])
+                .fill(self.trunks.iter().map(row), most)
             }
         }
     }
@@ -128,6 +140,17 @@ impl Stack {
 /// Such as `udp 192.0.2.7:5060`.
 pub(crate) fn hop(hop: Hop) -> String {
     format!("{} {}", transport(hop.transport), hop.remote)
+}
+
+fn registration(state: RegistrationState, now: Now) -> String {
+    let seconds = |at: Instant| at.saturating_since(now.instant).as_secs();
+    match state {
+        RegistrationState::None => String::new(),
+        RegistrationState::Asking => "asking".to_owned(),
+        RegistrationState::Registered { until } => format!("for {} s", seconds(until)),
+        RegistrationState::Failed { status, again } => format!("{status}, again in {} s", seconds(again)),
+        RegistrationState::Left => "left".to_owned(),
+    }
 }
 
 fn transport(transport: Transport) -> &'static str {

@@ -25,7 +25,9 @@ fn everything_that_is_alive_can_be_seen() {
         methods.contains(&"INVITE".to_owned()) && methods.contains(&"REGISTER".to_owned()),
         "{methods:?}"
     );
-    assert_eq!(rows(&solo, Topic::Trunks).len(), 1);
+    let trunks = rows(&solo, Topic::Trunks);
+    assert_eq!(trunks.len(), 1);
+    assert_eq!(trunks[0][4..], ["up", "", "1"], "its state, its registration, its calls");
 
     let cut = solo.stack.inspect(solo.now, Topic::Transactions, 1);
     assert_eq!((cut.rows.len(), cut.left_out), (1, 1));
