@@ -2,10 +2,12 @@
 //!
 //! Invariants: what the engine itself waits for (media events, answers of the store, set-up) is never refused, so the parts
 //! cannot wait for each other in a circle. Of what peers send, new work is refused first and at once, with 503: what belongs to
-//! a call or a registration that exists still has room when nothing new has. No new request waits longer than the guard's
-//! `max_wait`: what the engine has not taken by then is refused, and the engine never sees it.
+//! a call or a registration that exists still has room when nothing new has. Where many wait, no new request waits longer than the
+//! guard's `max_wait`: what the engine has not taken by then is refused, and the engine never sees it. The repeat of a request
+//! shares its fate: what the engine has taken is never refused here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +28,12 @@ const PACKETS: usize = 65_536;
 /// Octets of SIP that may wait, likewise.
 const NEW_OCTETS: usize = 32 << 20;
 const OCTETS: usize = 128 << 20;
+/// So few new requests that wait are no overload but a moment in which the machine had something else to do: they are given
+/// `PATIENCE` times as long.
+const FEW: usize = 64;
+const PATIENCE: u32 = 4;
+/// Requests whose repeats are recognised.
+const REMEMBERED: usize = 16_384;
 /// Most inputs of any kind that may wait before commands of visitors and operators are refused.
 const COMMANDS: usize = 12_288;
 
@@ -68,6 +76,7 @@ enum Item {
 #[derive(Debug)]
 struct New {
     since: Instant,
+    mark: u64,
     hop: Hop,
     bytes: Vec<u8>,
 }
@@ -78,11 +87,60 @@ struct Shared {
     /// Of SIP.
     octets: AtomicUsize,
     next_new: AtomicU64,
-    /// In order of arrival.
-    new: Mutex<BTreeMap<u64, New>>,
+    room: Mutex<Room>,
     refused: AtomicU64,
     /// Set while the store is too far behind for new work.
     held: AtomicBool,
+}
+
+/// The new requests.
+#[derive(Debug, Default)]
+struct Room {
+    /// Those that wait, in order of arrival.
+    new: BTreeMap<u64, New>,
+    /// The latest of all, by what was sent: whether the engine has taken it.
+    taken: BTreeMap<u64, bool>,
+    order: VecDeque<u64>,
+}
+
+impl Room {
+    fn enter(&mut self, number: u64, new: New) {
+        if self.order.len() >= REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.taken.remove(&oldest);
+        }
+        self.order.push_back(new.mark);
+        self.taken.insert(new.mark, false);
+        self.new.insert(number, new);
+    }
+
+    fn take(&mut self, number: u64) -> Option<New> {
+        let new = self.new.remove(&number)?;
+        if let Some(taken) = self.taken.get_mut(&new.mark) {
+            *taken = true;
+        }
+        Some(new)
+    }
+
+    /// The first that has waited too long.
+    fn give_up(&mut self, now: Instant, max_wait: Duration) -> Option<New> {
+        let most = if self.new.len() > FEW { max_wait } else { max_wait * PATIENCE };
+        let (_, first) = self.new.first_key_value()?;
+        if now.saturating_since(first.since) < most {
+            return None;
+        }
+        let (_, new) = self.new.pop_first()?;
+        self.taken.remove(&new.mark);
+        Some(new)
+    }
+}
+
+/// The same for a request and its repeats, which are alike to the octet. RFC 3261 §17.1.1.2
+fn mark_of(hop: Hop, bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (hop, bytes).hash(&mut hasher);
+    hasher.finish()
 }
 
 pub fn inbox(guard: Guard) -> (Inbox, Outlet) {
@@ -133,21 +191,33 @@ impl Inbox {
         if kind != Kind::New {
             return self.send(Item::Input(Input::Packet { hop, bytes }));
         }
-        let number = self.shared.next_new.fetch_add(1, Ordering::Relaxed);
-        self.shared.waiting().insert(number, New { since: self.guard.clock().instant(), hop, bytes });
-        self.send(Item::New(number))
+        let (number, mark) = (self.shared.next_new.fetch_add(1, Ordering::Relaxed), mark_of(hop, &bytes));
+        let mut room = self.shared.room();
+        match room.taken.get(&mark) {
+            // A repeat of what is under way.
+            Some(true) => {
+                drop(room);
+                self.send(Item::Input(Input::Packet { hop, bytes }))
+            }
+            // A repeat of what waits.
+            Some(false) => {
+                self.shared.octets.fetch_sub(bytes.len(), Ordering::Relaxed);
+                Ok(())
+            }
+            None => {
+                room.enter(number, New { since: self.guard.clock().instant(), mark, hop, bytes });
+                drop(room);
+                self.send(Item::New(number))
+            }
+        }
     }
 
     /// Refuses the new requests that have waited too long; to be called every few milliseconds.
     pub fn refuse_overdue(&self) {
         let now = self.guard.clock().instant();
         loop {
-            let overdue = {
-                let mut new = self.shared.waiting();
-                let late = |(_, new): (&u64, &New)| now.saturating_since(new.since) >= self.guard.max_wait();
-                if new.first_key_value().is_some_and(late) { new.pop_first() } else { None }
-            };
-            let Some((_, new)) = overdue else { return };
+            let overdue = self.shared.room().give_up(now, self.guard.max_wait());
+            let Some(new) = overdue else { return };
             self.shared.octets.fetch_sub(new.bytes.len(), Ordering::Relaxed);
             self.guard.refuse(new.hop, &new.bytes);
         }
@@ -201,7 +271,7 @@ impl Outlet {
         self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
         let input = match item {
             Item::Input(input) => input,
-            Item::New(number) => match self.shared.waiting().remove(&number) {
+            Item::New(number) => match self.shared.room().take(number) {
                 Some(New { hop, bytes, .. }) => Input::Packet { hop, bytes },
                 // It was refused while it waited.
                 None => return Received::TimedOut,
@@ -215,8 +285,8 @@ impl Outlet {
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, New>> {
-        self.new.lock().unwrap_or_else(PoisonError::into_inner)
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -279,6 +349,34 @@ mod tests {
         let taken = take(&outlet);
         assert!(taken.len() == 1 && taken[0].starts_with("BYE "), "{taken:?}");
         assert_eq!(outlet.shared.octets.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_repeat_shares_the_fate_of_its_request() {
+        let (inbox, outlet, sent) = stuck(Duration::ZERO);
+        assert!(offer(&inbox, "INVITE", 1, "") && offer(&inbox, "INVITE", 1, ""));
+        assert_eq!(take(&outlet).len(), 1, "while it waits a repeat is nothing new");
+        assert!(offer(&inbox, "INVITE", 1, "") && offer(&inbox, "INVITE", 2, ""));
+        inbox.refuse_overdue();
+        let refused = sent.lock().unwrap().clone();
+        assert!(refused.len() == 1 && refused[0].contains("call-2"), "the first is under way: {refused:?}");
+        assert_eq!(take(&outlet).len(), 1, "the stack answers the repeat");
+        assert_eq!(outlet.shared.octets.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn few_who_wait_are_no_overload() {
+        let (inbox, _outlet, sent) = stuck(Duration::from_secs(3_600));
+        let late = |inbox: &Inbox, hours: u64| {
+            let now = inbox.guard.clock().instant() + Duration::from_secs(3_600 * hours);
+            let mut room = inbox.shared.room();
+            std::iter::from_fn(|| room.give_up(now, inbox.guard.max_wait())).count()
+        };
+        (0..FEW).for_each(|call| assert!(offer(&inbox, "INVITE", call, "")));
+        assert_eq!((late(&inbox, 2), sent.lock().unwrap().len()), (0, 0));
+        assert!(offer(&inbox, "INVITE", FEW, ""));
+        assert_eq!(late(&inbox, 2), 1, "one too many");
+        assert_eq!(late(&inbox, 5), FEW);
     }
 
     #[test]
