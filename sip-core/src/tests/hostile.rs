@@ -1,10 +1,9 @@
 //! Peers that send whatever they like.
 
-use std::path::Path;
-
 use model::{Cause, Side};
 use proptest::prelude::*;
 
+use super::messages::RFC4475;
 use super::solo::{CARRIER, PHONE, Request, Solo, credential, udp, ws};
 use crate::api::{Counts, Event, Hop, Output, Transport};
 
@@ -50,16 +49,12 @@ fn finish(solo: &mut Solo) {
 
 #[test]
 fn torture_messages_are_answered_or_dropped_and_the_stack_goes_on() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rfc4475");
-    let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    names.retain(|path| path.extension().is_some_and(|extension| extension == "dat"));
-    assert_eq!(names.len(), 49);
-    names.sort();
+    assert_eq!(RFC4475.len(), 49);
     let tcp = Hop { transport: Transport::Tcp, ..ws(PHONE, 3) };
     for hop in [udp(CARRIER), udp(PHONE), tcp, ws(PHONE, 4)] {
         let mut solo = Solo::new();
-        for name in &names {
-            let answers = throw(&mut solo, hop, &std::fs::read(name).unwrap());
+        for (name, bytes) in RFC4475 {
+            let answers = throw(&mut solo, hop, bytes);
             assert!(answers <= 1, "{name:?}");
             assert_eq!(solo.ask(udp(PHONE), &Request::new("OPTIONS")).status(), Some(200), "after {name:?}");
         }

@@ -9,6 +9,7 @@ mod client_auth;
 mod hostile;
 mod inspection;
 mod locating;
+mod messages;
 mod offers;
 mod pair;
 mod protection;
