@@ -2,7 +2,8 @@
 //!
 //! `engine` is the border; the other files are its parts, one subject each:
 //! `contact` who comes in and which session he joins · `chat` the widget's commands · `desk` the operator's ·
-//! `voice` SIP and media of every leg · `flow` the dialplan at work · `routing` the ACD's decisions ·
+//! `voice` SIP and media of every leg · `ringing` our own calls · `hangup` how legs end ·
+//! `flow` the dialplan at work · `routing` the ACD's decisions ·
 //! `escalate` from one medium to the other · `closing` how things end · `restore` sessions from before a restart.
 
 pub mod api;
@@ -14,9 +15,11 @@ mod devices;
 mod engine;
 mod escalate;
 mod flow;
+mod hangup;
 mod leg;
 pub mod phone;
 mod restore;
+mod ringing;
 mod routing;
 mod session;
 mod timers;

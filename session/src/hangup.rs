@@ -1,0 +1,117 @@
+//! How legs end, by whose doing, and what follows for the session.
+
+use media::api::Command as MediaCommand;
+use model::{Cause, Change, Ending, LegId, Now, OfferOutcome, Party, SessionId, Side};
+use sip_core::api::CallId;
+
+use crate::api::Output;
+use crate::engine::Engine;
+use crate::leg::{Line, Role};
+
+impl Engine {
+    pub(crate) fn hang_up(&mut self, now: Now, leg: LegId, cause: Cause, by: Side) {
+        let Some(id) = self.legs.get(&leg).copied() else { return };
+        let Some(call) = self.voice_of(id, leg).map(|voice| voice.call) else { return };
+        if let Some(call) = call {
+            // The stack's own `Ended` comes later and finds nothing left to do.
+            self.calls.remove(&call);
+            self.sip.hangup(now, call, cause, by);
+        }
+        self.leg_ended(now, id, leg, Ending::new(cause, by));
+    }
+
+    /// The leg is gone and nobody meant it.
+    pub(crate) fn transport_lost(&mut self, now: Now, leg: LegId) {
+        self.drop_leg(now, leg, Cause::Lost);
+    }
+
+    pub(crate) fn drop_leg(&mut self, now: Now, leg: LegId, cause: Cause) {
+        self.hang_up(now, leg, cause, Side::System);
+    }
+
+    pub(crate) fn call_ended(&mut self, now: Now, call: CallId, ending: Ending) {
+        if self.pending_call_ended(call) {
+            return;
+        }
+        let Some(leg) = self.calls.remove(&call) else { return };
+        if let Some(id) = self.legs.get(&leg).copied()
+            && !self.fails_over(now, id, leg, &ending)
+        {
+            self.ring_less_liked(now, id, leg, &ending);
+            self.leg_ended(now, id, leg, ending);
+        }
+    }
+
+    pub(crate) fn leg_ended(&mut self, now: Now, id: SessionId, leg: LegId, ending: Ending) {
+        self.legs.remove(&leg);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(gone) = session.legs.remove(&leg) else { return };
+        if gone.is_up() && matches!(gone.party, Party::Agent { .. }) {
+            session.owner_was_muted = gone.muted;
+        }
+        self.put(Output::Media(MediaCommand::Close { leg }));
+        self.journal(now, id, Change::LegEnded { leg, ending: ending.clone() });
+        self.sweep_later(id);
+        let was_up = gone.is_up();
+        let Line::Voice(voice) = gone.line else { return };
+        if let Some(call) = voice.call {
+            self.calls.remove(&call);
+        }
+        match voice.role {
+            Role::CustomerIn | Role::CustomerOut(_) => self.customer_voice_gone(now, id, leg, was_up, ending),
+            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut(_) if was_up => {
+                self.partner_gone(now, id, ending);
+            }
+            Role::Offer(offer) => self.offer_leg_gone(now, id, offer, &ending),
+            Role::Owner(reason) => self.owner_leg_gone(now, id, reason),
+            Role::TransferAgent | Role::TransferOut(_) => {
+                if !self.transfer_failed(now, id, &ending) {
+                    self.transfer_leg_gone(now, id);
+                }
+            }
+        }
+    }
+
+    fn offer_leg_gone(&mut self, now: Now, id: SessionId, offer: model::OfferId, ending: &Ending) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let ringing = session.agent_voice_legs().next().is_some();
+        let Some(live) = session.offer.as_mut().filter(|live| live.offer == offer) else { return };
+        live.refused |= ending.cause == Cause::Refused && matches!(ending.sip_status, Some(486 | 600 | 603));
+        if ringing {
+            return;
+        }
+        if live.refused {
+            self.acd.decline(now, offer);
+        } else {
+            self.acd.fail(now, offer);
+        }
+    }
+
+    /// The offer came to nothing: whatever still rings for it stops.
+    pub(crate) fn stop_offer_legs(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        offer: model::OfferId,
+        outcome: OfferOutcome,
+    ) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let legs: Vec<LegId> = session
+            .legs
+            .values()
+            .filter(|leg| !leg.is_up() && leg.voice().is_some_and(|voice| voice.role == Role::Offer(offer)))
+            .map(|leg| leg.id)
+            .collect();
+        let (cause, by) = match outcome {
+            OfferOutcome::Accepted => (Cause::Replaced, Side::System),
+            OfferOutcome::Declined => (Cause::Refused, Side::Agent),
+            OfferOutcome::TimedOut => (Cause::NoAnswer, Side::Agent),
+            OfferOutcome::Withdrawn => (Cause::Cancelled, Side::Customer),
+            OfferOutcome::Unreachable => (Cause::Lost, Side::System),
+            OfferOutcome::AgentLeft => (Cause::Cancelled, Side::Agent),
+        };
+        for leg in legs {
+            self.hang_up(now, leg, cause, by);
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Calls of our own: whom they ring, what they offer, and how they are answered.
+
+use std::time::Duration;
+
+use media::api::{Channel, Command as MediaCommand, LegKind, Prompt};
+use model::{AgentId, Cause, Change, Ending, LegId, Now, Party, SessionId, Side};
+use sip_core::api::{Binding, CallId, OutgoingCall, Target, Transport};
+
+use crate::api::Output;
+use crate::devices::STEP;
+use crate::engine::Engine;
+use crate::leg::{Line, OwnerReason, Role, Step, Voice};
+
+/// The ACD's own deadline ends an offer; this only bounds what it could not.
+const OFFER_RING: Duration = Duration::from_secs(120);
+const OWNER_RING: Duration = Duration::from_secs(30);
+
+impl Engine {
+    pub(crate) fn ring_owner(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        owner: AgentId,
+        reason: OwnerReason,
+    ) -> usize {
+        self.ring_agent(now, id, owner, &Role::Owner(reason))
+    }
+
+    pub(crate) fn ring_device(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        agent: AgentId,
+        role: Role,
+        binding: &Binding,
+    ) {
+        let kind = match binding.hop.transport {
+            Transport::Ws | Transport::Wss => LegKind::WebRtc,
+            Transport::Udp | Transport::Tcp | Transport::Tls => LegKind::Rtp { nat: true },
+        };
+        self.outgoing_leg(
+            now,
+            id,
+            Party::Agent { agent },
+            binding.aor.clone(),
+            role,
+            Some(binding),
+            Channel::Agent,
+            kind,
+        );
+    }
+
+    pub(crate) fn call_number(&mut self, now: Now, id: SessionId, party: Party, number: String, role: Role) {
+        let channel = if party == Party::Customer { Channel::Customer } else { Channel::Agent };
+        self.outgoing_leg(now, id, party, number, role, None, channel, LegKind::Rtp { nat: false });
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn outgoing_leg(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        party: Party,
+        address: String,
+        role: Role,
+        binding: Option<&Binding>,
+        channel: Channel,
+        kind: LegKind,
+    ) {
+        let leg = LegId::new(now.wall, self.random());
+        let voice = Voice {
+            call: None,
+            role,
+            local_sdp: None,
+            step: Step::Preparing,
+            playback: None,
+            binding: binding.map(|binding| binding.id),
+            q: binding.map_or(0, |binding| binding.q),
+            agreed: false,
+            late_offer: false,
+        };
+        self.add_leg(now, id, leg, party, address, Line::Voice(voice));
+        self.put(Output::Media(MediaCommand::Open { leg, session: id, channel, kind, offer: None }));
+    }
+
+    pub(crate) fn send_invite(&mut self, now: Now, id: SessionId, leg: LegId, sdp: Vec<u8>) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let customer_phone = session.customer.phone().map(str::to_owned);
+        let customer_name = session.customer.name.clone();
+        let Some(rung) = session.legs.get(&leg) else { return };
+        let party = rung.party.clone();
+        let Some(voice) = rung.voice() else { return };
+        let mut headers = vec![("X-Tandem-Session".to_owned(), id.to_string())];
+        let reason = match &voice.role {
+            Role::Offer(offer) => {
+                headers.push(("X-Tandem-Offer".to_owned(), offer.to_string()));
+                "offer"
+            }
+            Role::Owner(reason) => {
+                let muted = *reason == OwnerReason::Reconnect && session.owner_was_muted;
+                if muted && self.rings_a_browser(id, leg) {
+                    headers.push(("X-Tandem-Muted".to_owned(), "yes".to_owned()));
+                }
+                reason.header()
+            }
+            Role::TransferAgent => "transfer",
+            Role::CustomerIn => return,
+            Role::CustomerOut(_) | Role::TransferOut(_) => {
+                return self.call_through_next(now, id, leg, None);
+            }
+        };
+        headers.push(("X-Tandem-Reason".to_owned(), reason.to_owned()));
+        let Some(binding) = voice.binding else { return };
+        let ring_timeout = match (&party, &voice.role) {
+            (Party::Agent { agent }, _) if self.has_less_liked(*agent, voice.q) => STEP,
+            (_, Role::Offer(_)) => OFFER_RING,
+            _ => OWNER_RING,
+        };
+        let call = OutgoingCall {
+            target: Target::Binding(binding),
+            caller: customer_phone.unwrap_or_else(|| "anonymous".to_owned()),
+            caller_name: customer_name,
+            identity: Default::default(),
+            sdp,
+            headers,
+            ring_timeout,
+            silence: None,
+            options: Default::default(),
+        };
+        match self.sip.invite(now, call) {
+            Ok(call) => {
+                self.add_call(id, leg, call);
+                if let Some(voice) = self.voice_of(id, leg) {
+                    voice.call = Some(call);
+                    voice.step = Step::Calling;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%leg, %error, "cannot call");
+                self.leg_ended(now, id, leg, Ending::new(Cause::Failed, Side::System));
+            }
+        }
+    }
+
+    pub(crate) fn call_ringing(&mut self, now: Now, call: CallId) {
+        if let Some((id, leg)) = self.at(call) {
+            self.journal(now, id, Change::LegRinging { leg });
+            self.transfer_rings(now, id, leg);
+        }
+    }
+
+    pub(crate) fn call_answered(&mut self, now: Now, call: CallId, sdp: Option<Vec<u8>>) {
+        let Some((id, leg)) = self.at(call) else {
+            self.sip.hangup(now, call, Cause::Failed, Side::System);
+            return;
+        };
+        let Some(sdp) = sdp else {
+            self.sip.hangup(now, call, Cause::Incompatible, Side::System);
+            return;
+        };
+        self.put(Output::Media(MediaCommand::Answer { leg, sdp: sdp.into() }));
+        self.note_try(now, id, leg, "answered".to_owned());
+        let Some(voice) = self.voice_of(id, leg) else { return };
+        voice.step = Step::Up;
+        match voice.role.clone() {
+            Role::Offer(offer) => {
+                if self.acd.accept(now, offer) {
+                    self.leg_up(now, id, leg);
+                } else {
+                    // The offer was over before the answer came: the customer is somebody else's by now.
+                    self.sip.hangup(now, call, Cause::Cancelled, Side::System);
+                }
+            }
+            Role::Owner(reason) => {
+                self.leg_up(now, id, leg);
+                if reason == OwnerReason::Reconnect {
+                    self.stay_muted(now, id, leg);
+                }
+                self.owner_up(now, id, leg);
+            }
+            Role::CustomerOut(_) => {
+                self.leg_up(now, id, leg);
+                self.customer_media_changed(now, id);
+                self.bring_together(now, id);
+            }
+            Role::TransferAgent if !self.is_free_for_transfer(id, leg) => {
+                self.hang_up(now, leg, Cause::Cancelled, Side::System);
+            }
+            Role::TransferAgent | Role::TransferOut(_) => {
+                self.leg_up(now, id, leg);
+                self.transferred(now, id, leg);
+                self.transfer_answered(now, id, leg);
+            }
+            Role::CustomerIn => {}
+        }
+    }
+
+    fn rings_a_browser(&self, id: SessionId, leg: LegId) -> bool {
+        let leg = self.sessions.get(&id).and_then(|session| session.legs.get(&leg));
+        let Some((leg, voice)) = leg.and_then(|leg| Some((leg, leg.voice()?))) else { return false };
+        self.sip
+            .bindings(&leg.address)
+            .any(|binding| Some(binding.id) == voice.binding && binding.hop.transport.is_websocket())
+    }
+
+    /// Who had muted himself is not heard by surprise when he comes back. Only the console's phone can undo it.
+    fn stay_muted(&mut self, now: Now, id: SessionId, leg: LegId) {
+        let browser = self.rings_a_browser(id, leg);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if !std::mem::take(&mut session.owner_was_muted) || !browser {
+            return;
+        }
+        if let Some(back) = session.legs.get_mut(&leg) {
+            back.muted = true;
+        }
+        self.put(Output::Media(MediaCommand::Mute { leg, muted: true }));
+        self.journal(now, id, Change::LegMuted { leg, muted: true });
+    }
+
+    /// The owner is on the line with this leg; his other devices stop ringing.
+    pub(crate) fn owner_up(&mut self, now: Now, id: SessionId, leg: LegId) {
+        self.hang_up_other_devices(now, id, leg);
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.owner_lost_until = None;
+        let number = session.call_when_owner_is_up.take();
+        match number {
+            Some(number) => {
+                self.play(now, id, leg, vec![Prompt::Ringback], true);
+                self.phone_customer(now, id, number);
+            }
+            None => self.bring_together(now, id),
+        }
+    }
+
+    pub(crate) fn hang_up_other_devices(&mut self, now: Now, id: SessionId, keep: LegId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let others: Vec<LegId> =
+            session.agent_voice_legs().map(|leg| leg.id).filter(|other| *other != keep).collect();
+        for other in others {
+            self.hang_up(now, other, Cause::Replaced, Side::System);
+        }
+    }
+}
