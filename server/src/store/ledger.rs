@@ -5,10 +5,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use model::Identity;
 use rusqlite::{Connection, Params, Transaction, TransactionBehavior};
 use session::api::CustomerCard;
 use uuid::Uuid;
 
+use super::newcomers::Newcomers;
 use super::writer::Work;
 use super::{StoreError, bindings, project, resolve};
 use crate::clock;
@@ -34,11 +36,19 @@ impl Ledger {
         Ok(Self(db))
     }
 
+    /// Who this is, by what is committed.
+    pub fn find(&self, identity: &Identity) -> Result<Option<CustomerCard>, StoreError> {
+        resolve::find(&self.0, identity)
+    }
+
     /// All of the batch, or nothing of it. Returns the customers found, in the order of the `Resolve`s.
-    pub fn commit(&mut self, batch: &[Work]) -> Result<Vec<CustomerCard>, StoreError> {
+    pub fn commit(&mut self, batch: &[Work], newcomers: &Newcomers) -> Result<Vec<CustomerCard>, StoreError> {
         // Not a deferred transaction: taking the write lock later could fail half-way with SQLITE_BUSY.
         let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut cards = Vec::new();
+        for newcomer in newcomers.all() {
+            resolve::welcome(&transaction, newcomer)?;
+        }
         for work in batch {
             match work {
                 Work::Journal(record) => project::append(&transaction, record)?,

@@ -1,11 +1,12 @@
 //! Whose contact this is, within the writer's transaction.
 
 use model::{CustomerId, Evidence, Identity, SessionId, Timestamp};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use session::api::CustomerCard;
 
 use super::customers::{columns, identity};
 use super::ledger::{Key, execute};
+use super::newcomers::Newcomer;
 use super::{StoreError, parse, word};
 
 /// How an identity comes to belong to a customer.
@@ -77,11 +78,7 @@ pub(super) fn resolve(
         }
         None => {
             let customer = CustomerId::new(at, rand::random());
-            execute(
-                db,
-                "INSERT INTO customers (customer_id, name, created_us) VALUES (?1, ?2, ?3)",
-                params![Key::new(customer.0), name, at.as_micros()],
-            )?;
+            create(db, customer, name, at)?;
             customer
         }
     };
@@ -101,10 +98,38 @@ pub(super) fn resolve(
     }
 }
 
-fn owner(
+/// Writes down a customer of whom the engine has been told already.
+pub(super) fn welcome(db: &Transaction<'_>, newcomer: &Newcomer) -> rusqlite::Result<()> {
+    let Newcomer { customer, name, identity, at } = newcomer;
+    create(db, *customer, name.as_deref(), *at)?;
+    if let Some((identity, evidence)) = identity {
+        let how = Link { customer: *customer, evidence: *evidence, session: None, at: *at };
+        link(db, identity, how, false)?;
+    }
+    Ok(())
+}
+
+fn create(
     db: &Transaction<'_>,
-    identities: &[(Identity, Evidence)],
-) -> Result<Option<CustomerId>, StoreError> {
+    customer: CustomerId,
+    name: Option<&str>,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    execute(
+        db,
+        "INSERT INTO customers (customer_id, name, created_us) VALUES (?1, ?2, ?3)",
+        params![Key::new(customer.0), name, at.as_micros()],
+    )?;
+    Ok(())
+}
+
+/// The customer of this identity, if he is known.
+pub(super) fn find(db: &Connection, identity: &Identity) -> Result<Option<CustomerCard>, StoreError> {
+    let identity = [(identity.clone(), Evidence::Origin)];
+    owner(db, &identity)?.map(|customer| card(db, customer)).transpose()
+}
+
+fn owner(db: &Connection, identities: &[(Identity, Evidence)]) -> Result<Option<CustomerId>, StoreError> {
     let mut select = db.prepare_cached(
         "SELECT customer_id FROM identities WHERE kind = ?1 AND value = ?2 AND ended_us IS NULL",
     )?;
@@ -119,7 +144,7 @@ fn owner(
 }
 
 /// What the engine wants to know of a customer.
-fn card(db: &Transaction<'_>, customer: CustomerId) -> Result<CustomerCard, StoreError> {
+fn card(db: &Connection, customer: CustomerId) -> Result<CustomerCard, StoreError> {
     let key = Key::new(customer.0);
     let name: Option<Option<String>> = db
         .prepare_cached("SELECT name FROM customers WHERE customer_id = ?1")?

@@ -1,10 +1,11 @@
 //! The one writer of the journal, a thread. It takes the engine's outputs in order, commits what has come together in one
 //! transaction, and only then lets out what stood behind it. While the disk fails nothing is let out.
+//!
+//! How long work waits for its commit depends on who waits for it: see [`Urgency`].
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -14,13 +15,18 @@ use sip_core::api::BindingChange;
 use tokio::sync::oneshot;
 
 use super::ledger::Ledger;
+use super::newcomers::Newcomers;
+use super::queue::{Queue, Sender};
 use super::{Store, StoreError};
+use crate::clock;
 
 /// Most work in one transaction: bounds how long the first of a batch waits for the last.
 const BATCH: usize = 2_048;
 /// Commits are this far apart at least. Each writes every page that it touched and waits for the disk, so under load few large
 /// ones cost a fraction of many small ones; what comes alone is committed at once.
 const PACE: Duration = Duration::from_millis(4);
+/// What nobody waits for is committed this long after it came, with what else has come by then.
+const LEISURE: Duration = Duration::from_millis(20);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
@@ -62,10 +68,35 @@ pub enum Written {
     Drained,
 }
 
+/// Who waits for the commit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Urgency {
+    /// Nobody: an entry behind which nothing stands.
+    Leisurely,
+    /// Somebody who is to be told of what stands before it.
+    Soon,
+    /// A contact that goes on with the answer, which mostly needs no commit.
+    AtOnce,
+}
+
+impl Work {
+    pub(super) fn urgency(&self) -> Urgency {
+        match self {
+            Self::Journal(_) | Self::Binding(_) => Urgency::Leisurely,
+            Self::Reply { .. }
+            | Self::ToVisitor { .. }
+            | Self::ToAgent { .. }
+            | Self::Drained
+            | Self::Flush(_) => Urgency::Soon,
+            Self::Resolve { .. } => Urgency::AtOnce,
+        }
+    }
+}
+
 /// The way to the writer. Never blocks; see [`Backlog`] for how far behind it is.
 #[derive(Clone, Debug)]
 pub struct Writer {
-    sender: Sender<Work>,
+    sender: Sender,
     backlog: Backlog,
 }
 
@@ -86,27 +117,24 @@ impl Writer {
         store: &Store,
         mut let_out: impl FnMut(Written) + Send + 'static,
     ) -> Result<(Writer, JoinHandle<()>), StoreError> {
-        let mut disk = Disk::open(&store.file)?;
-        let (sender, receiver) = mpsc::channel();
+        let disk = Disk::open(&store.file)?;
+        let (sender, queue) = Queue::new();
         let backlog = Backlog::default();
-        let counters = backlog.clone();
-        let run = move || {
-            let mut batch = Vec::new();
-            while collect(&receiver, &mut batch, disk.ready) {
-                let count = batch.len();
-                let cards = disk.commit_patiently(&batch, &counters);
-                for_each_written(batch.drain(..), cards, &mut let_out);
-                counters.0.waiting.fetch_sub(count, Ordering::Relaxed);
-            }
+        let mut desk = Desk {
+            queue,
+            disk,
+            backlog: backlog.clone(),
+            batch: Vec::new(),
+            newcomers: Newcomers::default(),
         };
+        let run = move || while desk.work(&mut let_out) {};
         let thread = thread::Builder::new().name("journal".into()).spawn(run)?;
         Ok((Writer { sender, backlog }, thread))
     }
 
     pub fn write(&self, work: Work) {
         self.backlog.0.waiting.fetch_add(1, Ordering::Relaxed);
-        // The writer ends only when all senders are gone.
-        let _ = self.sender.send(work);
+        self.sender.send(work);
     }
 
     /// Returns when everything written so far is durable and let out.
@@ -132,16 +160,67 @@ impl Backlog {
     }
 }
 
-/// Waits for work, then until `ready`, and takes what has come by then. False: there will be no more.
-fn collect(work: &Receiver<Work>, batch: &mut Vec<Work>, ready: Instant) -> bool {
-    let Ok(first) = work.recv() else { return false };
-    batch.push(first);
-    let pause = ready.saturating_duration_since(Instant::now());
-    if !pause.is_zero() {
-        thread::sleep(pause);
+/// The thread's own side: what it has taken and not committed yet.
+struct Desk {
+    queue: Queue,
+    disk: Disk,
+    backlog: Backlog,
+    batch: Vec<Work>,
+    newcomers: Newcomers,
+}
+
+impl Desk {
+    /// Collects a batch, commits it and lets it out. False: there will be no more.
+    fn work(&mut self, let_out: &mut impl FnMut(Written)) -> bool {
+        let open = self.collect(let_out);
+        let count = self.batch.len();
+        let cards = self.disk.commit_patiently(&self.batch, &self.newcomers, &self.backlog);
+        self.newcomers.forget();
+        for_each_written(self.batch.drain(..), cards, let_out);
+        self.backlog.0.waiting.fetch_sub(count, Ordering::Relaxed);
+        open
     }
-    batch.extend(work.try_iter().take(BATCH - 1));
-    true
+
+    /// Returns when the batch is due. False: all senders are gone, this is the last.
+    fn collect(&mut self, let_out: &mut impl FnMut(Written)) -> bool {
+        let mut due = None;
+        let mut level = None;
+        while self.batch.len() < BATCH && due.is_none_or(|due| Instant::now() < due) {
+            let Some(taken) = self.queue.take(level, due, BATCH - self.batch.len()) else { return false };
+            for work in taken {
+                let Some((work, urgency)) = self.answer_at_once(work, let_out) else { continue };
+                self.newcomers.heed(&work);
+                let by = match urgency {
+                    Urgency::Leisurely => Instant::now() + LEISURE,
+                    Urgency::Soon | Urgency::AtOnce => self.disk.ready,
+                };
+                due = Some(due.map_or(by, |due: Instant| due.min(by)));
+                level = level.max(Some(urgency));
+                self.batch.push(work);
+            }
+            if due.is_none() && !self.newcomers.is_empty() {
+                (due, level) = (Some(Instant::now() + LEISURE), Some(Urgency::Leisurely));
+            }
+        }
+        true
+    }
+
+    /// Who a contact is, where nothing that waits could change the answer. What is left must be committed.
+    fn answer_at_once(&mut self, work: Work, let_out: &mut impl FnMut(Written)) -> Option<(Work, Urgency)> {
+        let urgency = work.urgency();
+        let Work::Resolve { request, identities, name } = &work else { return Some((work, urgency)) };
+        let ledger = self.disk.ledger.as_ref();
+        match ledger
+            .and_then(|ledger| self.newcomers.card(ledger, clock::wall(), identities, name.as_deref()))
+        {
+            Some(customer) => {
+                let_out(Written::Resolved { request: *request, customer });
+                self.backlog.0.waiting.fetch_sub(1, Ordering::Relaxed);
+                None
+            }
+            None => Some((work, Urgency::Soon)),
+        }
+    }
 }
 
 /// The database, which may have to be opened again.
@@ -158,17 +237,21 @@ impl Disk {
     }
 
     /// Tries until the batch is committed. Returns the customers found, in the order of the `Resolve`s.
-    fn commit_patiently(&mut self, batch: &[Work], backlog: &Backlog) -> Vec<CustomerCard> {
-        if !batch
-            .iter()
-            .any(|work| matches!(work, Work::Journal(_) | Work::Binding(_) | Work::Resolve { .. }))
-        {
+    fn commit_patiently(
+        &mut self,
+        batch: &[Work],
+        newcomers: &Newcomers,
+        backlog: &Backlog,
+    ) -> Vec<CustomerCard> {
+        let changes =
+            |work: &Work| matches!(work, Work::Journal(_) | Work::Binding(_) | Work::Resolve { .. });
+        if newcomers.is_empty() && !batch.iter().any(changes) {
             return Vec::new();
         }
         let mut pause = FIRST_RETRY;
         loop {
             self.ready = Instant::now() + PACE;
-            match self.try_commit(batch) {
+            match self.try_commit(batch, newcomers) {
                 Ok(cards) => {
                     if backlog.0.failures_in_a_row.swap(0, Ordering::Relaxed) > 0 {
                         tracing::warn!("the journal can be written again");
@@ -187,12 +270,12 @@ impl Disk {
         }
     }
 
-    fn try_commit(&mut self, batch: &[Work]) -> Result<Vec<CustomerCard>, StoreError> {
+    fn try_commit(&mut self, batch: &[Work], newcomers: &Newcomers) -> Result<Vec<CustomerCard>, StoreError> {
         let ledger = match &mut self.ledger {
             Some(ledger) => ledger,
             none => none.insert(Ledger::open(&self.file)?),
         };
-        ledger.commit(batch)
+        ledger.commit(batch, newcomers)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Invariant: what waits for its answer is bounded; a transaction is counted once, however often it is repeated.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -64,15 +65,20 @@ struct Parts {
 
 #[derive(Default, Debug)]
 struct Open {
-    waiting: BTreeMap<Key, Waiting>,
+    waiting: HashMap<Key, Waiting>,
     order: VecDeque<(Instant, Key)>,
+    /// Its seed is secret, so nobody can make two requests look like one.
+    keys: RandomState,
 }
 
-/// Call-ID, CSeq, method, and which way the request went.
-type Key = (Box<[u8]>, u32, &'static str, Way);
+/// Stands for Call-ID, CSeq, method, and which way the request went.
+type Key = u64;
 
+/// A request that waits for its answer.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
+    method: &'static str,
+    way: Way,
     since: Instant,
     rang: bool,
 }
@@ -108,7 +114,7 @@ impl Meter {
                 if matches!(method, "INVITE" | "REGISTER" | "BYE") {
                     // A re-INVITE is no attempt at a session.
                     if method != "INVITE" || !glance.has_to_tag {
-                        self.began(now, (glance.call_id.into(), glance.cseq, method, way));
+                        self.began(glance, Waiting { method, way, since: now, rang: false });
                     }
                 }
             }
@@ -120,7 +126,7 @@ impl Meter {
                         Way::In => Way::Out,
                         Way::Out => Way::In,
                     };
-                    self.answered(now, (glance.call_id.into(), glance.cseq, method, asked), code);
+                    self.answered(now, glance, (method, asked), code);
                 }
             }
         }
@@ -167,31 +173,37 @@ impl Meter {
         }
     }
 
-    fn began(&self, now: Instant, key: Key) {
+    fn began(&self, glance: &Glance<'_>, request: Waiting) {
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((since, oldest)) = open.order.front().cloned()
+        let now = request.since;
+        while let Some((since, oldest)) = open.order.front().copied()
             && (open.waiting.len() >= MOST || now.saturating_since(since) > PATIENCE)
         {
             open.order.pop_front();
-            if open.waiting.get(&oldest).is_some_and(|waiting| waiting.since == since) {
+            if let Some(waiting) = open.waiting.get(&oldest).copied()
+                && waiting.since == since
+            {
                 open.waiting.remove(&oldest);
-                self.ended(oldest.2, oldest.3, 408);
+                self.ended(waiting.method, waiting.way, 408);
             }
         }
-        if !open.waiting.contains_key(&key) {
-            open.waiting.insert(key.clone(), Waiting { since: now, rang: false });
-            open.order.push_back((now, key));
-        }
+        let key = open.key(glance, request.method, request.way);
+        let Open { waiting, order, .. } = &mut *open;
+        waiting.entry(key).or_insert_with(|| {
+            order.push_back((now, key));
+            request
+        });
     }
 
-    fn answered(&self, now: Instant, key: Key, code: u16) {
+    fn answered(&self, now: Instant, glance: &Glance<'_>, (method, asked): (&'static str, Way), code: u16) {
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = open.key(glance, method, asked);
         let Some(waiting) = open.waiting.get_mut(&key) else { return };
         let since = waiting.since;
         if code < 200 {
             let first = code > 100 && !std::mem::replace(&mut waiting.rang, true);
-            if first && key.2 == "INVITE" {
-                self.delayed(&self.0.session_delay, key.3, "success", now, since);
+            if first && method == "INVITE" {
+                self.delayed(&self.0.session_delay, asked, "success", now, since);
             }
             return;
         }
@@ -201,14 +213,14 @@ impl Meter {
             return;
         }
         let result = if code < 300 { "success" } else { "failure" };
-        match key.2 {
-            "REGISTER" => self.delayed(&self.0.registration_delay, key.3, result, now, since),
-            "BYE" => self.delayed(&self.0.disconnect_delay, key.3, result, now, since),
+        match method {
+            "REGISTER" => self.delayed(&self.0.registration_delay, asked, result, now, since),
+            "BYE" => self.delayed(&self.0.disconnect_delay, asked, result, now, since),
             // RFC 6076 §4.3: what rang has been measured when it rang.
             _ if rang => {}
-            _ => self.delayed(&self.0.session_delay, key.3, result, now, since),
+            _ => self.delayed(&self.0.session_delay, asked, result, now, since),
         }
-        self.ended(key.2, key.3, code);
+        self.ended(method, asked, code);
     }
 
     fn ended(&self, method: &'static str, way: Way, code: u16) {
@@ -240,6 +252,12 @@ impl Meter {
     fn delayed(&self, family: &Delays, way: Way, outcome: &'static str, now: Instant, since: Instant) {
         let delay = now.saturating_since(since).as_secs_f64();
         family.get_or_create(&Attempt { direction: way.as_str(), outcome }).observe(delay);
+    }
+}
+
+impl Open {
+    fn key(&self, glance: &Glance<'_>, method: &str, way: Way) -> Key {
+        self.keys.hash_one((glance.call_id, glance.cseq, method, way))
     }
 }
 

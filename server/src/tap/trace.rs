@@ -2,7 +2,7 @@
 //!
 //! Invariant: calls, messages of a call and octets of all are bounded; nothing leaves here unmasked.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{SessionId, Timestamp};
@@ -31,7 +31,7 @@ pub struct Noted {
 struct Calls {
     bounds: Bounds,
     octets: usize,
-    calls: BTreeMap<Arc<[u8]>, Call>,
+    calls: HashMap<Arc<[u8]>, Call>,
     /// In order of their first message.
     order: VecDeque<Arc<[u8]>>,
     sessions: BTreeMap<SessionId, BTreeSet<Arc<[u8]>>>,
@@ -53,7 +53,7 @@ impl Trace {
         Self(Arc::new(Mutex::new(Calls {
             bounds,
             octets: 0,
-            calls: BTreeMap::new(),
+            calls: HashMap::new(),
             order: VecDeque::new(),
             sessions: BTreeMap::new(),
         })))

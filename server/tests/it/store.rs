@@ -10,12 +10,18 @@ use server::store::{Page, SessionFilter, Store, Work, Writer, Written};
 use session::api::{Reply, RequestId};
 use tempfile::TempDir;
 
+/// Only a failing test waits that long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 struct Disk {
     store: Store,
     writer: Writer,
     written: mpsc::Receiver<Written>,
     folder: TempDir,
 }
+
+/// Which customer, his name, his identities, his earlier sessions.
+type Contact = (usize, Option<String>, Vec<Identity>, u32);
 
 impl Disk {
     async fn new() -> Self {
@@ -39,6 +45,69 @@ impl Disk {
             self.writer.write(Work::Journal(Record::Session(Entry { session, seq, at, change })));
         }
         self.writer.flush().await;
+    }
+
+    /// Writes what the seed says and tells what was found of each contact; customers by their number of appearance.
+    async fn contacts(&self, mut seed: u64, flush_each: bool) -> Vec<Contact> {
+        let mut random = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % below
+        };
+        let (mut contacts, mut customers, mut sessions) = (Vec::new(), Vec::new(), 0);
+        for _ in 0..60 {
+            let number = phone(&format!("+7900111220{}", random(4)));
+            let customer = customers.get(random(3) as usize).copied();
+            let change = match (random(9), customer) {
+                (0, Some(customer)) => {
+                    Change::SessionOpened { customer, entry: "main".to_owned(), medium: Medium::Voice }
+                }
+                (1, Some(customer)) => {
+                    let evidence = if random(2) == 0 { Evidence::Origin } else { Evidence::Stated };
+                    Change::IdentityLinked { customer, identity: number, evidence }
+                }
+                (2, Some(customer)) => Change::CustomerNamed { customer, name: "Ivan".to_owned() },
+                (known, _) => {
+                    let mut identities = vec![(number, Evidence::Origin)];
+                    if known == 3 {
+                        identities.push((phone("+79001112209"), Evidence::Origin));
+                    }
+                    identities.truncate(if known == 4 { 0 } else { 2 });
+                    let name = (known == 5).then(|| "Petr".to_owned());
+                    // Another contact with one of the two comes before the first is answered.
+                    let right_behind = identities.get(1).cloned().map(|identity| vec![identity]);
+                    let asked = 1 + right_behind.iter().len();
+                    for (request, identities) in std::iter::once(identities).chain(right_behind).enumerate() {
+                        let request = RequestId(request as u64);
+                        self.writer.write(Work::Resolve { request, identities, name: name.clone() });
+                    }
+                    let mut cards: Vec<_> =
+                        std::iter::from_fn(|| Some(self.written.recv().expect("the writer lives")))
+                            .filter_map(|written| match written {
+                                Written::Resolved { request, customer } => Some((request.0, customer)),
+                                _ => None,
+                            })
+                            .take(asked)
+                            .collect();
+                    cards.sort_by_key(|(request, _)| *request);
+                    for (_, card) in cards {
+                        let known = customers.iter().position(|known| *known == card.customer);
+                        let place = known.unwrap_or(customers.len());
+                        if known.is_none() {
+                            customers.push(card.customer);
+                        }
+                        contacts.push((place, card.name, card.identities, card.earlier_sessions));
+                    }
+                    continue;
+                }
+            };
+            sessions += 1;
+            let (session, at) = (id(SessionId::new, sessions), Timestamp::from_micros(1));
+            self.writer.write(Work::Journal(Record::Session(Entry { session, seq: 1, at, change })));
+            if flush_each {
+                self.writer.flush().await;
+            }
+        }
+        contacts
     }
 
     async fn resolve(&self, identities: &[(Identity, Evidence)]) -> CustomerId {
@@ -195,6 +264,40 @@ async fn a_customer_is_found_by_the_first_identity_that_is_known() {
     assert_eq!(disk.resolve(&[origin("+79000000003")]).await, b, "the unknown one became his");
     assert_eq!(disk.resolve(&[origin("+79000000001")]).await, a, "and nothing was merged");
     assert_ne!(disk.resolve(&[]).await, disk.resolve(&[]).await, "nobody knows them: two new customers");
+}
+
+#[tokio::test]
+async fn who_is_recognised_before_the_commit_is_who_would_be_found_after_it() {
+    for seed in 0..12 {
+        let (early, late) = (Disk::new().await, Disk::new().await);
+        let found = early.contacts(seed, false).await;
+        assert!(found.len() > 20);
+        assert_eq!(found, late.contacts(seed, true).await, "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_is_recognised_while_the_disk_hangs() {
+    let disk = Disk::new().await;
+    let known = disk.resolve(&[(phone("+79001112233"), Evidence::Origin)]).await;
+    let ask = |number: &str| Work::Resolve {
+        request: RequestId(2),
+        identities: vec![(phone(number), Evidence::Origin)],
+        name: None,
+    };
+    let blocker = rusqlite::Connection::open(disk.folder.path().join("t.db")).expect("the database");
+    blocker.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+    for (number, is_known) in [("+79001112233", true), ("+79001112244", false)] {
+        disk.writer.write(ask(number));
+        let Ok(Written::Resolved { customer, .. }) = disk.written.recv_timeout(PATIENCE) else {
+            panic!("{number}")
+        };
+        assert_eq!(customer.customer == known, is_known, "{number}");
+    }
+    blocker.execute_batch("ROLLBACK").expect("the lock is free again");
+    disk.writer.flush().await;
+    let customers = disk.store.customers("+7900111224").await.expect("a search");
+    assert_eq!(customers.len(), 1, "the newcomer was written down");
 }
 
 #[tokio::test]
