@@ -27,6 +27,10 @@ use crate::webrtc::{Output as BrowserOutput, WebRtcPort};
 /// The period of [`Core::handle_tick`].
 pub const TICK: Duration = Duration::from_millis(20);
 
+/// In so many ticks each leg has one even if nothing goes on there: half a second, which is what reports and silences are
+/// measured by.
+const ROUND: usize = 25;
+
 /// Samples a second and channel in a recording.
 pub const RECORDING_RATE: u32 = record::RATE;
 
@@ -102,6 +106,12 @@ pub struct Core {
     random: StdRng,
     /// A leg keeps its place for life; places are reused.
     legs: Vec<Option<Box<Leg>>>,
+    /// Places in `legs` that are free.
+    vacant: Vec<usize>,
+    /// By place: whether the next tick has something to do for the leg. A bridge that only passes packets on has nothing to do
+    /// but its reports, and there may be thousands of them.
+    busy: Vec<bool>,
+    ticks: usize,
     by_id: BTreeMap<LegId, usize>,
     sockets: Vec<Option<Socket>>,
     browsers: WebRtcPort,
@@ -123,6 +133,9 @@ impl Core {
             ringback: Arc::new(config.ringback.samples()),
             random: StdRng::seed_from_u64(config.seed),
             legs: Vec::new(),
+            vacant: Vec::new(),
+            busy: Vec::new(),
+            ticks: 0,
             by_id: BTreeMap::new(),
             sockets: Vec::new(),
             browsers: WebRtcPort::new(config.base, config.webrtc.clone()),
@@ -152,7 +165,9 @@ impl Core {
         ports: Option<LocalPorts>,
         out: &mut impl Sink,
     ) {
+        let named = named(&command);
         self.obey(now, command, ports, out);
+        named.into_iter().flatten().for_each(|leg| self.stir(leg));
         self.drain_browsers(now, out);
     }
 
@@ -178,8 +193,11 @@ impl Core {
     pub fn handle_tick(&mut self, now: Now, out: &mut impl Sink) {
         self.browsers.handle_timeout(now.instant);
         self.drain_browsers(now, out);
+        self.ticks = self.ticks.wrapping_add(1);
         for index in 0..self.legs.len() {
-            self.tick_leg(now, index, out);
+            if self.busy[index] || (self.ticks + index).is_multiple_of(ROUND) {
+                self.busy[index] = self.tick_leg(now, index, out);
+            }
         }
         self.tick_recorders(now);
         self.drain_browsers(now, out);
@@ -213,6 +231,15 @@ impl Core {
         self.by_id.is_empty()
     }
 
+    /// Something has changed for the leg, and so perhaps for its partner.
+    fn stir(&mut self, leg: LegId) {
+        let Some(&index) = self.by_id.get(&leg) else { return };
+        self.busy[index] = true;
+        if let Some(partner) = self.legs[index].as_deref().and_then(|leg| leg.partner) {
+            self.busy[partner] = true;
+        }
+    }
+
     fn event(&mut self, event: Event) {
         self.output.push_back(Output::Event(event));
     }
@@ -242,6 +269,23 @@ impl Core {
                 BrowserOutput::Lost { leg } => self.event(Event::TransportLost { leg }),
             }
         }
+    }
+}
+
+/// The legs that the command is about.
+fn named(command: &Command) -> [Option<LegId>; 2] {
+    match command {
+        Command::Connect { a, b } => [Some(*a), Some(*b)],
+        Command::Open { leg, .. }
+        | Command::Answer { leg, .. }
+        | Command::Offer { leg, .. }
+        | Command::Disconnect { leg }
+        | Command::Play { leg, .. }
+        | Command::StopPlaying { leg }
+        | Command::SendDigits { leg, .. }
+        | Command::Mute { leg, .. }
+        | Command::Close { leg } => [Some(*leg), None],
+        Command::StartRecording { .. } | Command::StopRecording { .. } => [None, None],
     }
 }
 

@@ -148,7 +148,12 @@ impl Receiver {
         ended
     }
 
-    /// The key whose end was lost, once that is certain; to be called in every tick.
+    /// A key is down, as far as we have heard: [`Receiver::poll`] may have something to say.
+    pub fn is_pressed(&self) -> bool {
+        self.current.as_ref().is_some_and(|press| !press.said)
+    }
+
+    /// The key whose end was lost, once that is certain; to be called in every tick while one is pressed.
     pub fn poll(&mut self, now: Instant) -> Option<(char, Duration)> {
         let press = self.current.as_mut()?;
         if now.saturating_since(press.heard) < LOST_END { None } else { press.say() }

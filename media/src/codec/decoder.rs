@@ -116,7 +116,12 @@ impl Decoder {
         }
     }
 
-    /// Gives up on predecessors for which a packet waited too long; to be called in every tick.
+    /// Packets wait for one before them.
+    pub fn is_waiting(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Gives up on predecessors for which a packet waited too long; to be called in every tick while some wait.
     pub fn release(&mut self, now: Instant, mut heard: impl FnMut(u32, &[i16])) {
         while self.held.iter().any(|held| now.saturating_since(held.since) >= HELD_FOR) {
             self.release_first(&mut heard);

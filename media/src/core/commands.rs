@@ -102,9 +102,10 @@ impl Core {
         if let Some(agreed) = agreed {
             leg.agree(now, agreed);
         }
-        let index = self.legs.iter().position(Option::is_none).unwrap_or(self.legs.len());
+        let index = self.vacant.pop().unwrap_or(self.legs.len());
         if index == self.legs.len() {
             self.legs.push(None);
+            self.busy.push(false);
         }
         self.legs[index] = Some(Box::new(leg));
         self.by_id.insert(id, index);
@@ -305,6 +306,7 @@ impl Core {
         self.disconnect(index);
         let Some(mut leg) = self.legs.get_mut(index).and_then(Option::take) else { return };
         self.by_id.remove(&leg.id);
+        self.vacant.push(index);
         let ports = match &leg.transport {
             Transport::Rtp(rtp) => {
                 if let Some((socket, to)) = rtp.rtcp.filter(|_| leg.outgoing.packets() > 0) {

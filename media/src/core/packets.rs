@@ -88,6 +88,7 @@ impl Core {
                     (packet, header),
                     &mut exit,
                 );
+                self.busy[index] |= leg.decoder.as_ref().is_some_and(Decoder::is_waiting);
             }
             Content::Digits { clock } => {
                 let Some(payload) = dtmf::Payload::parse(&packet[header.start..header.end]) else { return };
@@ -96,6 +97,7 @@ impl Core {
                     let event = Event::Digit { leg: leg.id, digit, duration };
                     self.output.push_back(super::Output::Event(event));
                 }
+                self.busy[index] = true;
                 if let Some(decoder) = &mut leg.decoder {
                     // At most what waited for this number; a digit is sounding, nobody misses it.
                     decoder.skip(header.sequence, |_, _| {});

@@ -23,12 +23,13 @@ const WIDE: u32 = 16_000;
 const REPORTS: std::ops::Range<u64> = 2500..7500;
 
 impl Core {
-    pub(super) fn tick_leg(&mut self, now: Now, index: usize, out: &mut impl Sink) {
+    /// Says whether the next tick has something to do, too.
+    pub(super) fn tick_leg(&mut self, now: Now, index: usize, out: &mut impl Sink) -> bool {
         self.release(now, index, out);
         let partner = self.legs[index].as_deref().and_then(|leg| leg.partner);
         let muted =
             partner.and_then(|partner| self.legs[partner].as_deref()).is_some_and(|partner| partner.muted);
-        let Some(leg) = self.legs[index].as_deref_mut() else { return };
+        let Some(leg) = self.legs[index].as_deref_mut() else { return false };
         if let Some((digit, duration)) = leg.keys.poll(now.instant) {
             self.output.push_back(Output::Event(Event::Digit { leg: leg.id, digit, duration }));
         }
@@ -44,7 +45,8 @@ impl Core {
                 self.output.push_back(Output::Event(event));
             }
         }
-        if muted && leg.hears_partner() && leg.is_reachable() {
+        let hushed = muted && leg.hears_partner() && leg.is_reachable();
+        if hushed {
             hush(leg, &mut exit);
         }
         let sends = leg.agreed.as_ref().is_some_and(|agreed| agreed.direction.sends);
@@ -60,6 +62,11 @@ impl Core {
                 rtp.next_report = now.instant + pause;
             }
         }
+        hushed
+            || leg.playback.is_some()
+            || leg.digits.is_sending()
+            || leg.keys.is_pressed()
+            || leg.decoder.as_ref().is_some_and(Decoder::is_waiting)
     }
 
     pub(super) fn tick_recorders(&mut self, now: Now) {

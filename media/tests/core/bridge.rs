@@ -78,6 +78,24 @@ fn lost_packets_are_made_up_where_we_transcode() {
 }
 
 #[test]
+fn what_waits_for_a_lost_packet_is_heard_in_time_though_nothing_follows() {
+    let mut world = two((Codec::Pcmu, 30), (Codec::Pcma, 20));
+    world.run(600);
+    world.phones[0].hertz = None;
+    for _ in 0..6 {
+        world.run(100);
+        let phone = &mut world.phones[0];
+        phone.sequence += 1;
+        let bytes = phone.next(0, false, &[0x55; 240]);
+        let (socket, address) = (phone.ports.rtp, phone.address);
+        world.deliver(socket, address, bytes);
+        let before = world.phones[1].got.len();
+        world.run(60);
+        assert!(world.phones[1].got.len() > before);
+    }
+}
+
+#[test]
 fn a_peer_on_hold_is_sent_nothing_and_comes_back_in_the_same_stream() {
     let mut world = two((Codec::Pcmu, 20), (Codec::Pcmu, 20));
     world.run(500);

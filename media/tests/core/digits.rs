@@ -54,6 +54,23 @@ fn keys_are_told_once_and_passed_on_with_their_numbers() {
 }
 
 #[test]
+fn a_key_whose_end_is_lost_is_told_in_time_though_nothing_else_goes_on() {
+    let mut world = World::new();
+    world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);
+    world.phones[0].hertz = None;
+    for count in 1..=6 {
+        world.run(60);
+        let phone = &mut world.phones[0];
+        let payload = Payload { event: dtmf::event('7').unwrap(), end: false, volume: 10, duration: 160 };
+        let bytes = phone.next(101, true, &payload.octets());
+        let (socket, address) = (phone.ports.rtp, phone.address);
+        world.deliver(socket, address, bytes);
+        world.run(240);
+        assert_eq!(world.digits(), "7".repeat(count));
+    }
+}
+
+#[test]
 fn muted_keys_are_told_but_not_passed_on() {
     let mut world = World::new();
     world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);
