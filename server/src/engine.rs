@@ -125,6 +125,7 @@ impl Runner {
                 }
                 Output::SipCall { session, call_id } => self.ports.tap.trace.link(session, &call_id),
                 Output::Inspected { request, table } => self.ports.commands.inspected(request, table),
+                Output::Trunks { request, states } => self.ports.commands.trunks_told(request, states),
                 Output::CloseConnection(connection) => self.ports.network.close(connection),
                 Output::SipAuthenticated { hop } => self.ports.guard.proved(hop),
                 Output::Lookup { lookup, question } => self.ports.network.look_up(lookup, question),

@@ -240,6 +240,10 @@ impl Engine {
                 let table = self.sip.inspect(now, topic, MAX_ROWS);
                 self.put(Output::Inspected { request, table });
             }
+            AdminCommand::Trunks { request } => {
+                let states = self.sip.trunk_states().collect();
+                self.put(Output::Trunks { request, states });
+            }
             AdminCommand::Drain => {
                 self.draining = true;
                 self.sip.set_draining(true);

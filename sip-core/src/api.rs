@@ -10,7 +10,7 @@ pub use crate::locate::{Answer, BadDestination, Destination, DestinationHost, Na
 pub use crate::saved::{BindingChange, SavedBinding};
 pub use crate::trunk::{
     Account, CallIdentity, Diversion, HealthCheck, IdentityRules, Limits, NumberFormat, NumberStyle, Place,
-    Prefix, Registration, RegistrationState, Secret, Trunk, TrunkState,
+    Prefix, Registration, RegistrationState, Secret, Trunk, TrunkFigures, TrunkState,
 };
 
 /// A stream connection (TCP, TLS or WebSocket) that the shell owns. Never reused.

@@ -309,6 +309,7 @@ impl Stack {
         match owner {
             Owner::Invite(call) => {
                 let Some(by) = self.calls.get(call).map(|call| call.far.lost) else { return };
+                self.trunk_refused(call, status);
                 self.end(now, call, Ending::with_status(Cause::Lost, by, status));
             }
             Owner::Reinvite(call) | Owner::Update(call) => self.ask_lost(now, call, status),

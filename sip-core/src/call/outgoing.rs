@@ -212,6 +212,7 @@ impl Stack {
             return;
         }
         let by = call.far.lost;
+        self.trunk_refused(id, 503);
         self.end(now, id, Ending::with_status(Cause::Lost, by, 503));
     }
 
@@ -298,6 +299,7 @@ impl Stack {
                     let contacts = contacts(response);
                     self.emit(id, Event::Redirected { call: id, status, contacts });
                 }
+                self.trunk_refused(id, status);
                 self.end(now, id, refusal(status, far).and_q850(q850_in(response)));
             }
         }
@@ -319,6 +321,7 @@ impl Stack {
             return self.place_is_silent(now, transaction);
         }
         let ending = Ending::with_status(Cause::Lost, far.lost, 408);
+        self.trunk_refused(id, 408);
         self.cancel(now, id, &ending);
         self.end(now, id, ending);
     }

@@ -24,5 +24,6 @@ mod storm;
 mod subscribing;
 mod torture;
 mod transfer;
+mod trunk_figures;
 mod trunks;
 mod update;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{Instant, Now};
 
 use super::{RegistrationState, TrunkId};
-use crate::api::{ConnectionId, Event, Hop, Output, Transport};
+use crate::api::{ConnectionId, Hop, Transport};
 use crate::message::{Builder, Contacts, Message, Method, Name, UriBuf, name_addr, sip_uri};
 use crate::respond::MAX_FORWARDS;
 use crate::stack::Stack;
@@ -236,8 +236,7 @@ impl Stack {
             std::mem::replace(&mut entry.registered.state, RegistrationState::Failed { status, again });
         entry.registered.connection = None;
         if !matches!(before, RegistrationState::Failed { status: told, .. } if told == status) {
-            let state = entry.state();
-            self.output.push_back(Output::Event(Event::TrunkChanged(state)));
+            self.tell_trunk(id);
         }
     }
 
@@ -271,8 +270,7 @@ impl Stack {
         let until = now.instant + granted;
         let before = std::mem::replace(&mut registered.state, RegistrationState::Registered { until });
         if !matches!(before, RegistrationState::Registered { .. }) {
-            let state = entry.state();
-            self.output.push_back(Output::Event(Event::TrunkChanged(state)));
+            self.tell_trunk(id);
         }
     }
 

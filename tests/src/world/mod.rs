@@ -402,6 +402,7 @@ impl World {
                 | Output::SipAuthenticated { .. }
                 | Output::SipCall { .. }
                 | Output::Inspected { .. }
+                | Output::Trunks { .. }
                 | Output::Binding(_)
                 | Output::Drained => {}
                 Output::Media(command) => {
