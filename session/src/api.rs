@@ -275,6 +275,11 @@ pub enum Output {
         remote: SocketAddr,
         name: String,
     },
+    /// The connection is to be closed when nothing has come on it for so long.
+    Watch {
+        connection: ConnectionId,
+        silence: Duration,
+    },
     SipRejected {
         hop: Hop,
         why: Rejection,

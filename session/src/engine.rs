@@ -262,6 +262,9 @@ impl Engine {
                     SipOutput::Transmit { hop, bytes } => self.put(Output::Transmit { hop, bytes }),
                     SipOutput::Lookup { lookup, question } => self.put(Output::Lookup { lookup, question }),
                     SipOutput::Expect { remote, name } => self.put(Output::Expect { remote, name }),
+                    SipOutput::Watch { connection, silence } => {
+                        self.put(Output::Watch { connection, silence });
+                    }
                     SipOutput::CloseConnection(connection) => self.put(Output::CloseConnection(connection)),
                     SipOutput::Rejected { hop, why } => self.put(Output::SipRejected { hop, why }),
                     SipOutput::Binding(change) => self.put(Output::Binding(change)),

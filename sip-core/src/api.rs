@@ -425,6 +425,11 @@ pub enum Output {
         bytes: Arc<[u8]>,
     },
     CloseConnection(ConnectionId),
+    /// The connection is to be closed when nothing at all, be it a keep-alive, has come on it for so long. Until it is said anew.
+    Watch {
+        connection: ConnectionId,
+        silence: Duration,
+    },
     /// To be stored.
     Binding(BindingChange),
     /// Whoever sends from here has proved a password.

@@ -81,8 +81,10 @@ impl Stack {
     pub fn handle_packet(&mut self, now: Now, hop: Hop, bytes: &[u8]) {
         if bytes.iter().all(|c| matches!(c, b'\r' | b'\n')) {
             // RFC 5626 §4.4.1
-            if bytes == b"\r\n\r\n" && hop.transport.is_stream() {
-                self.transmit(hop, Arc::from(&b"\r\n"[..]));
+            match bytes {
+                b"\r\n\r\n" if hop.transport.is_stream() => self.transmit(hop, Arc::from(&b"\r\n"[..])),
+                b"\r\n" if hop.transport.is_stream() => self.ponged(now, hop),
+                _ => {}
             }
             return;
         }
@@ -287,6 +289,7 @@ impl Stack {
             Timer::Binding(binding) => self.unregister(binding),
             Timer::Registration(trunk) => self.registration_due(now, trunk),
             Timer::Health(trunk) => self.health_due(now, trunk),
+            Timer::Ping(trunk) => self.ping_due(now, trunk),
             Timer::Nonce => {
                 self.auth.forget_stale(now);
                 if self.auth.nonces() > 0 {

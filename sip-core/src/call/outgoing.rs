@@ -119,6 +119,10 @@ impl Stack {
             self.open_trunk(now, name)?;
         }
         let Route { uri, to, far, symmetric, goal, path, trunk } = self.resolve(&target)?;
+        let binding = match target {
+            Target::Binding(id) => Some(id),
+            Target::Trunk { .. } => None,
+        };
         let tag = self.random.tag();
         let cseq = self.random.cseq();
         let settings = trunk.and_then(|id| self.trunks.get(id)).map(|entry| &entry.settings);
@@ -176,7 +180,7 @@ impl Stack {
         }));
         let carrier = trunk.map(|trunk| Carrier { trunk, proofs: Vec::new() });
         let outgoing_call = Call::new(far, true, tag, invite, phase);
-        self.calls.insert(id, Call { carrier, ..outgoing_call });
+        self.calls.insert(id, Call { carrier, binding, ..outgoing_call });
         self.timers.arm(Timer::Ring(id), now.instant + ring_timeout);
         if let Some(silence) = silence {
             self.timers.arm(Timer::Unheard(id), now.instant + silence);
@@ -300,6 +304,9 @@ impl Stack {
                     self.emit(id, Event::Redirected { call: id, status, contacts });
                 }
                 self.trunk_refused(id, status);
+                if status == 430 {
+                    self.flow_failed(id);
+                }
                 self.end(now, id, refusal(status, far).and_q850(q850_in(response)));
             }
         }

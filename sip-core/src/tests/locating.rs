@@ -116,6 +116,7 @@ impl Lab {
                 Output::Expect { remote, name } => self.expected.push((remote, name)),
                 Output::Event(event) => self.events.push(event),
                 Output::CloseConnection(_)
+                | Output::Watch { .. }
                 | Output::Rejected { .. }
                 | Output::Binding(_)
                 | Output::Authenticated { .. } => {}

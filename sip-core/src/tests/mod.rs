@@ -6,6 +6,7 @@ mod called;
 mod calling;
 mod chaos;
 mod client_auth;
+mod flows;
 mod hostile;
 mod inspection;
 mod locating;

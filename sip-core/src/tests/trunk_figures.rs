@@ -47,7 +47,7 @@ fn calls_both_ways_are_counted_and_only_what_the_carrier_did_not_carry_is_a_fail
 fn only_ups_and_downs_are_changes_and_new_settings_keep_the_figures() {
     let mut solo = with(vec![asking()]);
     tick(&mut solo);
-    let mut heard = |solo: &mut Solo, status: u16| {
+    let heard = |solo: &mut Solo, status: u16| {
         solo.run(11 * SECOND);
         let options = solo.take().pop().expect("an OPTIONS");
         solo.reply(udp(CARRIER), &options, status, "x", None);

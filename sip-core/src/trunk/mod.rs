@@ -5,6 +5,7 @@
 //! | what the configuration says | `settings` |
 //! | REGISTER to the carrier | `register` |
 //! | OPTIONS at an interval | `health` |
+//! | CRLF on the connection that we registered by | `keep_alive` |
 //! | the order in which trunks are tried, and their limits | `select` |
 //! | how numbers are spelt | `numbers` |
 //! | who calls, and whom the call was meant for | `identity` |
@@ -13,6 +14,7 @@
 
 mod health;
 pub(crate) mod identity;
+mod keep_alive;
 mod numbers;
 mod register;
 mod select;
@@ -191,6 +193,7 @@ impl Stack {
         for gone in before {
             self.timers.disarm(Timer::Registration(gone.id));
             self.timers.disarm(Timer::Health(gone.id));
+            self.timers.disarm(Timer::Ping(gone.id));
             self.part(gone);
         }
     }
