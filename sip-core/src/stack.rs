@@ -230,10 +230,8 @@ impl Stack {
         if status == 503 && self.try_next(now, id, owner) {
             return;
         }
-        if status >= 200 {
-            self.arrived(id, owner);
-        }
-        if asked.is_some_and(|asked| self.answer_challenge(now, owner, &asked, response)) {
+        let others = if status >= 200 { self.arrived(id, owner) } else { None };
+        if asked.is_some_and(|asked| self.answer_challenge(now, owner, &asked, response, others)) {
             return;
         }
         match owner {

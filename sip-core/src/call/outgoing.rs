@@ -64,7 +64,7 @@ pub(crate) struct Route {
     pub(crate) goal: Goal,
     /// Route headers, the nearest first.
     pub(crate) path: Vec<UriBuf>,
-    trunk: Option<TrunkId>,
+    pub(crate) trunk: Option<TrunkId>,
 }
 
 pub(crate) enum Goal {

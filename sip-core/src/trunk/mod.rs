@@ -20,7 +20,7 @@ mod register;
 mod select;
 mod settings;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use model::Instant;
 
@@ -28,7 +28,7 @@ pub use identity::{CallIdentity, Diversion};
 pub use numbers::{NumberFormat, NumberStyle, Prefix};
 pub use settings::{Account, HealthCheck, IdentityRules, Limits, Place, Registration, Secret, Trunk};
 
-use crate::api::{Event, Output};
+use crate::api::{Event, MessageId, Output};
 use crate::client_auth::Proof;
 use crate::stack::Stack;
 use crate::timer::Timer;
@@ -110,6 +110,8 @@ pub(crate) struct Entry {
 pub(crate) struct Trunks {
     last: u64,
     list: Vec<Entry>,
+    /// MESSAGEs outside of calls that a trunk has not answered.
+    messages: BTreeMap<MessageId, TrunkId>,
 }
 
 impl Trunks {
@@ -128,6 +130,19 @@ impl Trunks {
 
     pub(crate) fn get_mut(&mut self, id: TrunkId) -> Option<&mut Entry> {
         self.list.iter_mut().find(|entry| entry.id == id)
+    }
+
+    /// A MESSAGE goes through this trunk.
+    pub(crate) fn take_message(&mut self, message: MessageId, trunk: TrunkId) {
+        self.messages.insert(message, trunk);
+    }
+
+    pub(crate) fn carries(&self, message: MessageId) -> Option<TrunkId> {
+        self.messages.get(&message).copied()
+    }
+
+    pub(crate) fn message_done(&mut self, message: MessageId) {
+        self.messages.remove(&message);
     }
 
     fn entry(&mut self, settings: Trunk) -> Entry {
