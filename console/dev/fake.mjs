@@ -124,6 +124,7 @@ export function startFake({ port = 4600, scenario = "empty", roles = ["operator"
       const row = w.rows.find((one) => one.session === parts[1]) ?? { ...live, entry: "main" };
       return reply(200, { ...row, entries: w.journals.get(parts[1]) ?? [], recordings: [] });
     }
+    if (parts[0] === "calls" && parts[2] === "ladder") return reply(200, ladder());
     if (route === "GET /customers")
       return reply(
         200,
@@ -553,4 +554,33 @@ function wav(response) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const fake = startFake({ scenario: process.argv[2] ?? "call" });
   console.log(`${fake.url}/console/ (anna, demo) and ${fake.url}/shop`);
+}
+
+/** A short call in two legs, as the server tells of it. */
+function ladder() {
+  const start = Date.UTC(2026, 10, 22, 9, 0) * 1000;
+  const [carrier, browser] = ["198.51.100.7:5060", "203.0.113.4:50112"];
+  const said = [
+    ["in", "udp", carrier, "a84b4c76", "INVITE"],
+    ["out", "udp", carrier, "a84b4c76", "100 INVITE"],
+    ["out", "udp", carrier, "a84b4c76", "200 INVITE"],
+    ["in", "udp", carrier, "a84b4c76", "ACK"],
+    ["out", "wss", browser, "f81d4fae", "INVITE"],
+    ["in", "wss", browser, "f81d4fae", "180 INVITE"],
+    ["in", "wss", browser, "f81d4fae", "486 INVITE"],
+    ["out", "wss", browser, "f81d4fae", "ACK"],
+    ["in", "udp", carrier, "a84b4c76", "BYE"],
+    ["out", "udp", carrier, "a84b4c76", "200 BYE"],
+  ];
+  const messages = said.map(([direction, transport, remote, call_id, summary], i) => ({
+    at: start + i * 137_000,
+    direction,
+    transport,
+    local: "192.0.2.1:5060",
+    remote,
+    call_id,
+    summary,
+    text: `${summary}\r\nVia: SIP/2.0/UDP ${remote};branch=z9hG4bK776asdhds\r\nCall-ID: ${call_id}\r\nCSeq: 1 INVITE\r\n\r\n`,
+  }));
+  return { messages, left_out: 2 };
 }

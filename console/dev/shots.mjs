@@ -161,6 +161,15 @@ await desk("session-drawer", "empty", {
     await p.waitForTimeout(400);
   },
 });
+await desk("ladder", "empty", {
+  act: async (p) => {
+    await p.getByTestId("nav-sessions").click();
+    await p.getByTestId("session-row").first().click();
+    await p.getByTestId("call-ladder").first().click();
+    await p.getByTestId("ladder-message").nth(6).locator("button").click();
+    await p.waitForTimeout(400);
+  },
+});
 await desk("recordings", "empty", {
   act: async (p) => {
     await p.getByTestId("nav-recordings").click();

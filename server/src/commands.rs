@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use model::{AgentId, VisitorId};
 use session::api::{AdminCommand, AgentCommand, Input, Refusal, Reply, RequestId, VisitorCommand};
+use sip_core::api::TrunkState;
 use sip_core::inspect::{Table, Topic};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::inbox::{Inbox, Refused};
 
@@ -24,7 +27,17 @@ struct Shared {
     next: AtomicU64,
     waiting: Mutex<BTreeMap<u64, oneshot::Sender<Answer>>>,
     inspecting: Mutex<BTreeMap<u64, oneshot::Sender<Table>>>,
+    trunks: Mutex<Trunks>,
 }
+
+#[derive(Debug, Default)]
+struct Trunks {
+    asking: BTreeMap<u64, oneshot::Sender<()>>,
+    known: Vec<TrunkState>,
+}
+
+/// Whoever looks at figures does not wait longer for an engine that is busy.
+const TRUNKS_WITHIN: Duration = Duration::from_millis(500);
 
 pub type Answer = Result<Reply, Refusal>;
 
@@ -71,6 +84,26 @@ impl Commands {
         }
     }
 
+    /// How the trunks do; as they did when last asked, while the engine does not answer.
+    pub async fn trunks(&self) -> Vec<TrunkState> {
+        let request = RequestId(self.shared.next.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = oneshot::channel();
+        self.asked_for_trunks().asking.insert(request.0, sender);
+        self.admin(AdminCommand::Trunks { request });
+        let _ = timeout(TRUNKS_WITHIN, receiver).await;
+        let mut trunks = self.asked_for_trunks();
+        trunks.asking.remove(&request.0);
+        trunks.known.clone()
+    }
+
+    pub fn trunks_told(&self, request: RequestId, states: Vec<TrunkState>) {
+        let mut trunks = self.asked_for_trunks();
+        trunks.known = states;
+        if let Some(waiting) = trunks.asking.remove(&request.0) {
+            let _ = waiting.send(());
+        }
+    }
+
     pub fn answered(&self, request: RequestId, answer: Answer) {
         if let Some(waiting) = self.waiting().remove(&request.0) {
             // Whoever asked may have gone.
@@ -93,6 +126,10 @@ impl Commands {
 
     fn inspecting(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Table>>> {
         self.shared.inspecting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked_for_trunks(&self) -> MutexGuard<'_, Trunks> {
+        self.shared.trunks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Answer>>> {

@@ -125,7 +125,9 @@ impl Runner {
                 }
                 Output::SipCall { session, call_id } => self.ports.tap.trace.link(session, &call_id),
                 Output::Inspected { request, table } => self.ports.commands.inspected(request, table),
+                Output::Trunks { request, states } => self.ports.commands.trunks_told(request, states),
                 Output::CloseConnection(connection) => self.ports.network.close(connection),
+                Output::Watch { connection, silence } => self.ports.network.watch(connection, silence),
                 Output::SipAuthenticated { hop } => self.ports.guard.proved(hop),
                 Output::Lookup { lookup, question } => self.ports.network.look_up(lookup, question),
                 Output::Expect { remote, name } => self.ports.network.expect(remote, name),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sip_core::api::{DestinationHost, Hop, Trunk};
 use sip_core::border::{Ban, Border, Limits, Reason, Verdict, Why};
+use sip_core::frame::PONG;
 use sip_core::glance::{self, Kind};
 
 use crate::clock::{self, Clock};
@@ -105,6 +106,10 @@ impl Guard {
 
     /// `None`: it is to be thrown away without a word.
     pub fn admit(&self, hop: Hop, bytes: &[u8]) -> Option<Kind> {
+        // The answer to a ping of ours, which only a connection brings that we opened: it says nothing against the peer.
+        if hop.connection.is_some() && bytes == PONG {
+            return Some(Kind::Known);
+        }
         let glance = glance::glance(bytes);
         let (verdict, ban) = {
             let mut border = self.border();

@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use sip_core::api::Rejection;
+use sip_core::api::{RegistrationState, Rejection, TrunkState};
 
 use crate::app::App;
 use crate::guard;
@@ -15,8 +15,19 @@ struct Why {
     reason: &'static str,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct OfTrunk {
+    trunk: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct TrunkCalls {
+    trunk: String,
+    direction: &'static str,
+}
+
 /// OpenMetrics text of this moment.
-pub fn render(app: &App) -> String {
+pub fn render(app: &App, trunks: &[TrunkState]) -> String {
     let mut registry = Registry::with_prefix("tandem");
     let counts = app.vitals.counts();
     let (desks, visitors) = app.hub.counts();
@@ -111,11 +122,49 @@ pub fn render(app: &App) -> String {
     let in_force: Gauge = Gauge::default();
     in_force.set(i64::try_from(guard.in_force).unwrap_or(i64::MAX));
     registry.register("sip_bans_in_force", "Addresses that are banned now", in_force);
+    register_trunks(&mut registry, trunks);
     app.tap.meter.register(&mut registry);
     let mut out = String::new();
     // Writing to a text cannot fail.
     let _ = text::encode(&mut out, &registry);
     out
+}
+
+fn register_trunks(registry: &mut Registry, trunks: &[TrunkState]) {
+    let (up, live, registered) = (
+        Family::<OfTrunk, Gauge>::default(),
+        Family::<OfTrunk, Gauge>::default(),
+        Family::<OfTrunk, Gauge>::default(),
+    );
+    let (calls, failures, changes) = (
+        Family::<TrunkCalls, Counter>::default(),
+        Family::<OfTrunk, Counter>::default(),
+        Family::<OfTrunk, Counter>::default(),
+    );
+    for state in trunks {
+        let of = OfTrunk { trunk: state.name.clone() };
+        up.get_or_create(&of).set(i64::from(state.usable));
+        live.get_or_create(&of).set(i64::from(state.calls));
+        let asked_for = match state.registration {
+            RegistrationState::None => None,
+            RegistrationState::Registered { .. } => Some(1),
+            RegistrationState::Asking | RegistrationState::Failed { .. } | RegistrationState::Left => Some(0),
+        };
+        if let Some(is_registered) = asked_for {
+            registered.get_or_create(&of).set(is_registered);
+        }
+        for (direction, count) in [("in", state.figures.calls_in), ("out", state.figures.calls_out)] {
+            calls.get_or_create(&TrunkCalls { trunk: state.name.clone(), direction }).inc_by(count);
+        }
+        failures.get_or_create(&of).inc_by(state.figures.failures);
+        changes.get_or_create(&of).inc_by(state.figures.changes);
+    }
+    registry.register("sip_trunk_up", "1 while calls may go through the trunk", up);
+    registry.register("sip_trunk_registered", "1 while we are registered with the carrier", registered);
+    registry.register("sip_trunk_calls_live", "Live calls of the trunk, both ways", live);
+    registry.register("sip_trunk_calls", "Calls of the trunk; of ours every try counts", calls);
+    registry.register("sip_trunk_failures", "Calls of ours that the trunk did not carry", failures);
+    registry.register("sip_trunk_changes", "How often the trunk went up or down", changes);
 }
 
 pub fn reason(why: Rejection) -> &'static str {

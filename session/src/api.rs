@@ -13,7 +13,7 @@ use model::{
 use serde::{Deserialize, Serialize};
 use sip_core::api::{
     Answer, BindingChange, ConnectionId, Credential, Hop, LookupId, Question, Rejection, SavedBinding, Trunk,
-    UserLimits,
+    TrunkState, UserLimits,
 };
 use sip_core::digest::Algorithm;
 use sip_core::inspect::{Table, Topic};
@@ -117,6 +117,10 @@ pub enum AdminCommand {
     Inspect {
         request: RequestId,
         topic: Topic,
+    },
+    /// How every trunk does; answered by `Output::Trunks`.
+    Trunks {
+        request: RequestId,
     },
     /// No new contacts; `Output::Drained` when the last call has ended (chats survive a restart).
     Drain,
@@ -271,6 +275,11 @@ pub enum Output {
         remote: SocketAddr,
         name: String,
     },
+    /// The connection is to be closed when nothing has come on it for so long.
+    Watch {
+        connection: ConnectionId,
+        silence: Duration,
+    },
     SipRejected {
         hop: Hop,
         why: Rejection,
@@ -284,6 +293,11 @@ pub enum Output {
     Inspected {
         request: RequestId,
         table: Table,
+    },
+    /// Answer to `AdminCommand::Trunks`, in the order of the configuration.
+    Trunks {
+        request: RequestId,
+        states: Vec<TrunkState>,
     },
     Media(MediaCommand),
     /// A registration to be stored, so that it survives a restart.

@@ -240,6 +240,10 @@ impl Engine {
                 let table = self.sip.inspect(now, topic, MAX_ROWS);
                 self.put(Output::Inspected { request, table });
             }
+            AdminCommand::Trunks { request } => {
+                let states = self.sip.trunk_states().collect();
+                self.put(Output::Trunks { request, states });
+            }
             AdminCommand::Drain => {
                 self.draining = true;
                 self.sip.set_draining(true);
@@ -258,6 +262,9 @@ impl Engine {
                     SipOutput::Transmit { hop, bytes } => self.put(Output::Transmit { hop, bytes }),
                     SipOutput::Lookup { lookup, question } => self.put(Output::Lookup { lookup, question }),
                     SipOutput::Expect { remote, name } => self.put(Output::Expect { remote, name }),
+                    SipOutput::Watch { connection, silence } => {
+                        self.put(Output::Watch { connection, silence });
+                    }
                     SipOutput::CloseConnection(connection) => self.put(Output::CloseConnection(connection)),
                     SipOutput::Rejected { hop, why } => self.put(Output::SipRejected { hop, why }),
                     SipOutput::Binding(change) => self.put(Output::Binding(change)),

@@ -10,7 +10,7 @@ pub use crate::locate::{Answer, BadDestination, Destination, DestinationHost, Na
 pub use crate::saved::{BindingChange, SavedBinding};
 pub use crate::trunk::{
     Account, CallIdentity, Diversion, HealthCheck, IdentityRules, Limits, NumberFormat, NumberStyle, Place,
-    Prefix, Registration, RegistrationState, Secret, Trunk, TrunkState,
+    Prefix, Registration, RegistrationState, Secret, Trunk, TrunkFigures, TrunkState,
 };
 
 /// A stream connection (TCP, TLS or WebSocket) that the shell owns. Never reused.
@@ -425,6 +425,11 @@ pub enum Output {
         bytes: Arc<[u8]>,
     },
     CloseConnection(ConnectionId),
+    /// The connection is to be closed when nothing at all, be it a keep-alive, has come on it for so long. Until it is said anew.
+    Watch {
+        connection: ConnectionId,
+        silence: Duration,
+    },
     /// To be stored.
     Binding(BindingChange),
     /// Whoever sends from here has proved a password.

@@ -3,7 +3,7 @@
 //! Invariants: only what went to a trunk that has an account is ever answered, and only for that account's realm when it names one;
 //! credentials that were refused are not tried again; a request goes out three times at most.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use model::Now;
@@ -12,9 +12,11 @@ use crate::api::{Account, Hop};
 use crate::call::{Call, Exchange, Ours};
 use crate::digest::{self, Algorithm};
 use crate::message::{Builder, Credentials, Message, Method, Name, text};
+use crate::respond::MAX_FORWARDS;
 use crate::stack::Stack;
 use crate::transaction::{ClientKey, Owner, TransactionId};
 use crate::trunk::TrunkId;
+use crate::way::{Draft, Step};
 
 /// Answers to challenges within one request: a proxy's and a registrar's, or one and its repeat after `stale`.
 const MAX_TRIES: u8 = 2;
@@ -31,13 +33,15 @@ pub(crate) struct Asked {
 pub(crate) type Proof = (Name, String);
 
 impl Stack {
-    /// Sends the request again with credentials. False: the challenge stays unanswered and is the last word.
+    /// Sends the request again with credentials; `others` are the places that are left for it. False: the challenge stays unanswered
+    /// and is the last word.
     pub(crate) fn answer_challenge(
         &mut self,
         now: Now,
         owner: Owner,
         asked: &Asked,
         response: &Message,
+        others: Option<(Draft, VecDeque<Step>)>,
     ) -> bool {
         if asked.tries >= MAX_TRIES {
             return false;
@@ -51,13 +55,22 @@ impl Stack {
         let Some(proof) = prove(&account, response, &request, &cnonce) else { return false };
         let cseq = self.next_cseq(owner, &request);
         let branch = self.random.branch();
-        let again = self.complete(renewed(&request, cseq, &proof), asked.hop, &branch).finish();
+        let forwards = request.max_forwards().unwrap_or(MAX_FORWARDS);
+        let again = proved(&request, cseq, &proof);
+        let again = self.complete_within(again, asked.hop, &branch, forwards).finish();
         let Ok(again) = Message::parse(&again) else { return false };
         let key = ClientKey { branch: branch.into_bytes(), method: request.method().clone() };
         let (transactions, mut io) = self.split(now);
         let id = transactions.start_client(key, owner, asked.hop, again.shared_bytes(), &mut io);
         transactions.set_tries(id, asked.tries + 1);
         self.request_renewed(owner, id, request.cseq().number, again);
+        if let Some((draft, steps)) = others {
+            // Another place asks for itself: what this one was told would be taken for a password that it has refused.
+            let stamped = draft.contact.is_some();
+            let left_out = |name| is_proof(name) || stamped && name == Name::Contact;
+            let draft = Draft { request: renewed(&request, cseq, left_out), ..draft };
+            self.keep_places(now, owner, id, draft, steps);
+        }
         true
     }
 
@@ -82,8 +95,9 @@ impl Stack {
             | Owner::Refer(call)
             | Owner::Notify(call) => self.calls.get(call).filter(|call| !call.ended).and_then(of_call),
             Owner::Bye(call) => self.calls.get(call).and_then(of_call),
-            // RFC 3261 §22.1: a CANCEL cannot be sent again. The others are for our own users.
-            Owner::Cancel(_) | Owner::Message(_) | Owner::Subscription(_) => None,
+            // RFC 3261 §22.1: a CANCEL cannot be sent again. Subscribers are our own users.
+            Owner::Cancel(_) | Owner::Subscription(_) => None,
+            Owner::Message(message) => self.trunks.carries(message),
             Owner::Register(trunk) | Owner::Options(trunk) => Some(trunk),
         }
     }
@@ -133,7 +147,7 @@ impl Stack {
 fn proofs_of(invite: &Message) -> Vec<Proof> {
     invite
         .headers()
-        .filter(|header| matches!(header.id, Name::Authorization | Name::ProxyAuthorization))
+        .filter(|header| is_proof(header.id))
         .map(|header| (header.id, text(header.value)))
         .collect()
 }
@@ -174,8 +188,19 @@ fn prove(account: &Account, response: &Message, request: &Message, cnonce: &str)
     best.map(|(_, answer)| (proves, answer))
 }
 
-/// The same request with the next number; Via, Max-Forwards and User-Agent are still to be added. RFC 3261 §22.2
-fn renewed(request: &Message, cseq: u32, proof: &Proof) -> Builder {
+/// The same request with the next number and credentials; Via, Max-Forwards and User-Agent are still to be added. RFC 3261 §22.2
+fn proved(request: &Message, cseq: u32, proof: &Proof) -> Builder {
+    let again = renewed(request, cseq, |name| name == proof.0);
+    // What another realm asked for stays.
+    keep_other_realms(again, request, proof).header(proof.0, &proof.1)
+}
+
+fn is_proof(name: Name) -> bool {
+    matches!(name, Name::Authorization | Name::ProxyAuthorization)
+}
+
+/// The same request with the next number, less what is `left_out` and what every request gets anew.
+fn renewed(request: &Message, cseq: u32, left_out: impl Fn(Name) -> bool) -> Builder {
     let uri = request.request_uri().map(|uri| uri.raw().to_vec()).unwrap_or_default();
     let mut again = Builder::request(request.method(), &uri);
     let ids: BTreeSet<Name> = request.headers().map(|header| header.id).collect();
@@ -188,8 +213,7 @@ fn renewed(request: &Message, cseq: u32, proof: &Proof) -> Builder {
             | Name::ContentType
             | Name::ContentLength
             | Name::Other => again,
-            // What another realm asked for stays.
-            id if id == proof.0 => keep_other_realms(again, request, proof),
+            id if left_out(id) => again,
             id => again.copy(request, id),
         };
     }
@@ -201,7 +225,6 @@ fn renewed(request: &Message, cseq: u32, proof: &Proof) -> Builder {
     let content_type = request.header(Name::ContentType).map(text).unwrap_or_default();
     again
         .header(Name::CSeq, [cseq.to_string().as_bytes(), b" ", request.method().as_bytes()].concat())
-        .header(proof.0, &proof.1)
         .body(&content_type, request.body())
 }
 

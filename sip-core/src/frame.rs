@@ -12,6 +12,8 @@ pub enum Frame {
     Message(Vec<u8>),
     /// A double CRLF (RFC 5626 §3.5.1): answer with a single CRLF ([`PONG`]).
     Ping,
+    /// A single CRLF, on a stream whose client we are: the answer to a ping of ours.
+    Pong,
     /// Nothing more can be found in this stream. The bytes are the head that could not be framed: parsing them tells whether and how
     /// to answer. Close the connection after that.
     Broken(Vec<u8>),
@@ -31,12 +33,19 @@ pub struct Framer {
     length: Option<usize>,
     /// One CRLF of a ping has been seen.
     half_ping: bool,
+    /// We opened the stream: a CRLF that comes alone is a pong.
+    client: bool,
     broken: bool,
 }
 
 impl Framer {
     pub fn new() -> Framer {
         Framer::default()
+    }
+
+    /// For a stream that we opened.
+    pub fn of_client() -> Framer {
+        Framer { client: true, ..Framer::default() }
     }
 
     /// Takes what was read. Call [`Framer::poll`] until it gives `None` before reading more.
@@ -112,6 +121,10 @@ impl Framer {
             if !self.half_ping {
                 return Some(Frame::Ping);
             }
+        }
+        if self.client && self.half_ping && self.pending().is_empty() {
+            self.half_ping = false;
+            return Some(Frame::Pong);
         }
         if !matches!(self.pending(), [] | [b'\r']) {
             self.half_ping = false;
@@ -221,6 +234,21 @@ mod tests {
         }
         framer.push(b"\n");
         assert_eq!(framer.poll(), Some(Frame::Ping));
+    }
+
+    #[test]
+    fn on_a_stream_of_ours_a_crlf_alone_is_a_pong() {
+        let mut framer = Framer::of_client();
+        let mut after = |bytes: &[u8]| {
+            framer.push(bytes);
+            all(&mut framer)
+        };
+        assert_eq!(after(b"\r\n"), [Frame::Pong]);
+        assert_eq!(after(b"\r"), []);
+        assert_eq!(after(b"\n"), [Frame::Pong]);
+        assert_eq!(after(b"\r\n\r\n"), [Frame::Ping]);
+        let message = [b"\r\n", OPTIONS].concat();
+        assert_eq!(after(&message), [Frame::Message(OPTIONS.to_vec())]);
     }
 
     #[test]

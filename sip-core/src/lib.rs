@@ -12,6 +12,7 @@
 //! | digest authentication | [`digest`], `auth`; toward carriers `client_auth` |
 //! | carriers: health, registration, order, spelling | `trunk` |
 //! | requests: where they go, who may send them | `receive`, `register`, `registrar` |
+//! | the connections that phones registered on | `flow` |
 //! | registrations that survive a restart | `saved` |
 //! | what a request must be | `validate` |
 //! | how many calls a user may begin | `quota` |
@@ -41,6 +42,7 @@ mod auth;
 mod call;
 mod client_auth;
 mod dialog;
+mod flow;
 mod quota;
 mod random;
 mod receive;

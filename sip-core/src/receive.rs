@@ -5,7 +5,7 @@ use model::{Cause, Ending, Now};
 use crate::api::{CallId, Hop, Output, Peer, Rejection};
 use crate::auth::{NONCE_LIFETIME, Verdict};
 use crate::message::{Host, Message, Method, Name};
-use crate::respond::{ALLOW, Refusal, SDP, SUPPORTED};
+use crate::respond::{ALLOW, REGISTRAR, Refusal, SDP, SUPPORTED};
 use crate::stack::Stack;
 use crate::subscription::ALLOW_EVENTS;
 use crate::timer::Timer;
@@ -71,7 +71,11 @@ impl Stack {
     pub(crate) fn refuses_extensions(&mut self, hop: Hop, request: &Message) -> bool {
         let unsupported = match request.tokens(Name::Require) {
             Ok(tokens) => {
-                let known = |token: &[u8]| SUPPORTED.split(", ").any(|known| known.as_bytes() == token);
+                let registers = *request.method() == Method::Register;
+                let known = |token: &[u8]| {
+                    SUPPORTED.split(", ").any(|known| known.as_bytes() == token)
+                        || registers && REGISTRAR.iter().any(|known| known.as_bytes() == token)
+                };
                 let unknown = tokens.iter().filter(|token| !known(token)).map(<[u8]>::to_vec);
                 unknown.collect::<Vec<_>>().join(&b", "[..])
             }

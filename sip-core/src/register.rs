@@ -5,6 +5,7 @@ use std::time::Duration;
 use model::Now;
 
 use crate::api::{Binding, BindingId, Event, Hop, Peer, Rejection, Transport};
+use crate::flow::{registers_flow, speaks};
 use crate::message::{Contacts, Message, Name, NameAddr, Scheme, UriBuf, text};
 use crate::registrar::Entry;
 use crate::respond::Refusal;
@@ -47,6 +48,10 @@ impl Stack {
                 return self.respond_once(now, hop, request, status, answer);
             }
         };
+        let flow = match registers_flow(request) {
+            Ok(flow) => flow,
+            Err(refusal) => return self.refuse(hop, request, refusal, None),
+        };
         let outcome = match request.contacts() {
             Ok(Contacts::Any) => self.unregister_all(request, &aor),
             Ok(Contacts::List(contacts)) => {
@@ -74,9 +79,8 @@ impl Stack {
                 }
                 // RFC 3327 §5.3
                 answer = answer.copy(request, Name::Path);
-                if supports(request, b"outbound") && self.registrar.of_aor(&aor).any(|e| e.reg_id.is_some()) {
-                    // RFC 5626 §6
-                    answer = answer.header(Name::Require, "outbound");
+                if flow {
+                    answer = self.grant_flow(hop, request, answer);
                 }
                 self.respond_once(now, hop, request, 200, answer);
             }
@@ -132,7 +136,7 @@ impl Stack {
         if path.is_empty() {
             return Ok(Vec::new());
         }
-        if !supports(request, b"path") {
+        if !speaks(request, "path") {
             return Err(Refusal::new(421));
         }
         if path.len() > MAX_PATH {
@@ -278,11 +282,6 @@ fn is_about(entry: &Entry, wish: &Wish) -> bool {
     let same_address = entry.uri.get().same_as(&wish.uri.get());
     let other_way = entry.reg_id.is_some() && wish.reg_id.is_some() && entry.reg_id != wish.reg_id;
     same_device || (same_address && !other_way)
-}
-
-fn supports(request: &Message, tag: &[u8]) -> bool {
-    let tokens = request.tokens(Name::Supported);
-    tokens.is_ok_and(|tokens| tokens.iter().any(|token| token.eq_ignore_ascii_case(tag)))
 }
 
 fn is_old(entry: &Entry, request: &Message) -> bool {

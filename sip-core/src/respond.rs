@@ -16,6 +16,8 @@ pub(crate) const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, SUBSCRIBE, NOTIFY, MESSAGE, REGISTER";
 /// The extensions that we speak: option tags of Supported, and what Require may name.
 pub(crate) const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
+/// What Require of a REGISTER may name besides.
+pub(crate) const REGISTRAR: [&str; 2] = ["path", "outbound"];
 /// RFC 3261 §8.1.1.6
 pub(crate) const MAX_FORWARDS: u8 = 70;
 /// How many of us a call has come through. Not every B2BUA on the way counts Max-Forwards down.

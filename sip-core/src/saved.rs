@@ -113,6 +113,8 @@ fn lasting_address(entry: &Entry) -> Option<SocketAddr> {
     let hop = entry.binding.hop;
     match hop.transport {
         Transport::Udp => Some(hop.remote),
+        // RFC 5626 §5.3: it asked to be reached by this connection alone.
+        Transport::Tcp if entry.reg_id.is_some() => None,
         // Behind a NAT nobody could connect to it.
         Transport::Tcp => {
             address(&entry.uri.get()).filter(|contact| contact.ip() == hop.remote.ip().to_canonical())

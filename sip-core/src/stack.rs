@@ -81,8 +81,10 @@ impl Stack {
     pub fn handle_packet(&mut self, now: Now, hop: Hop, bytes: &[u8]) {
         if bytes.iter().all(|c| matches!(c, b'\r' | b'\n')) {
             // RFC 5626 §4.4.1
-            if bytes == b"\r\n\r\n" && hop.transport.is_stream() {
-                self.transmit(hop, Arc::from(&b"\r\n"[..]));
+            match bytes {
+                b"\r\n\r\n" if hop.transport.is_stream() => self.transmit(hop, Arc::from(&b"\r\n"[..])),
+                b"\r\n" if hop.transport.is_stream() => self.ponged(now, hop),
+                _ => {}
             }
             return;
         }
@@ -228,10 +230,8 @@ impl Stack {
         if status == 503 && self.try_next(now, id, owner) {
             return;
         }
-        if status >= 200 {
-            self.arrived(id, owner);
-        }
-        if asked.is_some_and(|asked| self.answer_challenge(now, owner, &asked, response)) {
+        let others = if status >= 200 { self.arrived(id, owner) } else { None };
+        if asked.is_some_and(|asked| self.answer_challenge(now, owner, &asked, response, others)) {
             return;
         }
         match owner {
@@ -287,6 +287,7 @@ impl Stack {
             Timer::Binding(binding) => self.unregister(binding),
             Timer::Registration(trunk) => self.registration_due(now, trunk),
             Timer::Health(trunk) => self.health_due(now, trunk),
+            Timer::Ping(trunk) => self.ping_due(now, trunk),
             Timer::Nonce => {
                 self.auth.forget_stale(now);
                 if self.auth.nonces() > 0 {
@@ -309,6 +310,7 @@ impl Stack {
         match owner {
             Owner::Invite(call) => {
                 let Some(by) = self.calls.get(call).map(|call| call.far.lost) else { return };
+                self.trunk_refused(call, status);
                 self.end(now, call, Ending::with_status(Cause::Lost, by, status));
             }
             Owner::Reinvite(call) | Owner::Update(call) => self.ask_lost(now, call, status),

@@ -311,7 +311,7 @@ impl Pair {
                         let clock = self.now;
                         self.node(side).stack.handle_answer(clock, lookup, Answer::Nothing);
                     }
-                    Output::Expect { .. } | Output::Binding(_) => {}
+                    Output::Expect { .. } | Output::Watch { .. } | Output::Binding(_) => {}
                     Output::Event(event) => self.node(side).events.push(event),
                     Output::Rejected { why, .. } => self.node(side).rejections.push(why),
                     Output::Authenticated { .. } => {}

@@ -80,6 +80,8 @@ pub(crate) enum Timer {
     Registration(TrunkId),
     /// When a carrier is asked whether it is alive.
     Health(TrunkId),
+    /// When the connection that we registered by is pinged, or has not answered a ping.
+    Ping(TrunkId),
     /// When a request that nobody answered at all goes to the next place.
     Silent(TransactionId),
     /// When a name is no longer looked for.

@@ -4,11 +4,12 @@
 //! |---|---|
 //! | 400, 413, 414, 505, 513 | [`Defect::status`](crate::message::Defect::status): the bytes themselves |
 //! | 416, 484 | [`target`]: what the Request-URI is |
-//! | 421 | [`demanded`]: what we insist on |
+//! | 421 | [`demanded`]: what we insist on; a REGISTER with Path from who does not know Path |
 //! | 400, 406, 415, 483, 493 | [`invite`]: an INVITE that would make a call |
 //! | 405, 420, 481, 482, 501 | `receive`: method, Require, dialog, merged copies |
 //! | 423 | `register` |
-//! | 485, 488, … | who is called: `Stack::reject`, `Stack::reject_offer` |
+//! | 488, … | who is called: `Stack::reject`, `Stack::reject_offer` |
+//! | 485 | never: a number or a user is one or none with us |
 
 use crate::api::Hop;
 use crate::message::{Message, Name, Scheme, Uri};

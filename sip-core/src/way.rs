@@ -212,11 +212,23 @@ impl Stack {
         let key = ClientKey { branch: branch.into_bytes(), method: draft.method.clone() };
         let (transactions, mut io) = self.split(now);
         let transaction = transactions.start_client(key, owner, hop, Arc::clone(&bytes), &mut io);
+        self.keep_places(now, owner, transaction, draft, steps);
+        Some(Sent { transaction, hop, bytes })
+    }
+
+    /// The places where a request that is out goes when it is not served.
+    pub(crate) fn keep_places(
+        &mut self,
+        now: Now,
+        owner: Owner,
+        transaction: TransactionId,
+        draft: Draft,
+        steps: VecDeque<Step>,
+    ) {
         if !steps.is_empty() {
             self.timers.arm(Timer::Silent(transaction), now.instant + SILENCE);
             self.ways.under_way.insert((owner.call(), transaction), (draft, steps));
         }
-        Some(Sent { transaction, hop, bytes })
     }
 
     /// RFC 3263 §4.3: the place did not serve this request; the next one gets it. False when there is none.

@@ -254,6 +254,14 @@ export const en = {
     steps_one: "Dialplan {{flow}}: {{count}} step",
     steps_other: "Dialplan {{flow}}: {{count}} steps",
   },
+  ladder: {
+    title: "SIP messages",
+    messages_one: "{{count}} message",
+    messages_other: "{{count}} messages",
+    left_out: "{{count}} not kept",
+    pcap: "Capture file",
+    none: "The messages of this call are not kept any more.",
+  },
   player: {
     play: "Play",
     pause: "Pause",

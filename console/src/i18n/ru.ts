@@ -261,6 +261,16 @@ export const ru = {
     steps_many: "Сценарий {{flow}}: {{count}} шагов",
     steps_other: "Сценарий {{flow}}: {{count}} шага",
   },
+  ladder: {
+    title: "Сообщения SIP",
+    messages_one: "{{count}} сообщение",
+    messages_few: "{{count}} сообщения",
+    messages_many: "{{count}} сообщений",
+    messages_other: "{{count}} сообщения",
+    left_out: "не сохранено: {{count}}",
+    pcap: "Файл захвата",
+    none: "Сообщения этого звонка больше не хранятся.",
+  },
   player: {
     play: "Слушать",
     pause: "Пауза",

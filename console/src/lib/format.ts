@@ -22,6 +22,15 @@ function format(locale: string, name: string, options: Intl.DateTimeFormatOption
 export const clock = (at: Micros, locale: string) =>
   format(locale, "clock", { hour: "2-digit", minute: "2-digit" }).format(at / 1000);
 
+/** To the millisecond, for what is read by engineers. */
+export const clockMillis = (at: Micros, locale: string) =>
+  format(locale, "millis", {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+    fractionalSecondDigits: 3,
+  }).format(at / 1000);
+
 export const day = (at: Micros, locale: string) =>
   format(locale, "day", { weekday: "long", day: "numeric", month: "long" }).format(at / 1000);
 

@@ -23,7 +23,7 @@ pub async fn ready(State(app): State<App>) -> Response {
 }
 
 pub async fn metrics(State(app): State<App>) -> Response {
-    let text = metrics::render(&app);
+    let text = metrics::render(&app, &app.commands.trunks().await);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
         .into_response()
 }

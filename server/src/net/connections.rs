@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sip_core::api::{ConnectionId, Transport};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Messages that may wait for a peer to read; with more it is cut.
 const QUEUE: usize = 256;
@@ -38,12 +39,15 @@ struct Open {
     peer: SocketAddr,
     /// Dropping it lets the writer finish and ends the stream.
     queue: mpsc::Sender<Arc<[u8]>>,
+    /// The longest silence that it may keep, when there is one of its own.
+    silence: watch::Sender<Option<Duration>>,
 }
 
 /// A stream's own entry; it is taken out when this is dropped.
 #[derive(Debug)]
 pub(super) struct Registration {
     pub id: ConnectionId,
+    pub silence: watch::Receiver<Option<Duration>>,
     connections: Connections,
     address: IpAddr,
 }
@@ -73,12 +77,13 @@ impl Connections {
         state.next += 1;
         let id = ConnectionId(state.next);
         let (queue, outgoing) = mpsc::channel(QUEUE);
-        state.open.insert(id, Open { transport, peer, queue });
+        let (teller, silence) = watch::channel(None);
+        state.open.insert(id, Open { transport, peer, queue, silence: teller });
         if !transport.is_websocket() {
             state.by_peer.insert((transport, peer), id);
         }
         *state.by_address.entry(address).or_default() += 1;
-        Some((Registration { id, connections: self.clone(), address }, outgoing))
+        Some((Registration { id, silence, connections: self.clone(), address }, outgoing))
     }
 
     pub fn send(&self, id: ConnectionId, bytes: Arc<[u8]>) -> Queued {
@@ -93,6 +98,13 @@ impl Connections {
                 state.remove(id);
                 Queued::Overflow
             }
+        }
+    }
+
+    /// A stream that is silent for longer is ended.
+    pub fn watch(&self, id: ConnectionId, silence: Duration) {
+        if let Some(open) = self.lock().open.get(&id) {
+            open.silence.send_replace(Some(silence));
         }
     }
 

@@ -182,6 +182,11 @@ impl Network {
         self.running.shared.client_tls.expect(remote, name);
     }
 
+    /// From now on a stream that is silent for longer is ended.
+    pub fn watch(&self, connection: ConnectionId, silence: Duration) {
+        self.running.shared.connections.watch(connection, silence);
+    }
+
     /// Reads the certificates of all listeners again. What cannot be used stays as it was.
     pub fn reload_certificates(&self) {
         for tls in &self.running.tls {

@@ -10,6 +10,7 @@ use sip_core::api::{Hop, Transport};
 use sip_core::frame::{Frame, Framer, PONG};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connections::{Outgoing, Registration};
@@ -130,7 +131,7 @@ async fn run(
 ) {
     let mut writing = std::pin::pin!(write(writer, outgoing));
     let end = tokio::select! {
-        end = read(reader, hop, opened, shared) => {
+        end = read(reader, hop, opened, registration.silence.clone(), shared) => {
             if end == End::Malformed {
                 let _ = timeout(LINGER, &mut writing).await;
             }
@@ -144,19 +145,35 @@ async fn run(
     report(&shared.inbox, registration.id, hop, end);
 }
 
-async fn read(mut reader: impl AsyncRead + Unpin, hop: Hop, opened: Opened, shared: &Shared) -> End {
-    let mut framer = Framer::new();
+async fn read(
+    mut reader: impl AsyncRead + Unpin,
+    hop: Hop,
+    opened: Opened,
+    mut silence: watch::Receiver<Option<Duration>>,
+    shared: &Shared,
+) -> End {
+    let mut framer = match opened {
+        Opened::ByPeer => Framer::new(),
+        Opened::ByUs => Framer::of_client(),
+    };
     let mut buffer = vec![0; 16 * 1024];
     // A peer that connects to us has something to say. Pings prove nothing until it has said it.
     let mut spoken = opened == Opened::ByUs;
     let mut deadline = (!spoken).then(|| Instant::now() + MESSAGE_WITHIN);
+    let mut heard = Instant::now();
     loop {
-        let until = deadline.unwrap_or_else(|| Instant::now() + shared.idle_timeout);
-        let length = match timeout_at(until, reader.read(&mut buffer)).await {
-            Ok(Ok(0) | Err(_)) => return End::Gone,
-            Ok(Ok(length)) => length,
-            Err(_) => return End::Silent,
+        let longest = silence.borrow_and_update().unwrap_or(shared.idle_timeout);
+        let until = deadline.unwrap_or(heard + longest.min(shared.idle_timeout));
+        let length = tokio::select! {
+            read = timeout_at(until, reader.read(&mut buffer)) => match read {
+                Ok(Ok(0) | Err(_)) => return End::Gone,
+                Ok(Ok(length)) => length,
+                Err(_) => return End::Silent,
+            },
+            // It may be silent for less long than before.
+            Ok(()) = silence.changed() => continue,
         };
+        heard = Instant::now();
         framer.push(&buffer[..length]);
         let mut whole = false;
         while let Some(frame) = framer.poll() {
@@ -172,6 +189,12 @@ async fn read(mut reader: impl AsyncRead + Unpin, hop: Hop, opened: Opened, shar
                 Frame::Ping => {
                     if let Some(id) = hop.connection {
                         shared.connections.send(id, Arc::from(PONG));
+                    }
+                }
+                // The stack knows what it has asked.
+                Frame::Pong => {
+                    if let Err(end) = deliver(&shared.inbox, hop, PONG.to_vec()).await {
+                        return end;
                     }
                 }
                 Frame::Broken(head) => {

@@ -21,6 +21,7 @@ use crate::config::{self, SipListener};
 use crate::guard::Guard;
 use crate::inbox::{Outlet, Received, inbox};
 
+mod flows;
 mod names;
 mod secure;
 

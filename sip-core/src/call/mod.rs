@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use model::{Ending, Side};
 
-use crate::api::{CallId, ConnectionId, Hop};
+use crate::api::{BindingId, CallId, ConnectionId, Hop};
 use crate::dialog::Dialog;
 use crate::message::{Message, Replaces};
 use crate::trunk::Carrier;
@@ -59,6 +59,8 @@ pub(crate) struct Call {
     pub(crate) phase: Phase,
     /// It goes through a trunk.
     pub(crate) carrier: Option<Carrier>,
+    /// It rings a registered contact.
+    pub(crate) binding: Option<BindingId>,
     /// The ACK of each 2xx that we got: repeats get it again.
     pub(crate) acks: BTreeMap<AckKey, (Hop, Arc<[u8]>)>,
     /// The last CSeq that we used toward a fork that did not get the call.
@@ -110,6 +112,7 @@ impl Call {
             invite,
             phase,
             carrier: None,
+            binding: None,
             acks: BTreeMap::new(),
             forks: BTreeMap::new(),
             referring: None,

@@ -64,7 +64,7 @@ pub(crate) struct Route {
     pub(crate) goal: Goal,
     /// Route headers, the nearest first.
     pub(crate) path: Vec<UriBuf>,
-    trunk: Option<TrunkId>,
+    pub(crate) trunk: Option<TrunkId>,
 }
 
 pub(crate) enum Goal {
@@ -119,6 +119,10 @@ impl Stack {
             self.open_trunk(now, name)?;
         }
         let Route { uri, to, far, symmetric, goal, path, trunk } = self.resolve(&target)?;
+        let binding = match target {
+            Target::Binding(id) => Some(id),
+            Target::Trunk { .. } => None,
+        };
         let tag = self.random.tag();
         let cseq = self.random.cseq();
         let settings = trunk.and_then(|id| self.trunks.get(id)).map(|entry| &entry.settings);
@@ -176,7 +180,7 @@ impl Stack {
         }));
         let carrier = trunk.map(|trunk| Carrier { trunk, proofs: Vec::new() });
         let outgoing_call = Call::new(far, true, tag, invite, phase);
-        self.calls.insert(id, Call { carrier, ..outgoing_call });
+        self.calls.insert(id, Call { carrier, binding, ..outgoing_call });
         self.timers.arm(Timer::Ring(id), now.instant + ring_timeout);
         if let Some(silence) = silence {
             self.timers.arm(Timer::Unheard(id), now.instant + silence);
@@ -212,6 +216,7 @@ impl Stack {
             return;
         }
         let by = call.far.lost;
+        self.trunk_refused(id, 503);
         self.end(now, id, Ending::with_status(Cause::Lost, by, 503));
     }
 
@@ -298,6 +303,10 @@ impl Stack {
                     let contacts = contacts(response);
                     self.emit(id, Event::Redirected { call: id, status, contacts });
                 }
+                self.trunk_refused(id, status);
+                if status == 430 {
+                    self.flow_failed(id);
+                }
                 self.end(now, id, refusal(status, far).and_q850(q850_in(response)));
             }
         }
@@ -319,6 +328,7 @@ impl Stack {
             return self.place_is_silent(now, transaction);
         }
         let ending = Ending::with_status(Cause::Lost, far.lost, 408);
+        self.trunk_refused(id, 408);
         self.cancel(now, id, &ending);
         self.end(now, id, ending);
     }

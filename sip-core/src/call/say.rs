@@ -61,7 +61,7 @@ impl Stack {
         content_type: &str,
         body: Vec<u8>,
     ) -> Result<MessageId, SayError> {
-        let Route { uri, to, goal, path, .. } = self.resolve(target)?;
+        let Route { uri, to, goal, path, trunk, .. } = self.resolve(target)?;
         let tag = self.random.tag();
         let cseq = self.random.cseq();
         let mut request = crate::message::Builder::request(&Method::Message, &uri);
@@ -77,6 +77,9 @@ impl Stack {
         fits(&request, self.likely_hop(&goal))?;
         self.last_message += 1;
         let id = MessageId(self.last_message);
+        if let Some(trunk) = trunk {
+            self.trunks.take_message(id, trunk);
+        }
         let draft = Draft { method: Method::Message, request, contact: None, forwards: MAX_FORWARDS };
         self.start_towards(now, Owner::Message(id), draft, goal);
         Ok(id)
@@ -105,6 +108,7 @@ impl Stack {
 
     pub(crate) fn message_answered(&mut self, message: MessageId, status: u16) {
         if status >= 200 {
+            self.trunks.message_done(message);
             self.output.push_back(crate::api::Output::Event(Event::MessageAnswered { message, status }));
         }
     }

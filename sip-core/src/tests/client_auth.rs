@@ -198,6 +198,53 @@ fn a_cancelled_call_does_not_come_back_with_credentials() {
 }
 
 #[test]
+fn a_message_and_a_question_for_health_are_proved_as_well() {
+    let mut solo = with(vec![trunk()]);
+    let target = Target::Trunk { name: "carrier".to_owned(), number: "+74951234567".to_owned() };
+    let id = solo.stack.send_message(solo.now, &target, "100", "text/plain", b"hello".to_vec()).unwrap();
+    let first = solo.only();
+    challenge(&mut solo, &first, 407, &[MD5]);
+    let second = solo.only();
+    assert_eq!((label(&second), second.body()), ("MESSAGE".to_owned(), &b"hello"[..]));
+    assert_eq!((second.call_id(), second.cseq().number), (first.call_id(), first.cseq().number + 1));
+    assert!(proves(&second, Name::ProxyAuthorization, MD5, "sesame"));
+    solo.reply(udp(CARRIER), &second, 202, "theirs", None);
+    assert_eq!(solo.event(), Event::MessageAnswered { message: id, status: 202 });
+    solo.assert_nothing_left();
+    let mut solo = with(vec![super::trunks::asking()]);
+    super::trunks::tick(&mut solo);
+    let options = solo.only();
+    challenge(&mut solo, &options, 401, &[MD5]);
+    assert!(proves(&solo.only(), Name::Authorization, MD5, "sesame"));
+}
+
+#[test]
+fn a_phone_that_challenges_a_message_gets_no_answer() {
+    let mut solo = with(vec![trunk()]);
+    let binding = solo.register(udp(PHONE), "anna", "<sip:anna@203.0.113.7:5062>");
+    let target = Target::Binding(binding.id);
+    let id = solo.stack.send_message(solo.now, &target, "100", "text/plain", b"hello".to_vec()).unwrap();
+    let message = solo.take().pop().unwrap();
+    let answer = message.response(401, None, udp(PHONE).remote, Some("theirs"));
+    solo.raw(udp(PHONE), &answer.header(Name::WwwAuthenticate, MD5).finish());
+    assert!(solo.take().is_empty());
+    assert_eq!(solo.event(), Event::MessageAnswered { message: id, status: 401 });
+}
+
+#[test]
+fn a_proved_request_goes_no_further_than_the_first_one() {
+    let mut solo = with(vec![trunk()]);
+    let target = Target::Trunk { name: "carrier".to_owned(), number: "+74951234567".to_owned() };
+    let mut limited = outgoing(target);
+    limited.options.max_forwards = Some(11);
+    solo.stack.invite(solo.now, limited).unwrap();
+    let first = solo.only();
+    challenge(&mut solo, &first, 407, &[MD5]);
+    let second = solo.take().pop().unwrap();
+    assert_eq!((first.max_forwards(), second.max_forwards()), (Some(11), Some(11)));
+}
+
+#[test]
 fn passwords_are_not_printed() {
     assert!(!format!("{:?}", trunk()).contains("sesame"));
 }

@@ -20,7 +20,8 @@ fn throw(solo: &mut Solo, hop: Hop, bytes: &[u8]) -> usize {
             | Output::Binding(_)
             | Output::Authenticated { .. }
             | Output::Lookup { .. }
-            | Output::Expect { .. } => {}
+            | Output::Expect { .. }
+            | Output::Watch { .. } => {}
         }
     }
     answers

@@ -116,6 +116,7 @@ impl Lab {
                 Output::Expect { remote, name } => self.expected.push((remote, name)),
                 Output::Event(event) => self.events.push(event),
                 Output::CloseConnection(_)
+                | Output::Watch { .. }
                 | Output::Rejected { .. }
                 | Output::Binding(_)
                 | Output::Authenticated { .. } => {}
@@ -402,4 +403,94 @@ fn a_registration_goes_to_the_next_server_of_the_name_too() {
     assert_eq!(hop.remote, SECOND.parse().unwrap());
     assert_eq!(register.text(Name::Contact).as_deref(), Some("<sip:4950@198.51.100.1:5060>"));
     assert_eq!(lab.took("REGISTER").len(), 1);
+}
+
+// --- challenged, and then not served ---
+
+const CHALLENGE: &str = "Proxy-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", algorithm=MD5\r\n";
+
+fn with_account() -> Lab {
+    let mut lab = Lab::new();
+    lab.trunk(|trunk| {
+        let password = crate::api::Secret::new("sesame");
+        trunk.account = Some(crate::api::Account { username: "4950000".to_owned(), password, realm: None });
+    });
+    lab
+}
+
+#[test]
+fn a_challenged_invite_still_goes_to_the_other_places() {
+    let fails: [(&str, fn(&mut Lab)); 3] = [
+        ("503", |lab| lab.answer(503, "")),
+        ("silence", |lab| lab.pass(Duration::from_millis(5100))),
+        ("unreachable", |lab| {
+            let hop = lab.last().0;
+            lab.stack.handle_unreachable(lab.now, hop);
+            lab.drain();
+        }),
+    ];
+    for (how, fail) in fails {
+        let mut lab = with_account();
+        let call = lab.call(b"v=0");
+        lab.answer(407, CHALLENGE);
+        let (hop, proved) = lab.last().clone();
+        assert_eq!(hop.remote, FIRST.parse().unwrap());
+        assert!(proved.header(Name::ProxyAuthorization).is_some());
+        fail(&mut lab);
+        let (hop, second) = lab.last().clone();
+        assert_eq!((hop.remote, lab.events.len()), (SECOND.parse().unwrap(), 0), "{how}");
+        assert_eq!(second.header(Name::ProxyAuthorization), None, "the other one asks for itself");
+        assert_eq!((second.call_id(), second.cseq().number), (proved.call_id(), proved.cseq().number));
+        assert_eq!(second.contact().unwrap().unwrap().uri().raw(), format!("sip:{OWN}").as_bytes());
+        assert_eq!((second.body(), second.max_forwards()), (proved.body(), proved.max_forwards()));
+        lab.answer(407, CHALLENGE);
+        let (hop, again) = lab.last().clone();
+        assert_eq!(hop.remote, SECOND.parse().unwrap(), "it is answered there as well");
+        assert!(again.header(Name::ProxyAuthorization).is_some());
+        // And on to the last of them.
+        lab.answer(503, "");
+        assert_eq!(lab.last().0.remote, "[2001:db8::12]:5070".parse().unwrap());
+        assert_eq!(
+            lab.last().1.header(Name::Contact),
+            Some(&b"<sip:six.tandem.example:5060>"[..]),
+            "each place has the Contact that it can reach"
+        );
+        lab.answer(200, "Contact: <sip:far@192.0.2.12:5070>\r\n");
+        assert!(matches!(&lab.events[..], [Event::Answered { call: answered, .. }] if *answered == call));
+    }
+}
+
+#[test]
+fn a_challenged_registration_still_goes_to_the_other_places() {
+    let mut lab = with_account();
+    lab.trunk(|trunk| {
+        trunk.account = Some(crate::api::Account {
+            username: "4950000".to_owned(),
+            password: crate::api::Secret::new("sesame"),
+            realm: None,
+        });
+        trunk.registration =
+            Some(crate::api::Registration { user: "4950000".to_owned(), expires: Duration::from_secs(600) });
+    });
+    lab.stack.handle_timeout(lab.now);
+    lab.drain();
+    let reply = |lab: &mut Lab, status: u16, header: Option<(Name, &str)>| {
+        let (hop, register) = lab.last().clone();
+        let mut answer = register.response(status, None, hop.remote, Some("far"));
+        if let Some((name, value)) = header {
+            answer = answer.header(name, value);
+        }
+        lab.stack.handle_packet(lab.now, hop, &answer.finish());
+        lab.drain();
+    };
+    let challenge = "Digest realm=\"carrier\", nonce=\"n1\", algorithm=MD5";
+    reply(&mut lab, 401, Some((Name::WwwAuthenticate, challenge)));
+    reply(&mut lab, 503, None);
+    assert_eq!(lab.last().0.remote, SECOND.parse().unwrap());
+    assert_eq!(lab.last().1.header(Name::Authorization), None);
+    reply(&mut lab, 401, Some((Name::WwwAuthenticate, challenge)));
+    assert!(lab.last().1.header(Name::Authorization).is_some());
+    reply(&mut lab, 200, Some((Name::Expires, "600")));
+    let state = lab.stack.trunk_states().next().unwrap();
+    assert!(matches!(state.registration, crate::api::RegistrationState::Registered { .. }), "{state:?}");
 }

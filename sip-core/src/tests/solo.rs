@@ -28,6 +28,10 @@ pub struct Solo {
     pub stored: Vec<crate::api::BindingChange>,
     /// Who has proved a password.
     pub proved: Vec<SocketAddr>,
+    /// CRLF keep-alives of the stack's own.
+    pub pings: Vec<Hop>,
+    pub closed: Vec<ConnectionId>,
+    pub watched: Vec<(ConnectionId, Duration)>,
     branches: u32,
     counts: u32,
 }
@@ -161,6 +165,9 @@ impl Solo {
             rejections: Vec::new(),
             stored: Vec::new(),
             proved: Vec::new(),
+            pings: Vec::new(),
+            closed: Vec::new(),
+            watched: Vec::new(),
             branches: 0,
             counts: 0,
         }
@@ -315,10 +322,13 @@ impl Solo {
         while let Some(output) = self.stack.poll_output() {
             match output {
                 Output::Transmit { bytes, .. } if *bytes == *b"\r\n" => {}
+                Output::Transmit { hop, bytes } if *bytes == *b"\r\n\r\n" => self.pings.push(hop),
                 Output::Transmit { hop, bytes } => {
                     self.sent.push((hop, Message::parse(&bytes).expect("we write valid messages")));
                 }
-                Output::CloseConnection(_) | Output::Lookup { .. } | Output::Expect { .. } => {}
+                Output::CloseConnection(connection) => self.closed.push(connection),
+                Output::Watch { connection, silence } => self.watched.push((connection, silence)),
+                Output::Lookup { .. } | Output::Expect { .. } => {}
                 Output::Binding(change) => self.stored.push(change),
                 Output::Event(event) => self.events.push(event),
                 Output::Rejected { why, .. } => self.rejections.push(why),

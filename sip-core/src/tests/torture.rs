@@ -23,7 +23,10 @@ fn decide(hop: Hop, bytes: &[u8]) -> String {
             Output::Event(event) => panic!("{event:?}"),
             Output::Rejected { why, .. } => seen.push(format!("{why:?}")),
             Output::Authenticated { .. } | Output::Binding(_) => {}
-            Output::CloseConnection(_) | Output::Lookup { .. } | Output::Expect { .. } => {
+            Output::CloseConnection(_)
+            | Output::Lookup { .. }
+            | Output::Expect { .. }
+            | Output::Watch { .. } => {
                 panic!("UDP has no connection")
             }
         }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use model::Now;
 
 use super::TrunkId;
-use crate::api::{Event, Output};
 use crate::message::{Builder, Method, Name, Scheme, name_addr, sip_uri};
 use crate::respond::{MAX_FORWARDS, SDP};
 use crate::stack::Stack;
@@ -84,8 +83,7 @@ impl Stack {
         }
         health.against = 0;
         let recovered = health.alive.replace(alive) == Some(false);
-        let state = entry.state();
-        self.output.push_back(Output::Event(Event::TrunkChanged(state)));
+        self.tell_trunk(id);
         if recovered {
             // It, or the way to it, was gone; so may be what it knew of us.
             self.register_anew(now, id);

@@ -5,6 +5,7 @@
 //! | what the configuration says | `settings` |
 //! | REGISTER to the carrier | `register` |
 //! | OPTIONS at an interval | `health` |
+//! | CRLF on the connection that we registered by | `keep_alive` |
 //! | the order in which trunks are tried, and their limits | `select` |
 //! | how numbers are spelt | `numbers` |
 //! | who calls, and whom the call was meant for | `identity` |
@@ -13,12 +14,13 @@
 
 mod health;
 pub(crate) mod identity;
+mod keep_alive;
 mod numbers;
 mod register;
 mod select;
 mod settings;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use model::Instant;
 
@@ -26,6 +28,7 @@ pub use identity::{CallIdentity, Diversion};
 pub use numbers::{NumberFormat, NumberStyle, Prefix};
 pub use settings::{Account, HealthCheck, IdentityRules, Limits, Place, Registration, Secret, Trunk};
 
+use crate::api::{Event, MessageId, Output};
 use crate::client_auth::Proof;
 use crate::stack::Stack;
 use crate::timer::Timer;
@@ -54,6 +57,19 @@ pub struct TrunkState {
     pub registration: RegistrationState,
     /// Both ways.
     pub calls: u32,
+    pub figures: TrunkFigures,
+}
+
+/// What has come of a trunk since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TrunkFigures {
+    pub calls_in: u64,
+    /// Every try counts.
+    pub calls_out: u64,
+    /// Calls of ours that it did not carry: 5xx, 408, or nothing at all.
+    pub failures: u64,
+    /// How often it went up or down.
+    pub changes: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +99,9 @@ pub(crate) struct Entry {
     live: u32,
     /// When we called through it within the last second.
     recent: VecDeque<Instant>,
+    figures: TrunkFigures,
+    /// As it was told last.
+    told_usable: bool,
     /// Out of the configuration; only its registration is still to be given back.
     leaving: bool,
 }
@@ -91,6 +110,8 @@ pub(crate) struct Entry {
 pub(crate) struct Trunks {
     last: u64,
     list: Vec<Entry>,
+    /// MESSAGEs outside of calls that a trunk has not answered.
+    messages: BTreeMap<MessageId, TrunkId>,
 }
 
 impl Trunks {
@@ -111,6 +132,19 @@ impl Trunks {
         self.list.iter_mut().find(|entry| entry.id == id)
     }
 
+    /// A MESSAGE goes through this trunk.
+    pub(crate) fn take_message(&mut self, message: MessageId, trunk: TrunkId) {
+        self.messages.insert(message, trunk);
+    }
+
+    pub(crate) fn carries(&self, message: MessageId) -> Option<TrunkId> {
+        self.messages.get(&message).copied()
+    }
+
+    pub(crate) fn message_done(&mut self, message: MessageId) {
+        self.messages.remove(&message);
+    }
+
     fn entry(&mut self, settings: Trunk) -> Entry {
         self.last += 1;
         Entry {
@@ -120,6 +154,8 @@ impl Trunks {
             health: Health::default(),
             live: 0,
             recent: VecDeque::new(),
+            figures: TrunkFigures::default(),
+            told_usable: true,
             leaving: false,
         }
     }
@@ -137,6 +173,7 @@ impl Entry {
             alive: self.health.alive,
             registration: self.registered.state,
             calls: self.live,
+            figures: self.figures,
         }
     }
 }
@@ -154,6 +191,7 @@ impl Stack {
                     let mut entry = self.trunks.entry(settings);
                     // The calls under way go on counting.
                     (entry.live, entry.recent) = (other.live, other.recent.clone());
+                    entry.figures = other.figures;
                     let id = std::mem::replace(&mut entry.id, other.id);
                     self.part(Entry { id, ..other });
                     self.begin(&entry);
@@ -170,6 +208,7 @@ impl Stack {
         for gone in before {
             self.timers.disarm(Timer::Registration(gone.id));
             self.timers.disarm(Timer::Health(gone.id));
+            self.timers.disarm(Timer::Ping(gone.id));
             self.part(gone);
         }
     }
@@ -177,6 +216,17 @@ impl Stack {
     /// How every trunk does, in the order of the configuration.
     pub fn trunk_states(&self) -> impl Iterator<Item = TrunkState> + use<'_> {
         self.trunks.iter().map(Entry::state)
+    }
+
+    /// It, or its registration, is not as it was.
+    pub(crate) fn tell_trunk(&mut self, id: TrunkId) {
+        let Some(entry) = self.trunks.get_mut(id) else { return };
+        let usable = entry.is_usable();
+        if std::mem::replace(&mut entry.told_usable, usable) != usable {
+            entry.figures.changes += 1;
+        }
+        let state = entry.state();
+        self.output.push_back(Output::Event(Event::TrunkChanged(state)));
     }
 
     fn begin(&mut self, entry: &Entry) {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use model::{Instant, Now};
 
+use super::keep_alive::Flow;
 use super::{RegistrationState, TrunkId};
-use crate::api::{ConnectionId, Event, Hop, Output, Transport};
+use crate::api::{ConnectionId, Hop, Transport};
 use crate::message::{Builder, Contacts, Message, Method, Name, UriBuf, name_addr, sip_uri};
 use crate::respond::MAX_FORWARDS;
 use crate::stack::Stack;
@@ -35,6 +36,8 @@ pub(crate) struct Registered {
     min_expires: Duration,
     /// The connection that our calls come in by.
     connection: Option<ConnectionId>,
+    /// The same as it is kept alive.
+    pub(super) flow: Option<Flow>,
     /// Route of what we send. RFC 3608
     pub(crate) service_route: Vec<UriBuf>,
     /// A sign-off is under way.
@@ -50,9 +53,16 @@ impl Default for Registered {
             failures: 0,
             min_expires: Duration::ZERO,
             connection: None,
+            flow: None,
             service_route: Vec::new(),
             signing_off: false,
         }
+    }
+}
+
+impl Registered {
+    fn lose_flow(&mut self) {
+        (self.connection, self.flow) = (None, None);
     }
 }
 
@@ -131,7 +141,7 @@ impl Stack {
             .collect();
         for id in lost {
             if let Some(entry) = self.trunks.get_mut(id) {
-                entry.registered.connection = None;
+                entry.registered.lose_flow();
             }
             self.register_anew(now, id);
         }
@@ -234,10 +244,9 @@ impl Stack {
         let Some(entry) = self.trunks.get_mut(id) else { return };
         let before =
             std::mem::replace(&mut entry.registered.state, RegistrationState::Failed { status, again });
-        entry.registered.connection = None;
+        entry.registered.lose_flow();
         if !matches!(before, RegistrationState::Failed { status: told, .. } if told == status) {
-            let state = entry.state();
-            self.output.push_back(Output::Event(Event::TrunkChanged(state)));
+            self.tell_trunk(id);
         }
     }
 
@@ -270,9 +279,9 @@ impl Stack {
         registered.connection = hop.connection;
         let until = now.instant + granted;
         let before = std::mem::replace(&mut registered.state, RegistrationState::Registered { until });
+        self.flow_registered(now, id, hop, response);
         if !matches!(before, RegistrationState::Registered { .. }) {
-            let state = entry.state();
-            self.output.push_back(Output::Event(Event::TrunkChanged(state)));
+            self.tell_trunk(id);
         }
     }
 
@@ -280,7 +289,7 @@ impl Stack {
         self.timers.disarm(Timer::Registration(id));
         let Some(entry) = self.trunks.get_mut(id) else { return };
         entry.registered.signing_off = false;
-        entry.registered.connection = None;
+        entry.registered.lose_flow();
         if entry.registered.state != RegistrationState::None {
             entry.registered.state = RegistrationState::Left;
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::{Instant, Now};
 
 use super::{Entry, TrunkId};
-use crate::api::{Destination, DestinationHost, InviteError, Transport, Trunk};
+use crate::api::{CallId, Destination, DestinationHost, InviteError, Transport, Trunk};
 use crate::call::Goal;
 use crate::locate::{self, Wanted, usual_port};
 use crate::message::sip_uri;
@@ -120,6 +120,8 @@ impl Stack {
     pub(crate) fn trunk_call_began(&mut self, now: Now, id: TrunkId, ours: bool) {
         let Some(entry) = self.trunks.get_mut(id) else { return };
         entry.live += 1;
+        let figures = &mut entry.figures;
+        *(if ours { &mut figures.calls_out } else { &mut figures.calls_in }) += 1;
         if ours && entry.settings.limits.calls_per_second.is_some() {
             entry.recent.retain(|at| now.instant.saturating_since(*at) < SECOND);
             entry.recent.push_back(now.instant);
@@ -129,6 +131,17 @@ impl Stack {
     pub(crate) fn trunk_call_ended(&mut self, id: TrunkId) {
         if let Some(entry) = self.trunks.get_mut(id) {
             entry.live = entry.live.saturating_sub(1);
+        }
+    }
+
+    /// A call of ours is about to end because its trunk, if it has one, answered like this; 408 also when it said nothing.
+    pub(crate) fn trunk_refused(&mut self, call: CallId, status: u16) {
+        let live = self.calls.get(call).filter(|call| !call.ended);
+        if let Some(trunk) = live.and_then(|call| call.carrier.as_ref()).map(|carrier| carrier.trunk)
+            && matches!(status, 408 | 500..=599)
+            && let Some(entry) = self.trunks.get_mut(trunk)
+        {
+            entry.figures.failures += 1;
         }
     }
 }

@@ -122,7 +122,7 @@ music = "{project}/config/music"
         Api::sign_in(self.http, login, &format!("demo-{login}"))
     }
 
-    /// A figure of `/metrics`, over all its labels; `None` when it is not there.
+    /// A figure of `/metrics`, over all its labels unless it is named with them; `None` when it is not there.
     pub fn metric(&self, name: &str) -> Option<f64> {
         let text = ureq::get(format!("http://{}/metrics", self.http))
             .call()
@@ -130,7 +130,9 @@ music = "{project}/config/music"
             .expect("metrics are served");
         let found: Vec<f64> = text
             .lines()
-            .filter(|line| line.split([' ', '{']).next() == Some(name))
+            .filter(|line| {
+                line.split([' ', '{']).next() == Some(name) || line.split(' ').next() == Some(name)
+            })
             .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
             .collect();
         (!found.is_empty()).then(|| found.iter().sum())

@@ -397,11 +397,12 @@ impl World {
                     let answer = sip_core::api::Answer::Nothing;
                     self.engine.handle(self.now, Input::LookedUp { lookup, answer });
                 }
-                Output::Expect { .. } => {}
+                Output::Expect { .. } | Output::Watch { .. } => {}
                 Output::SipRejected { .. }
                 | Output::SipAuthenticated { .. }
                 | Output::SipCall { .. }
                 | Output::Inspected { .. }
+                | Output::Trunks { .. }
                 | Output::Binding(_)
                 | Output::Drained => {}
                 Output::Media(command) => {

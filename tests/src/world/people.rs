@@ -197,7 +197,10 @@ impl World {
             match output {
                 SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
                 SipOutput::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
-                SipOutput::Lookup { .. } | SipOutput::Expect { .. } | SipOutput::Binding(_) => {}
+                SipOutput::Lookup { .. }
+                | SipOutput::Expect { .. }
+                | SipOutput::Watch { .. }
+                | SipOutput::Binding(_) => {}
                 SipOutput::Rejected { .. } | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) if self.scripted => {
                     self.carrier.rung.push(incoming.call);
@@ -310,6 +313,7 @@ impl World {
                 | SipOutput::Binding(_)
                 | SipOutput::Lookup { .. }
                 | SipOutput::Expect { .. }
+                | SipOutput::Watch { .. }
                 | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) => self.operator_is_rung(agent, incoming.call),
                 SipOutput::Event(SipEvent::ReferProgress { status, over, .. }) => {

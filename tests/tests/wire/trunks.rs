@@ -114,6 +114,13 @@ fn two_servers_are_each_others_carrier_and_a_third_takes_over_when_one_is_dead()
     let [dead, carried] = tried.as_slice() else { panic!("two tries: {tried:?}") };
     assert!(dead.starts_with("first ") && !dead.ends_with("answered"), "{tried:?}");
     assert_eq!(carried, "second answered");
+    let figure = |what: &str| here.metric(&format!("tandem_sip_trunk_{what}"));
+    assert_eq!(figure("calls_total{trunk=\"first\",direction=\"out\"}"), Some(2.0));
+    assert_eq!(figure("calls_total{trunk=\"second\",direction=\"out\"}"), Some(1.0));
+    // Whoever calls from this address is taken for it: the two callers and the other server.
+    assert_eq!(figure("calls_total{trunk=\"first\",direction=\"in\"}"), Some(3.0));
+    assert_eq!(figure("failures_total{trunk=\"first\"}"), Some(1.0));
+    assert_eq!(figure("failures_total{trunk=\"second\"}"), Some(0.0));
 }
 
 #[test]
@@ -133,9 +140,15 @@ fn a_server_registers_with_another_with_its_password_and_signs_off_when_it_goes(
         stranger.log().contains("failed with 40").then_some(())
     });
     assert_eq!(carrier.metric("tandem_sip_bindings"), Some(0.0));
+    assert_eq!(stranger.metric("tandem_sip_trunk_up"), Some(0.0));
+    assert_eq!(stranger.metric("tandem_sip_trunk_changes_total"), Some(1.0));
     let mut customer = Tandem::start(&right);
     let registered = || (carrier.metric("tandem_sip_bindings") == Some(1.0)).then_some(());
     wait_for("it is registered", SOON, registered);
+    wait_for("it knows that", SOON, || {
+        (customer.metric("tandem_sip_trunk_registered") == Some(1.0)).then_some(())
+    });
+    assert_eq!(customer.metric("tandem_sip_trunk_up"), Some(1.0));
     carrier.kill();
     carrier.launch();
     assert_eq!(carrier.metric("tandem_sip_bindings"), Some(1.0), "it is known after a power cut");

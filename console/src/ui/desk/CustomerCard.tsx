@@ -5,11 +5,13 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { command } from "../../api/client";
 import type { CustomerView, Identity, SessionRow } from "../../api/types";
+import { useLive } from "../../app/live";
 import { useAgentNames, useCustomer, useSession } from "../../app/queries";
 import { identityText, initials, moment } from "../../lib/format";
 import { MediaIcons, Tag } from "../common";
 import { complain } from "../complain";
 import classes from "./CustomerCard.module.css";
+import { LadderModal } from "./Ladder";
 import { Facts } from "./OfferCard";
 import { dispositionText, TimelineView } from "./TimelineView";
 
@@ -168,6 +170,9 @@ export function SessionDrawer({ session, onClose }: { session: string | null; on
   const { t, i18n } = useTranslation();
   const names = useAgentNames();
   const detail = useSession(session);
+  const { me } = useLive();
+  const [ladder, setLadder] = useState(false);
+  const maySeeSip = me.roles.includes("supervisor") || me.roles.includes("admin");
   return (
     <Drawer
       opened={session !== null}
@@ -189,7 +194,16 @@ export function SessionDrawer({ session, onClose }: { session: string | null; on
       }}
       data-testid="session-drawer"
     >
-      {detail && <TimelineView entries={detail.entries} names={names} customer={detail.customer.name} page />}
+      {detail && (
+        <TimelineView
+          entries={detail.entries}
+          names={names}
+          customer={detail.customer.name}
+          onLadder={maySeeSip ? () => setLadder(true) : undefined}
+          page
+        />
+      )}
+      <LadderModal session={ladder ? session : null} onClose={() => setLadder(false)} />
     </Drawer>
   );
 }

@@ -38,12 +38,14 @@ type Props = {
   page?: boolean;
   pending?: readonly Pending[];
   typing?: boolean;
+  /** Shows the SIP messages of the calls, to whom they may be shown. */
+  onLadder?(): void;
   onRetry?(external_id: string): void;
   onDiscard?(external_id: string): void;
 };
 
 /** The one timeline of a session, across all its channels. Keeps to its end while the reader is there. */
-export function TimelineView({ entries, names, customer, page, pending, typing, onRetry, onDiscard }: Props) {
+export function TimelineView({ entries, names, customer, page, pending, typing, ...on }: Props) {
   const { t } = useTranslation();
   const items = useMemo(() => timeline(entries, { pending }), [entries, pending]);
   const box = useRef<HTMLDivElement>(null);
@@ -78,7 +80,7 @@ export function TimelineView({ entries, names, customer, page, pending, typing, 
     >
       <div className={classes.rows} data-page={page || undefined}>
         {items.map((item) => (
-          <Row key={item.key} item={item} names={names} customer={customer} onRetry={onRetry} onDiscard={onDiscard} />
+          <Row key={item.key} item={item} names={names} customer={customer} {...on} />
         ))}
         {typing && (
           <div className={classes.typing} data-testid="customer-typing">
@@ -95,9 +97,9 @@ export function TimelineView({ entries, names, customer, page, pending, typing, 
   );
 }
 
-type RowProps = { item: Item } & Pick<Props, "names" | "customer" | "onRetry" | "onDiscard">;
+type RowProps = { item: Item } & Pick<Props, "names" | "customer" | "onLadder" | "onRetry" | "onDiscard">;
 
-function Row({ item, names, customer, onRetry, onDiscard }: RowProps) {
+function Row({ item, names, customer, onLadder, onRetry, onDiscard }: RowProps) {
   const { t, i18n } = useTranslation();
   const time = clock(item.at, i18n.language);
   switch (item.kind) {
@@ -194,6 +196,16 @@ function Row({ item, names, customer, onRetry, onDiscard }: RowProps) {
               )}
             </span>
           </span>
+          {onLadder && (
+            <UnstyledButton
+              className={classes.ladder}
+              onClick={onLadder}
+              title={t("ladder.title")}
+              data-testid="call-ladder"
+            >
+              SIP
+            </UnstyledButton>
+          )}
           <time className="num">{time}</time>
         </div>
       );

@@ -117,6 +117,9 @@ impl Office {
                 match output {
                     Output::Transmit { hop, bytes } => self.world.network.transmit(hop, bytes),
                     Output::Lookup { lookup, question } => self.world.network.look_up(lookup, question),
+                    Output::Watch { connection, silence } => {
+                        self.world.network.watch(connection, silence);
+                    }
                     Output::Expect { remote, name } => self.world.network.expect(remote, name),
                     Output::Event(event) => self.ended.push(event),
                     Output::CloseConnection(_)

@@ -309,6 +309,16 @@ pub const SCENARIOS: &[Scenario] = &[
     phone("register_bad_contact"),
     phone("register_unsupported_extension"),
     phone("register_too_many_contacts"),
+    phone("register_path"),
+    phone("register_path_without_support"),
+    phone("register_flow").with(TCP),
+    phone("register_flow_over_udp"),
+    phone("register_flow_through_others"),
+    // Who wants to be told
+    phone("subscribe_to_nothing_we_know"),
+    phone("subscribe_too_brief"),
+    phone("subscribe_without_event"),
+    phone("subscribe_in_no_dialog"),
     // Desk phones that are called
     desk("desk_answers").ends(&[
         "agent: hung_up by agent",
@@ -421,6 +431,16 @@ pub const SCENARIOS: &[Scenario] = &[
     ]),
     trunk("trunk_busy").ends(&[
         "external: refused by customer 486",
+        "customer: completed by flow",
+        "session: completed by flow",
+    ]),
+    trunk("trunk_requires_an_extension").ends(&[
+        "external: refused by customer 421",
+        "customer: completed by flow",
+        "session: completed by flow",
+    ]),
+    trunk("trunk_finds_the_number_ambiguous").ends(&[
+        "external: refused by customer 485",
         "customer: completed by flow",
         "session: completed by flow",
     ]),

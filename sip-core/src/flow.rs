@@ -1,0 +1,66 @@
+//! Flows: the connections that phones registered on, which lead back to them. RFC 5626
+//!
+//! Invariant: a contact that was registered over a connection is reached by that connection and no other; it ends with it.
+
+use std::time::Duration;
+
+use crate::api::{CallId, Hop, Output, Transport};
+use crate::message::{Builder, Contacts, Message, Name};
+use crate::respond::Refusal;
+use crate::stack::Stack;
+
+/// How often a phone that speaks outbound shows itself on its connection. RFC 5626 §4.4.1 takes 120 s for the usual.
+const FLOW_TIMER: Duration = Duration::from_secs(120);
+/// What the network may add to that.
+const MARGIN: Duration = Duration::from_secs(20);
+
+/// Whether the phone registers a flow, and may. RFC 5626 §6
+pub(crate) fn registers_flow(request: &Message) -> Result<bool, Refusal> {
+    let Ok(Contacts::List(contacts)) = request.contacts() else { return Ok(false) };
+    let asks = contacts
+        .iter()
+        .any(|contact| contact.params().has("reg-id") && contact.params().has("+sip.instance"));
+    if !asks || !speaks(request, "outbound") {
+        return Ok(false);
+    }
+    if request.vias().is_ok_and(|vias| vias.len() == 1) {
+        return Ok(true);
+    }
+    // It came through others: the one that the phone is connected to must be able to find the flow again.
+    let path = request.addresses(Name::Path).unwrap_or_default();
+    match path.iter().last() {
+        Some(edge) if edge.uri().params().has("ob") => Ok(true),
+        Some(_) | None => Err(Refusal::because(439, "First Hop Lacks Outbound Support")),
+    }
+}
+
+/// Whether the sender has, or wants, this extension.
+pub(crate) fn speaks(request: &Message, extension: &str) -> bool {
+    [Name::Supported, Name::Require]
+        .into_iter()
+        .any(|name| request.tokens(name).is_ok_and(|tokens| tokens.has(extension)))
+}
+
+impl Stack {
+    /// What the 200 of a REGISTER says when a flow was registered; from then on the flow must show that it is there. WebSockets have
+    /// pings of their own, and a proxy in between looks after its own connection.
+    pub(crate) fn grant_flow(&mut self, hop: Hop, request: &Message, answer: Builder) -> Builder {
+        let answer = answer.header(Name::Require, "outbound");
+        let direct = request.vias().is_ok_and(|vias| vias.len() == 1);
+        match (hop.transport, hop.connection) {
+            (Transport::Tcp | Transport::Tls, Some(connection)) if direct => {
+                self.output.push_back(Output::Watch { connection, silence: FLOW_TIMER + MARGIN });
+                answer.header(Name::FlowTimer, FLOW_TIMER.as_secs().to_string())
+            }
+            (Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, _) => answer,
+        }
+    }
+
+    /// The proxy that a phone is connected to says that the connection is gone: so is the contact. RFC 5626 §5.3
+    pub(crate) fn flow_failed(&mut self, call: CallId) {
+        let binding = self.calls.get(call).and_then(|call| call.binding);
+        if let Some(binding) = binding {
+            self.unregister(binding);
+        }
+    }
+}

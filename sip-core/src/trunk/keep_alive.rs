@@ -1,0 +1,89 @@
+//! We keep the connection alive by which a carrier reaches us, and notice when it is dead. RFC 5626 §4.4.1
+//!
+//! Invariants: one ping is out at a time; a carrier that has never answered one is not given up for not answering.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Now;
+
+use super::TrunkId;
+use crate::api::{Hop, Output};
+use crate::message::{Message, Name};
+use crate::stack::Stack;
+use crate::timer::Timer;
+
+const PING: &[u8] = b"\r\n\r\n";
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+/// Short enough for the NATs that forget a silent connection.
+const SHORTEST: Duration = Duration::from_secs(25);
+const LONGEST: Duration = Duration::from_secs(95);
+
+/// The connection that we registered by.
+pub(crate) struct Flow {
+    hop: Hop,
+    /// It has answered a ping, or said that it would.
+    answers: bool,
+    /// A ping is out.
+    waiting: bool,
+    /// Pings are never further apart.
+    longest: Duration,
+}
+
+impl Stack {
+    pub(super) fn flow_registered(&mut self, now: Now, id: TrunkId, hop: Hop, response: &Message) {
+        let Some(entry) = self.trunks.get_mut(id) else { return };
+        let flow = &mut entry.registered.flow;
+        if hop.connection.is_none() {
+            *flow = None;
+            return self.timers.disarm(Timer::Ping(id));
+        }
+        if flow.as_ref().is_some_and(|flow| flow.hop.connection == hop.connection) {
+            return;
+        }
+        let wanted = response.text(Name::FlowTimer).and_then(|text| text.trim().parse().ok());
+        let longest = wanted.map_or(LONGEST, Duration::from_secs).clamp(SHORTEST, LONGEST);
+        *flow = Some(Flow { hop, answers: wanted.is_some(), waiting: false, longest });
+        self.next_ping(now, id, longest);
+    }
+
+    pub(crate) fn ping_due(&mut self, now: Now, id: TrunkId) {
+        let Some(entry) = self.trunks.get_mut(id) else { return };
+        let Some(flow) = &mut entry.registered.flow else { return };
+        let (hop, longest) = (flow.hop, flow.longest);
+        if !std::mem::replace(&mut flow.waiting, true) {
+            self.transmit(hop, Arc::from(PING));
+            return self.timers.arm(Timer::Ping(id), now.instant + PONG_WITHIN);
+        }
+        if !flow.answers {
+            flow.waiting = false;
+            return self.next_ping(now, id, longest);
+        }
+        if let Some(connection) = hop.connection {
+            self.output.push_back(Output::CloseConnection(connection));
+            self.registrations_lost_with(now, connection);
+        }
+    }
+
+    /// A single CRLF on a stream.
+    pub(crate) fn ponged(&mut self, now: Now, hop: Hop) {
+        let of_it = |flow: &Flow| hop.connection.is_some() && flow.hop.connection == hop.connection;
+        let found = self.trunks.iter().find(|entry| entry.registered.flow.as_ref().is_some_and(of_it));
+        let Some(id) = found.map(|entry| entry.id) else { return };
+        let Some(flow) = self.trunks.get_mut(id).and_then(|entry| entry.registered.flow.as_mut()) else {
+            return;
+        };
+        flow.answers = true;
+        let longest = flow.longest;
+        if std::mem::take(&mut flow.waiting) {
+            self.next_ping(now, id, longest);
+        }
+    }
+
+    /// At random, so that not all carriers are pinged at once. RFC 5626 §4.4
+    fn next_ping(&mut self, now: Now, id: TrunkId, longest: Duration) {
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let wait = Duration::from_millis(self.random.between(millis(SHORTEST), millis(longest)));
+        self.timers.arm(Timer::Ping(id), now.instant + wait);
+    }
+}
