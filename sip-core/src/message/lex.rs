@@ -5,18 +5,19 @@
 
 use std::borrow::Cow;
 
-const TOKEN: u8 = 1;
-const USER: u8 = 2;
-const PASSWORD: u8 = 4;
-const HOST: u8 = 8;
-const PARAM: u8 = 16;
-const HEADER: u8 = 32;
-const WORD: u8 = 64;
-const VALUE: u8 = 128;
+const TOKEN: u16 = 1;
+const USER: u16 = 2;
+const PASSWORD: u16 = 4;
+const HOST: u16 = 8;
+const PARAM: u16 = 16;
+const HEADER: u16 = 32;
+const CALL_ID: u16 = 64;
+const VALUE: u16 = 128;
+const NAME: u16 = 256;
 
-static CLASS: [u8; 256] = classes();
+static CLASS: [u16; 256] = classes();
 
-const fn mark(mut table: [u8; 256], set: &[u8], class: u8) -> [u8; 256] {
+const fn mark(mut table: [u16; 256], set: &[u8], class: u16) -> [u16; 256] {
     let mut i = 0;
     while i < set.len() {
         table[set[i] as usize] |= class;
@@ -25,18 +26,18 @@ const fn mark(mut table: [u8; 256], set: &[u8], class: u8) -> [u8; 256] {
     table
 }
 
-const fn classes() -> [u8; 256] {
-    let mut t = [0u8; 256];
+const fn classes() -> [u16; 256] {
+    let mut t = [0u16; 256];
     let mut i = 0;
     while i < 256 {
         let c = i as u8;
         if c.is_ascii_alphanumeric() {
-            t[i] = TOKEN | USER | PASSWORD | HOST | PARAM | HEADER | WORD | VALUE;
+            t[i] = TOKEN | USER | PASSWORD | HOST | PARAM | HEADER | CALL_ID | VALUE | NAME;
         } else if c >= 0x80 {
             // Not in the grammar, but Latin-1 and UTF-8 user names are seen in the field and must survive.
-            t[i] = USER | PASSWORD | PARAM | HEADER | WORD | VALUE;
+            t[i] = USER | PASSWORD | PARAM | HEADER | CALL_ID | VALUE | NAME;
         } else if c > b' ' && c < 0x7f {
-            t[i] = VALUE;
+            t[i] = VALUE | NAME;
         }
         i += 1;
     }
@@ -47,12 +48,13 @@ const fn classes() -> [u8; 256] {
     t = mark(t, b"-._", HOST);
     t = mark(t, b"-_.!~*'()[]/:&+$", PARAM);
     t = mark(t, b"-_.!~*'()[]/?:+$", HEADER);
-    t = mark(t, b"-.!%*_+`'~()<>:\\\"/[]?{}", WORD);
+    t = mark(t, b"-.!%*_+`'~()<>:\\\"/[]?{}@", CALL_ID);
     let mut out = b";,\"<>\\".len();
     while out > 0 {
         out -= 1;
-        t[b";,\"<>\\"[out] as usize] &= !VALUE;
+        t[b";,\"<>\\"[out] as usize] &= !(VALUE | NAME);
     }
+    t[b'=' as usize] &= !NAME;
     t
 }
 
@@ -71,10 +73,12 @@ class_fn! {
     is_host = HOST;
     is_uri_param = PARAM;
     is_uri_header = HEADER;
-    /// `word` of Call-ID.
-    is_word = WORD;
+    /// `word` of Call-ID, and the `@` between two of them.
+    is_call_id = CALL_ID;
     /// What an unquoted header parameter value may hold; wider than the grammar, closed against every delimiter.
     is_value = VALUE;
+    /// The same for a parameter's name: it ends at the equals sign, too.
+    is_name = NAME;
 }
 
 #[inline]
@@ -248,6 +252,19 @@ impl<'a> Cursor<'a> {
         &rest[..length]
     }
 
+    /// The same, with `%HH` escapes in it.
+    #[inline]
+    pub fn run_escaped(&mut self, class: impl Fn(u8) -> bool) -> &'a [u8] {
+        let start = self.at;
+        loop {
+            self.run(&class);
+            match self.rest() {
+                [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => self.at += 3,
+                _ => return &self.bytes[start..self.at],
+            }
+        }
+    }
+
     /// `None` when there is no token here.
     #[inline]
     pub fn token(&mut self) -> Option<&'a [u8]> {
@@ -262,17 +279,18 @@ impl<'a> Cursor<'a> {
             return None;
         }
         loop {
-            match self.peek()? {
+            self.at += memchr::memchr2(b'"', b'\\', self.bytes.get(self.at..)?)?;
+            match self.bytes[self.at] {
                 b'"' => {
                     self.at += 1;
                     return Some(&self.bytes[start..self.at]);
                 }
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+                _ => self.at += 2,
             }
         }
     }
 
+    #[inline]
     pub fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at.min(self.bytes.len())..]
     }

@@ -45,11 +45,11 @@ mod refer;
 mod reliable;
 mod replaces;
 mod session_timer;
+mod span;
 mod uri;
 mod via;
 mod warning;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 pub use accept::{MediaRange, Weighted};
@@ -79,6 +79,11 @@ pub use uri::{Scheme, Uri, UriBuf, escape_header, sip_uri};
 pub use via::{MAGIC_COOKIE, Via};
 pub use warning::{RetryAfter, Warning, warning};
 
+use name_addr::NameAddrAt;
+use span::Span;
+use uri::UriAt;
+use via::ViaAt;
+
 /// A whole, checked SIP message. Cloning copies the index, not the bytes.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -86,9 +91,15 @@ pub struct Message {
     start: Start,
     method: Method,
     cseq: u32,
-    from_tag: Option<Span>,
-    to_tag: Option<Span>,
+    /// These are always there, but in what is [`Answerable`] only.
+    via: Option<ViaAt>,
+    from: Option<NameAddrAt>,
+    to: Option<NameAddrAt>,
     headers: Vec<Line>,
+    /// Which headers there are, a bit for each [`Name`].
+    present: u128,
+    /// Whether a line end may stand in a value: a fold, or what is no line end in what is [`Answerable`] only.
+    folded: bool,
     /// Where the body begins; it goes to the end.
     body: u16,
 }
@@ -111,15 +122,8 @@ pub struct Header<'a> {
 
 #[derive(Clone, Copy, Debug)]
 enum Start {
-    Request { uri: Span },
+    Request { uri: Option<UriAt> },
     Response { status: u16, reason: Span },
-}
-
-/// Offsets fit in 16 bits: messages are at most [`MAX_MESSAGE`] bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    start: u16,
-    end: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -128,12 +132,6 @@ struct Line {
     name_len: u8,
     name: u16,
     value: Span,
-}
-
-impl Span {
-    fn range(self) -> Range<usize> {
-        usize::from(self.start)..usize::from(self.end)
-    }
 }
 
 impl Message {
@@ -172,7 +170,7 @@ impl Message {
     /// `None` for responses. Any scheme; never with `?headers`.
     pub fn request_uri(&self) -> Option<Uri<'_>> {
         match self.start {
-            Start::Request { uri } => Some(Uri::parse(self.slice(uri)).expect("checked by parse")),
+            Start::Request { uri } => Some(uri.expect("checked by parse").on(&self.bytes)),
             Start::Response { .. } => None,
         }
     }
@@ -195,8 +193,7 @@ impl Message {
 
     /// The topmost Via.
     pub fn via(&self) -> Via<'_> {
-        let value = self.values(Name::Via).next().expect("checked by parse");
-        Via::parse(value).expect("checked by parse")
+        self.via.expect("checked by parse").on(&self.bytes)
     }
 
     /// All Vias, topmost first.
@@ -205,19 +202,19 @@ impl Message {
     }
 
     pub fn from(&self) -> NameAddr<'_> {
-        NameAddr::parse(self.header(Name::From).expect("checked by parse")).expect("checked by parse")
+        self.from.expect("checked by parse").on(&self.bytes)
     }
 
     pub fn to(&self) -> NameAddr<'_> {
-        NameAddr::parse(self.header(Name::To).expect("checked by parse")).expect("checked by parse")
+        self.to.expect("checked by parse").on(&self.bytes)
     }
 
     pub fn from_tag(&self) -> Option<&[u8]> {
-        self.from_tag.map(|tag| self.slice(tag))
+        self.from?.tag(&self.bytes)
     }
 
     pub fn to_tag(&self) -> Option<&[u8]> {
-        self.to_tag.map(|tag| self.slice(tag))
+        self.to?.tag(&self.bytes)
     }
 
     pub fn call_id(&self) -> &[u8] {
@@ -348,11 +345,16 @@ impl Message {
     }
 
     fn lines(&self, name: Name) -> impl Iterator<Item = &[u8]> {
-        self.headers.iter().filter(move |line| line.id == name).map(|line| self.slice(line.value))
+        self.lines_of(name).map(|line| self.slice(line.value))
+    }
+
+    fn lines_of(&self, name: Name) -> impl Iterator<Item = &Line> {
+        let lines = if self.present & bit(name) == 0 { &[] } else { &self.headers[..] };
+        lines.iter().filter(move |line| line.id == name)
     }
 
     fn slice(&self, span: Span) -> &[u8] {
-        &self.bytes[span.range()]
+        span.on(&self.bytes)
     }
 
     fn number(&self, name: Name) -> Result<Option<u32>, HeaderError> {
@@ -378,6 +380,11 @@ impl Message {
     ) -> Result<Vec<T>, HeaderError> {
         self.values(name).map(|value| parse(value).ok_or(HeaderError { header: name })).collect()
     }
+}
+
+/// In [`Message::present`].
+fn bit(name: Name) -> u128 {
+    1 << name as u8
 }
 
 impl Answerable {

@@ -101,7 +101,7 @@ fn next<'a>(at: &mut Cursor<'a>) -> Result<Option<Param<'a>>, ()> {
         return Ok(None);
     }
     at.skip_lws();
-    let name = at.run(|c| lex::is_value(c) && c != b'=');
+    let name = at.run(lex::is_name);
     if name.is_empty() {
         return Err(());
     }

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use super::error::{Defect, ParseError};
 use super::lex::{self, Cursor};
 use super::list::Split;
-use super::{Answerable, Line, Message, Method, Name, NameAddr, Span, Start, Uri, Via, cseq};
+use super::{
+    Answerable, Line, Message, Method, Name, NameAddr, NameAddrAt, Span, Start, Uri, UriAt, Via, ViaAt, bit,
+    cseq,
+};
 
 /// Bytes of start line, headers and body together.
 pub const MAX_MESSAGE: usize = u16::MAX as usize;
@@ -37,16 +40,19 @@ pub(super) fn parse(bytes: &[u8], framed: bool) -> Result<Message, ParseError> {
         return Err(ParseError { defect: Defect::Empty, answerable: None });
     }
     let end = draft.read(bytes, framed);
-    let Draft { start, method, cseq, from_tag, to_tag, lines, body, defect } = draft;
+    let Draft { start, method, cseq, via, from, to, lines, present, folded, body, defect } = draft;
     let start_line = start.unwrap_or(Start::Response { status: 0, reason: Span::default() });
     let message = Message {
         bytes: Arc::from(&bytes[..end]),
         start: start_line,
         method: method.unwrap_or(Method::Ack),
         cseq,
-        from_tag,
-        to_tag,
+        via,
+        from,
+        to,
         headers: lines,
+        present,
+        folded,
         body: body as u16,
     };
     match defect {
@@ -65,9 +71,12 @@ struct Draft {
     start: Option<Start>,
     method: Option<Method>,
     cseq: u32,
-    from_tag: Option<Span>,
-    to_tag: Option<Span>,
+    via: Option<ViaAt>,
+    from: Option<NameAddrAt>,
+    to: Option<NameAddrAt>,
     lines: Vec<Line>,
+    present: u128,
+    folded: bool,
     body: usize,
     defect: Option<Defect>,
 }
@@ -161,6 +170,7 @@ impl Draft {
                     return (hit, hit + 2);
                 }
                 self.note(Defect::LineEnding);
+                self.folded = true;
                 at = hit + 1;
             } else {
                 self.note(Defect::LineEnding);
@@ -171,26 +181,22 @@ impl Draft {
 
     /// Indexes the header at `from` with its folds; gives where the next one begins.
     fn header(&mut self, bytes: &[u8], from: usize) -> usize {
-        let mut name = Cursor { bytes, at: from };
-        let token = name.run(lex::is_token);
-        let name_len = token.len();
-        let id = Name::of(token);
-        name.run(|c| c == b' ' || c == b'\t');
-        let named = name_len > 0 && name.eat(b':');
-        let (mut end, mut next) = self.line(bytes, name.at);
+        let (id, name_len, colon) = name_at(bytes, from);
+        let (mut end, mut next) = self.line(bytes, colon.unwrap_or(from + name_len));
         // RFC 3261 §7.3.1: a line that begins with white space goes on with the one before.
         while matches!(bytes.get(next), Some(b' ' | b'\t')) {
             (end, next) = self.line(bytes, next);
+            self.folded = true;
         }
-        if !named {
+        let Some(colon) = colon else {
             self.note(Defect::HeaderLine);
             return next;
-        }
+        };
         if end - from > MAX_HEADER || name_len > usize::from(u8::MAX) {
             self.note(Defect::HeaderTooLong);
             return next;
         }
-        let (mut start, mut end) = (name.at, end);
+        let (mut start, mut end) = (colon + 1, end);
         while start < end && lex::is_lws(bytes[start]) {
             start += 1;
         }
@@ -213,8 +219,8 @@ impl Draft {
             return self.note(Defect::StartLine);
         }
         self.method = Some(Method::of(method));
-        let uri = Span { start: (first + 1).min(last) as u16, end: last as u16 };
-        self.start = Some(Start::Request { uri });
+        let uri = &line[(first + 1).min(last)..last];
+        self.start = Some(Start::Request { uri: None });
         if !version.eq_ignore_ascii_case(b"SIP/2.0") {
             let other_version = version.len() > 4 && version[..4].eq_ignore_ascii_case(b"SIP/");
             return self.note(if other_version { Defect::Version } else { Defect::StartLine });
@@ -222,15 +228,15 @@ impl Draft {
         if last == first {
             return self.note(Defect::StartLine);
         }
-        if uri.range().len() > MAX_URI {
+        if uri.len() > MAX_URI {
             return self.note(Defect::UriTooLong);
         }
-        match Uri::parse(&line[uri.range()]) {
+        match Uri::parse(uri) {
             // RFC 3261 §19.1.1, table 1: no headers in a Request-URI.
             Ok(uri) if uri.is_sip() && uri.without_headers().len() != uri.raw().len() => {
                 self.note(Defect::RequestUri);
             }
-            Ok(_) => {}
+            Ok(uri) => self.start = Some(Start::Request { uri: Some(UriAt::of(&uri, line)) }),
             Err(_) => self.note(Defect::RequestUri),
         }
     }
@@ -255,31 +261,30 @@ impl Draft {
 
     /// What the accessors that cannot fail rely on.
     fn essentials(&mut self, bytes: &[u8]) {
-        let mut seen = 0u128;
         let mut first = [None; Name::CSeq as usize + 1];
         for i in 0..self.lines.len() {
             let line = self.lines[i];
-            let bit = 1u128 << line.id as u8;
-            if seen & bit != 0 && line.id.is_single() {
+            let repeated = self.present & bit(line.id) != 0;
+            if repeated && line.id.is_single() {
                 self.note(Defect::Repeated(line.id));
             }
-            if seen & bit == 0
-                && let Some(slot) = first.get_mut(line.id as usize)
-            {
+            if !repeated && let Some(slot) = first.get_mut(line.id as usize) {
                 *slot = Some(line.value);
             }
-            seen |= bit;
+            self.present |= bit(line.id);
         }
         let value = |name: Name| first[name as usize].map(|span| &bytes[span.range()]);
         let is_request = matches!(self.start, Some(Start::Request { .. }));
 
-        self.need(Name::Via, value(Name::Via), |value| {
-            Split::new(value).next().is_some_and(|via| Via::parse(via).is_ok())
+        self.via = self.essential(Name::Via, value(Name::Via), |value| {
+            let via = Via::parse(Split::new(value).next()?).ok()?;
+            Some(ViaAt::of(&via, bytes))
         });
-        self.from_tag = self.party(Name::From, first[Name::From as usize], bytes);
-        self.to_tag = self.party(Name::To, first[Name::To as usize], bytes);
-        self.need(Name::CallId, value(Name::CallId), |value| {
-            lex::all(value, |c| lex::is_word(c) || c == b'@')
+        let party = |value| NameAddr::parse(value).ok().map(|party| NameAddrAt::of(&party, bytes));
+        self.from = self.essential(Name::From, value(Name::From), party);
+        self.to = self.essential(Name::To, value(Name::To), party);
+        self.essential(Name::CallId, value(Name::CallId), |value| {
+            lex::all(value, lex::is_call_id).then_some(())
         });
         match value(Name::CSeq).map(cseq::parse) {
             None => self.note(Defect::Missing(Name::CSeq)),
@@ -302,31 +307,60 @@ impl Draft {
         }
     }
 
-    /// Checks From or To; gives where its tag stands.
-    fn party(&mut self, name: Name, value: Option<Span>, bytes: &[u8]) -> Option<Span> {
-        let Some(span) = value else {
+    /// What a header that must be there and be right says.
+    fn essential<'a, T>(
+        &mut self,
+        name: Name,
+        value: Option<&'a [u8]>,
+        read: impl Fn(&'a [u8]) -> Option<T>,
+    ) -> Option<T> {
+        let Some(value) = value else {
             self.note(Defect::Missing(name));
             return None;
         };
-        let value = &bytes[span.range()];
-        let Ok(party) = NameAddr::parse(value) else {
+        let read = read(value);
+        if read.is_none() {
             self.note(Defect::Header(name));
-            return None;
-        };
-        let tag = party.tag()?;
-        let start = span.start + (tag.as_ptr().addr() - value.as_ptr().addr()) as u16;
-        Some(Span { start, end: start + tag.len() as u16 })
-    }
-
-    fn need(&mut self, name: Name, value: Option<&[u8]>, valid: impl Fn(&[u8]) -> bool) {
-        match value {
-            None => self.note(Defect::Missing(name)),
-            Some(value) if !valid(value) => self.note(Defect::Header(name)),
-            Some(_) => {}
         }
+        read
     }
 
     fn find(&self, name: Name) -> Option<Span> {
         self.lines.iter().find(|line| line.id == name).map(|line| line.value)
     }
+}
+
+/// The name of the header at `from`, its length, and where the colon stands behind it.
+#[inline]
+fn name_at(bytes: &[u8], from: usize) -> (Name, usize, Option<usize>) {
+    // Most names are known and have their colon right behind them. A known name is a token.
+    if let Some(length) = colon_within(bytes, from) {
+        let id = Name::of(&bytes[from..from + length]);
+        if id != Name::Other {
+            return (id, length, Some(from + length));
+        }
+    }
+    let mut name = Cursor { bytes, at: from };
+    let token = name.run(lex::is_token);
+    name.run(|c| c == b' ' || c == b'\t');
+    let named = !token.is_empty() && name.peek() == Some(b':');
+    (Name::of(token), token.len(), named.then_some(name.at))
+}
+
+/// How far the first colon is, if it is among the next 24 bytes.
+#[inline]
+fn colon_within(bytes: &[u8], from: usize) -> Option<usize> {
+    const COLONS: u64 = u64::from_ne_bytes([b':'; 8]);
+    const LOW: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    for at in [0, 8, 16] {
+        let word: [u8; 8] = bytes.get(from + at..)?.first_chunk().copied()?;
+        // A byte that is zero now borrows and gets its high bit set; none below it does.
+        let other = u64::from_le_bytes(word) ^ COLONS;
+        let found = other.wrapping_sub(LOW) & !other & HIGH;
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+    }
+    None
 }
