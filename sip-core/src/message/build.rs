@@ -12,8 +12,8 @@ use super::{Answerable, Line, Message, Method, Name, Via, lex};
 #[derive(Clone, Debug)]
 pub struct Builder {
     out: Vec<u8>,
-    /// Where each header line begins.
-    lines: Vec<(Name, usize)>,
+    last: Name,
+    /// Whether they came in canonical order up to now.
     sorted: bool,
     content_type: Option<Box<[u8]>>,
     body: Vec<u8>,
@@ -60,7 +60,7 @@ impl Builder {
     }
 
     fn after(out: Vec<u8>) -> Builder {
-        Builder { out, lines: Vec::with_capacity(24), sorted: true, content_type: None, body: Vec::new() }
+        Builder { out, last: Name::Via, sorted: true, content_type: None, body: Vec::new() }
     }
 
     /// Adds a line. CR, LF and NUL in the value become spaces. `Name::Other` has no spelling: see [`Builder::extension`].
@@ -84,7 +84,7 @@ impl Builder {
 
     /// Adds a header whose name and value come from configuration or from a dialplan.
     pub fn extension(mut self, name: &str, value: &str) -> Result<Builder, BuildError> {
-        if !lex::all(name.as_bytes(), lex::is_token) {
+        if !lex::all_of(name.as_bytes(), lex::TOKEN) {
             return Err(BuildError::Name);
         }
         if value.bytes().any(|c| matches!(c, b'\r' | b'\n' | 0)) {
@@ -114,9 +114,15 @@ impl Builder {
     }
 
     /// All lines of a header of another message, in their order; folds are undone, nothing else is touched.
+    #[inline]
     pub fn copy(mut self, from: &Message, name: Name) -> Builder {
-        for line in from.lines_of(name) {
-            self.copy_line(from, line);
+        if let Some(first) = from.first_line(name) {
+            self.copy_line(from, first);
+        }
+        if from.repeated {
+            for line in from.lines_of(name).skip(1) {
+                self.copy_line(from, line);
+            }
         }
         self
     }
@@ -138,7 +144,7 @@ impl Builder {
         self.begin(Name::ContentLength, b"Content-Length");
         decimal(self.body.len(), &mut self.out);
         self.out.extend_from_slice(b"\r\n");
-        let mut out = if self.sorted { self.out } else { sort(&self.out, &self.lines) };
+        let mut out = if self.sorted { self.out } else { sort(&self.out) };
         out.reserve_exact(2 + self.body.len());
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.body);
@@ -153,27 +159,21 @@ impl Builder {
 
     /// A line that another message already holds: a NUL in its quoted strings may stay.
     fn copy_line(&mut self, from: &Message, line: &Line) {
-        let name = line.id.as_str().as_bytes();
-        let whole = &from.bytes[usize::from(line.name)..usize::from(line.value.end)];
-        // Nearly always it stands there as we would write it.
-        if !from.folded
-            && whole.len() - line.value.range().len() == name.len() + 2
-            && whole.starts_with(name)
-            && whole[name.len()..].starts_with(b": ")
-        {
+        if line.usual && !from.folded {
             self.note(line.id);
-            self.out.extend_from_slice(whole);
+            let (start, end) = (usize::from(line.name), usize::from(line.value.end) + 2);
+            self.out.extend_from_slice(&from.bytes[start..end]);
         } else {
-            self.begin(line.id, name);
+            self.begin(line.id, line.id.as_str().as_bytes());
             self.out.extend_from_slice(&lex::unfold(line.value.on(&from.bytes)));
+            self.out.extend_from_slice(b"\r\n");
         }
-        self.out.extend_from_slice(b"\r\n");
     }
 
     /// A line begins here.
     fn note(&mut self, id: Name) {
-        self.sorted &= self.lines.last().is_none_or(|(last, _)| *last <= id);
-        self.lines.push((id, self.out.len()));
+        self.sorted &= self.last <= id;
+        self.last = id;
     }
 }
 
@@ -210,7 +210,7 @@ impl Message {
             b.copy_line(self, via);
         }
         for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
-            let Some(line) = self.lines_of(name).next() else { continue };
+            let Some(line) = self.first_line(name) else { continue };
             b.copy_line(self, line);
             if name == Name::To
                 && let Some(tag) = to_tag
@@ -288,15 +288,17 @@ fn decimal(mut number: usize, out: &mut Vec<u8>) {
     }
 }
 
-fn sort(head: &[u8], lines: &[(Name, usize)]) -> Vec<u8> {
-    let first = lines.first().map_or(head.len(), |(_, at)| *at);
-    let ends = lines.iter().skip(1).map(|(_, at)| *at).chain([head.len()]);
-    let mut order: Vec<_> = lines.iter().zip(ends).map(|(&(name, start), end)| (name, start..end)).collect();
+/// The header lines in canonical order, behind the start line. None of them is folded.
+fn sort(head: &[u8]) -> Vec<u8> {
+    let mut lines = head.split_inclusive(|&c| c == b'\n');
+    let start = lines.next().unwrap_or_default();
+    let named = lines.map(|line| (Name::of(&line[..memchr::memchr(b':', line).unwrap_or(0)]), line));
+    let mut order: Vec<_> = named.collect();
     order.sort_by_key(|(name, _)| *name);
     let mut out = Vec::with_capacity(head.len() + 64);
-    out.extend_from_slice(&head[..first]);
-    for (_, range) in order {
-        out.extend_from_slice(&head[range]);
+    out.extend_from_slice(start);
+    for (_, line) in order {
+        out.extend_from_slice(line);
     }
     out
 }

@@ -18,7 +18,7 @@ impl<'a> Host<'a> {
             let text = std::str::from_utf8(inner).map_err(drop)?;
             return ipv6(text).map(|ip| Host::Ip(ip.into())).ok_or(());
         }
-        if lex::all(bytes, lex::is_host) { Ok(Host::named(bytes)) } else { Err(()) }
+        if lex::all_of(bytes, lex::HOST) { Ok(Host::named(bytes)) } else { Err(()) }
     }
 
     /// Of characters that a host may have.
@@ -38,7 +38,7 @@ impl<'a> Host<'a> {
             at.eat(b']');
             return Host::parse(&at.bytes[start..at.at]);
         }
-        let name = at.run(lex::is_host);
+        let name = at.run_of(lex::HOST);
         if name.is_empty() { Err(()) } else { Ok(Host::named(name)) }
     }
 
@@ -83,15 +83,18 @@ fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
     if bytes.len() > "255.255.255.255".len() || !bytes.last()?.is_ascii_digit() {
         return None;
     }
-    let mut octets = [0u8; 4];
-    let mut parts = bytes.split(|&c| c == b'.');
-    for octet in &mut octets {
-        *octet = match parts.next()? {
-            [b'0', _, ..] => return None,
-            part => lex::number(part)?,
-        };
+    let (mut octets, mut part, mut digits) = ([0u8; 4], 0, 0);
+    for &c in bytes {
+        match c {
+            b'0'..=b'9' if digits == 0 || octets[part] > 0 => {
+                octets[part] = octets[part].checked_mul(10)?.checked_add(c - b'0')?;
+                digits += 1;
+            }
+            b'.' if digits > 0 && part < 3 => (part, digits) = (part + 1, 0),
+            _ => return None,
+        }
     }
-    parts.next().is_none().then(|| octets.into())
+    (part == 3).then(|| octets.into())
 }
 
 /// RFC 5118 §4.10: the grammar of RFC 3261 puts a third colon before an embedded IPv4 address, and nowhere else.

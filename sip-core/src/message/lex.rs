@@ -5,15 +5,18 @@
 
 use std::borrow::Cow;
 
-const TOKEN: u16 = 1;
-const USER: u16 = 2;
-const PASSWORD: u16 = 4;
-const HOST: u16 = 8;
-const PARAM: u16 = 16;
+pub(crate) const TOKEN: u16 = 1;
+pub(crate) const USER: u16 = 2;
+pub(crate) const PASSWORD: u16 = 4;
+pub(crate) const HOST: u16 = 8;
+pub(crate) const PARAM: u16 = 16;
 const HEADER: u16 = 32;
-const CALL_ID: u16 = 64;
-const VALUE: u16 = 128;
-const NAME: u16 = 256;
+/// `word` of Call-ID, and the `@` between two of them.
+pub(crate) const CALL_ID: u16 = 64;
+/// What an unquoted header parameter value may hold; wider than the grammar, closed against every delimiter.
+pub(crate) const VALUE: u16 = 128;
+/// The same for a parameter's name: it ends at the equals sign, too.
+pub(crate) const NAME: u16 = 256;
 
 static CLASS: [u16; 256] = classes();
 
@@ -69,16 +72,31 @@ macro_rules! class_fn {
 class_fn! {
     is_token = TOKEN;
     is_user = USER;
-    is_password = PASSWORD;
-    is_host = HOST;
-    is_uri_param = PARAM;
     is_uri_header = HEADER;
-    /// `word` of Call-ID, and the `@` between two of them.
-    is_call_id = CALL_ID;
-    /// What an unquoted header parameter value may hold; wider than the grammar, closed against every delimiter.
-    is_value = VALUE;
-    /// The same for a parameter's name: it ends at the equals sign, too.
-    is_name = NAME;
+}
+
+/// How many of the first bytes are of the class.
+#[inline]
+pub(crate) fn length_of(bytes: &[u8], class: u16) -> usize {
+    let of = |c: u8| CLASS[usize::from(c)];
+    let (fours, _) = bytes.as_chunks::<4>();
+    let mut length = 0;
+    for &[a, b, c, d] in fours {
+        if of(a) & of(b) & of(c) & of(d) & class == 0 {
+            break;
+        }
+        length += 4;
+    }
+    while length < bytes.len() && of(bytes[length]) & class != 0 {
+        length += 1;
+    }
+    length
+}
+
+/// Of the class throughout, and not empty.
+#[inline]
+pub(crate) fn all_of(bytes: &[u8], class: u16) -> bool {
+    !bytes.is_empty() && length_of(bytes, class) == bytes.len()
 }
 
 #[inline]
@@ -243,7 +261,7 @@ impl<'a> Cursor<'a> {
         hit
     }
 
-    /// The longest run of a class; may be empty.
+    /// The longest run of what the function takes; may be empty.
     #[inline]
     pub fn run(&mut self, class: impl Fn(u8) -> bool) -> &'a [u8] {
         let rest = self.rest();
@@ -252,12 +270,21 @@ impl<'a> Cursor<'a> {
         &rest[..length]
     }
 
+    /// The longest run of one of the classes of this file; may be empty.
+    #[inline]
+    pub fn run_of(&mut self, class: u16) -> &'a [u8] {
+        let rest = self.rest();
+        let length = length_of(rest, class);
+        self.at += length;
+        &rest[..length]
+    }
+
     /// The same, with `%HH` escapes in it.
     #[inline]
-    pub fn run_escaped(&mut self, class: impl Fn(u8) -> bool) -> &'a [u8] {
+    pub fn run_escaped(&mut self, class: u16) -> &'a [u8] {
         let start = self.at;
         loop {
-            self.run(&class);
+            self.run_of(class);
             match self.rest() {
                 [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => self.at += 3,
                 _ => return &self.bytes[start..self.at],
@@ -268,7 +295,7 @@ impl<'a> Cursor<'a> {
     /// `None` when there is no token here.
     #[inline]
     pub fn token(&mut self) -> Option<&'a [u8]> {
-        let token = self.run(is_token);
+        let token = self.run_of(TOKEN);
         (!token.is_empty()).then_some(token)
     }
 

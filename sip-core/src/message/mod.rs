@@ -96,8 +96,10 @@ pub struct Message {
     from: Option<NameAddrAt>,
     to: Option<NameAddrAt>,
     headers: Vec<Line>,
-    /// Which headers there are, a bit for each [`Name`].
-    present: u128,
+    /// The first line of each header.
+    first: Firsts,
+    /// Whether any header has several lines.
+    repeated: bool,
     /// Whether a line end may stand in a value: a fold, or what is no line end in what is [`Answerable`] only.
     folded: bool,
     /// Where the body begins; it goes to the end.
@@ -129,9 +131,31 @@ enum Start {
 #[derive(Clone, Copy, Debug)]
 struct Line {
     id: Name,
+    /// From its name to the CRLF behind its value it stands as we would write it.
+    usual: bool,
     name_len: u8,
     name: u16,
     value: Span,
+}
+
+/// By [`Name`]: where its first line stands among all. Fewer than [`NONE`](Firsts::NONE) lines are there.
+#[derive(Clone, Copy, Debug)]
+struct Firsts([u8; Name::ContentLength as usize + 1]);
+
+impl Default for Firsts {
+    fn default() -> Self {
+        Firsts([Firsts::NONE; Name::ContentLength as usize + 1])
+    }
+}
+
+impl Firsts {
+    const NONE: u8 = u8::MAX;
+
+    #[inline]
+    fn of(&self, name: Name) -> Option<usize> {
+        let first = self.0[name as usize];
+        (first != Firsts::NONE).then_some(usize::from(first))
+    }
 }
 
 impl Message {
@@ -287,7 +311,7 @@ impl Message {
         // RFC 3261 §20.37: Supported may be empty; so may Allow (§20.5).
         let mut tokens = Vec::new();
         for value in self.values(name).filter(|value| !value.is_empty()) {
-            if !lex::all(value, lex::is_token) {
+            if !lex::all_of(value, lex::TOKEN) {
                 return Err(HeaderError { header: name });
             }
             tokens.push(value);
@@ -311,7 +335,7 @@ impl Message {
 
     /// The first line of a header: its value without the white space around it.
     pub fn header(&self, name: Name) -> Option<&[u8]> {
-        self.lines(name).next()
+        self.first_line(name).map(|line| self.slice(line.value))
     }
 
     /// The same by name, long or compact, in any case: for headers that have no [`Name`].
@@ -349,8 +373,17 @@ impl Message {
     }
 
     fn lines_of(&self, name: Name) -> impl Iterator<Item = &Line> {
-        let lines = if self.present & bit(name) == 0 { &[] } else { &self.headers[..] };
-        lines.iter().filter(move |line| line.id == name)
+        let first = self.first.of(name);
+        let others = match first {
+            Some(first) if self.repeated => &self.headers[first + 1..],
+            Some(_) | None => &[],
+        };
+        let first = first.map(|first| &self.headers[first]);
+        first.into_iter().chain(others.iter().filter(move |line| line.id == name))
+    }
+
+    fn first_line(&self, name: Name) -> Option<&Line> {
+        self.first.of(name).map(|first| &self.headers[first])
     }
 
     fn slice(&self, span: Span) -> &[u8] {
@@ -380,11 +413,6 @@ impl Message {
     ) -> Result<Vec<T>, HeaderError> {
         self.values(name).map(|value| parse(value).ok_or(HeaderError { header: name })).collect()
     }
-}
-
-/// In [`Message::present`].
-fn bit(name: Name) -> u128 {
-    1 << name as u8
 }
 
 impl Answerable {

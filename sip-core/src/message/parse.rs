@@ -8,8 +8,8 @@ use super::error::{Defect, ParseError};
 use super::lex::{self, Cursor};
 use super::list::Split;
 use super::{
-    Answerable, Line, Message, Method, Name, NameAddr, NameAddrAt, Span, Start, Uri, UriAt, Via, ViaAt, bit,
-    cseq,
+    Answerable, Firsts, Line, Message, Method, Name, NameAddr, NameAddrAt, Span, Start, Uri, UriAt, Via,
+    ViaAt, cseq,
 };
 
 /// Bytes of start line, headers and body together.
@@ -21,7 +21,7 @@ pub const MAX_BODY: usize = 32 * 1024;
 /// Bytes of a Request-URI.
 pub const MAX_URI: usize = 2 * 1024;
 /// Header lines, after unfolding.
-pub const MAX_HEADERS: usize = 256;
+pub const MAX_HEADERS: usize = 255;
 /// Bytes of one header, name and folds included; also of the start line.
 pub const MAX_HEADER: usize = 8 * 1024;
 
@@ -40,7 +40,7 @@ pub(super) fn parse(bytes: &[u8], framed: bool) -> Result<Message, ParseError> {
         return Err(ParseError { defect: Defect::Empty, answerable: None });
     }
     let end = draft.read(bytes, framed);
-    let Draft { start, method, cseq, via, from, to, lines, present, folded, body, defect } = draft;
+    let Draft { start, method, cseq, via, from, to, lines, first, repeated, folded, body, defect } = draft;
     let start_line = start.unwrap_or(Start::Response { status: 0, reason: Span::default() });
     let message = Message {
         bytes: Arc::from(&bytes[..end]),
@@ -51,7 +51,8 @@ pub(super) fn parse(bytes: &[u8], framed: bool) -> Result<Message, ParseError> {
         from,
         to,
         headers: lines,
-        present,
+        first,
+        repeated,
         folded,
         body: body as u16,
     };
@@ -75,7 +76,8 @@ struct Draft {
     from: Option<NameAddrAt>,
     to: Option<NameAddrAt>,
     lines: Vec<Line>,
-    present: u128,
+    first: Firsts,
+    repeated: bool,
     folded: bool,
     body: usize,
     defect: Option<Defect>,
@@ -93,7 +95,7 @@ impl Draft {
         if line > MAX_HEADER {
             self.note(Defect::HeaderTooLong);
         }
-        self.lines.reserve(24);
+        self.lines = Vec::with_capacity(24);
         loop {
             match bytes[at..] {
                 [b'\r', b'\n', ..] => {
@@ -128,7 +130,7 @@ impl Draft {
         self.body = at;
         self.essentials(bytes);
         let left = bytes.len() - at;
-        match self.find(Name::ContentLength) {
+        match self.first.of(Name::ContentLength).map(|first| self.lines[first].value) {
             None => {
                 if framed {
                     self.note(Defect::Missing(Name::ContentLength));
@@ -181,7 +183,7 @@ impl Draft {
 
     /// Indexes the header at `from` with its folds; gives where the next one begins.
     fn header(&mut self, bytes: &[u8], from: usize) -> usize {
-        let (id, name_len, colon) = name_at(bytes, from);
+        let (id, spelled, name_len, colon) = name_at(bytes, from);
         let (mut end, mut next) = self.line(bytes, colon.unwrap_or(from + name_len));
         // RFC 3261 §7.3.1: a line that begins with white space goes on with the one before.
         while matches!(bytes.get(next), Some(b' ' | b'\t')) {
@@ -204,7 +206,8 @@ impl Draft {
             end -= 1;
         }
         let value = Span { start: start as u16, end: end as u16 };
-        self.lines.push(Line { id, name_len: name_len as u8, name: from as u16, value });
+        let usual = spelled && start == colon + 2 && bytes[colon + 1] == b' ' && bytes[end..next] == *b"\r\n";
+        self.lines.push(Line { id, usual, name_len: name_len as u8, name: from as u16, value });
         next
     }
 
@@ -215,7 +218,7 @@ impl Draft {
         let Some(first) = memchr::memchr(b' ', line) else { return self.note(Defect::StartLine) };
         let last = memchr::memrchr(b' ', line).unwrap_or(first);
         let (method, version) = (&line[..first], &line[last + 1..]);
-        if !lex::all(method, lex::is_token) {
+        if !lex::all_of(method, lex::TOKEN) {
             return self.note(Defect::StartLine);
         }
         self.method = Some(Method::of(method));
@@ -261,32 +264,36 @@ impl Draft {
 
     /// What the accessors that cannot fail rely on.
     fn essentials(&mut self, bytes: &[u8]) {
-        let mut first = [None; Name::CSeq as usize + 1];
-        for i in 0..self.lines.len() {
-            let line = self.lines[i];
-            let repeated = self.present & bit(line.id) != 0;
-            if repeated && line.id.is_single() {
-                self.note(Defect::Repeated(line.id));
+        let (mut first, mut repeated) = (Firsts::default(), None);
+        for (i, line) in self.lines.iter().enumerate() {
+            let slot = &mut first.0[line.id as usize];
+            if *slot == Firsts::NONE {
+                *slot = i as u8;
+                continue;
             }
-            if !repeated && let Some(slot) = first.get_mut(line.id as usize) {
-                *slot = Some(line.value);
+            self.repeated = true;
+            if line.id.is_single() {
+                repeated = repeated.or(Some(line.id));
             }
-            self.present |= bit(line.id);
         }
-        let value = |name: Name| first[name as usize].map(|span| &bytes[span.range()]);
+        self.first = first;
+        if let Some(name) = repeated {
+            self.note(Defect::Repeated(name));
+        }
+        let value = |name: Name| Some(self.lines[first.of(name)?].value.on(bytes));
         let is_request = matches!(self.start, Some(Start::Request { .. }));
 
-        self.via = self.essential(Name::Via, value(Name::Via), |value| {
+        let (via, from, to) = (value(Name::Via), value(Name::From), value(Name::To));
+        let (call_id, cseq, hops) = (value(Name::CallId), value(Name::CSeq), value(Name::MaxForwards));
+        self.via = self.essential(Name::Via, via, |value| {
             let via = Via::parse(Split::new(value).next()?).ok()?;
             Some(ViaAt::of(&via, bytes))
         });
         let party = |value| NameAddr::parse(value).ok().map(|party| NameAddrAt::of(&party, bytes));
-        self.from = self.essential(Name::From, value(Name::From), party);
-        self.to = self.essential(Name::To, value(Name::To), party);
-        self.essential(Name::CallId, value(Name::CallId), |value| {
-            lex::all(value, lex::is_call_id).then_some(())
-        });
-        match value(Name::CSeq).map(cseq::parse) {
+        self.from = self.essential(Name::From, from, party);
+        self.to = self.essential(Name::To, to, party);
+        self.essential(Name::CallId, call_id, |value| lex::all_of(value, lex::CALL_ID).then_some(()));
+        match cseq.map(cseq::parse) {
             None => self.note(Defect::Missing(Name::CSeq)),
             Some(Err(())) => self.note(Defect::Header(Name::CSeq)),
             Some(Ok((number, method))) => {
@@ -300,7 +307,7 @@ impl Draft {
             }
         }
         if is_request
-            && let Some(hops) = value(Name::MaxForwards)
+            && let Some(hops) = hops
             && lex::number::<u8>(hops).is_none()
         {
             self.note(Defect::Header(Name::MaxForwards));
@@ -324,27 +331,23 @@ impl Draft {
         }
         read
     }
-
-    fn find(&self, name: Name) -> Option<Span> {
-        self.lines.iter().find(|line| line.id == name).map(|line| line.value)
-    }
 }
 
-/// The name of the header at `from`, its length, and where the colon stands behind it.
+/// The name of the header at `from`, whether we would spell it so, its length, and where the colon stands behind it.
 #[inline]
-fn name_at(bytes: &[u8], from: usize) -> (Name, usize, Option<usize>) {
+fn name_at(bytes: &[u8], from: usize) -> (Name, bool, usize, Option<usize>) {
     // Most names are known and have their colon right behind them. A known name is a token.
     if let Some(length) = colon_within(bytes, from) {
-        let id = Name::of(&bytes[from..from + length]);
+        let (id, spelled) = Name::spelled(&bytes[from..from + length]);
         if id != Name::Other {
-            return (id, length, Some(from + length));
+            return (id, spelled, length, Some(from + length));
         }
     }
     let mut name = Cursor { bytes, at: from };
-    let token = name.run(lex::is_token);
+    let token = name.run_of(lex::TOKEN);
     name.run(|c| c == b' ' || c == b'\t');
     let named = !token.is_empty() && name.peek() == Some(b':');
-    (Name::of(token), token.len(), named.then_some(name.at))
+    (Name::of(token), false, token.len(), named.then_some(name.at))
 }
 
 /// How far the first colon is, if it is among the next 24 bytes.
@@ -353,13 +356,13 @@ fn colon_within(bytes: &[u8], from: usize) -> Option<usize> {
     const COLONS: u64 = u64::from_ne_bytes([b':'; 8]);
     const LOW: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    for at in [0, 8, 16] {
-        let word: [u8; 8] = bytes.get(from + at..)?.first_chunk().copied()?;
+    let near: &[u8; 24] = bytes.get(from..)?.first_chunk()?;
+    for (index, word) in near.as_chunks::<8>().0.iter().enumerate() {
         // A byte that is zero now borrows and gets its high bit set; none below it does.
-        let other = u64::from_le_bytes(word) ^ COLONS;
+        let other = u64::from_le_bytes(*word) ^ COLONS;
         let found = other.wrapping_sub(LOW) & !other & HIGH;
         if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
         }
     }
     None

@@ -259,10 +259,12 @@ pub fn escape_header(value: &[u8]) -> Vec<u8> {
 }
 
 fn parse(raw: &[u8]) -> Result<Uri<'_>, ()> {
+    if let [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', rest @ ..] = raw {
+        return parse_sip(raw, Scheme::Sip, rest);
+    }
     let colon = memchr::memchr(b':', raw).ok_or(())?;
     let (name, rest) = (&raw[..colon], &raw[colon + 1..]);
     let scheme = match name.len() {
-        3 if name.eq_ignore_ascii_case(b"sip") => Scheme::Sip,
         4 if name.eq_ignore_ascii_case(b"sips") => Scheme::Sips,
         3 if name.eq_ignore_ascii_case(b"tel") => Scheme::Tel,
         _ => Scheme::Other,
@@ -298,19 +300,17 @@ fn bare(raw: &[u8], scheme: Scheme) -> Uri<'_> {
 
 fn parse_sip<'a>(raw: &'a [u8], scheme: Scheme, rest: &'a [u8]) -> Result<Uri<'a>, ()> {
     // No part but the user's end may hold a bare `@`, and the user part may hold `;` and `?`: so it comes off first.
-    let (user, password, rest) = match rest.iter().position(|&c| c == b'@') {
-        None => (None, None, rest),
-        Some(end) => {
-            let mut info = Cursor::new(&rest[..end]);
-            let user = info.run_escaped(lex::is_user);
-            let password = info.eat(b':').then(|| info.run_escaped(lex::is_password));
-            if user.is_empty() || !info.done() {
-                return Err(());
-            }
-            (Some(user), password, &rest[end + 1..])
-        }
-    };
     let mut at = Cursor::new(rest);
+    let user = at.run_escaped(lex::USER);
+    let password = at.eat(b':').then(|| at.run_escaped(lex::PASSWORD));
+    let (user, password) = if at.eat(b'@') && !user.is_empty() {
+        (Some(user), password)
+    } else if memchr::memchr(b'@', rest).is_some() {
+        return Err(());
+    } else {
+        at = Cursor::new(rest);
+        (None, None)
+    };
     let (host, port) = Host::read_with_port(&mut at)?;
     let params = uri_params(&mut at)?;
     let headers = match at.rest() {
@@ -350,12 +350,12 @@ fn uri_params<'a>(at: &mut Cursor<'a>) -> Result<Params<'a>, ()> {
     let mut count = 0;
     while at.eat(b';') {
         count += 1;
-        if count > MAX_PARAMS || at.run_escaped(lex::is_uri_param).is_empty() {
+        if count > MAX_PARAMS || at.run_escaped(lex::PARAM).is_empty() {
             return Err(());
         }
         // A value may hold further equals signs.
         while at.eat(b'=') {
-            at.run_escaped(lex::is_uri_param);
+            at.run_escaped(lex::PARAM);
         }
     }
     Ok(Params::checked(&at.bytes[start..at.at]))
