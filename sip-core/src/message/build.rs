@@ -3,17 +3,17 @@
 //! Bytes go into one buffer as headers are added. When they come in canonical order (that of [`Name`]) nothing is moved; else one
 //! pass at the end sorts them. No value can bring a CR, LF or NUL of its own into the head.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 
-use super::list::Split;
-use super::{Answerable, Message, Method, Name, NameAddr, Via, lex};
+use super::{Answerable, Line, Message, Method, Name, Via, lex};
 
 /// A request or response under construction.
 #[derive(Clone, Debug)]
 pub struct Builder {
     out: Vec<u8>,
-    /// Where each header line begins.
-    lines: Vec<(Name, usize)>,
+    last: Name,
+    /// Whether they came in canonical order up to now.
     sorted: bool,
     content_type: Option<Box<[u8]>>,
     body: Vec<u8>,
@@ -35,26 +35,32 @@ impl Builder {
     /// `uri` is written without white space and control characters; `?headers` must be off already.
     pub fn request(method: &Method, uri: &[u8]) -> Builder {
         let mut out = Vec::with_capacity(2048);
-        out.extend(method.as_bytes());
+        out.extend_from_slice(method.as_bytes());
         out.push(b' ');
-        out.extend(uri.iter().filter(|&&c| c > b' ' && c != 0x7f));
-        out.extend(b" SIP/2.0\r\n");
+        let is_clean = |c: u8| c > b' ' && c != 0x7f;
+        // All of them, not up to the first bad one: so the compiler takes many at once.
+        if uri.iter().fold(true, |clean, &c| clean & is_clean(c)) {
+            out.extend_from_slice(uri);
+        } else {
+            out.extend(uri.iter().filter(|&&c| is_clean(c)));
+        }
+        out.extend_from_slice(b" SIP/2.0\r\n");
         Builder::after(out)
     }
 
     /// A response with no headers yet; to answer a request take [`Message::response`]. Without `reason` the usual phrase.
     pub fn response(status: u16, reason: Option<&str>) -> Builder {
         let mut out = Vec::with_capacity(2048);
-        out.extend(b"SIP/2.0 ");
-        out.extend(status.to_string().bytes());
+        out.extend_from_slice(b"SIP/2.0 ");
+        decimal(status.into(), &mut out);
         out.push(b' ');
         clean(reason.unwrap_or(reason_phrase(status)).as_bytes(), &mut out);
-        out.extend(b"\r\n");
+        out.extend_from_slice(b"\r\n");
         Builder::after(out)
     }
 
     fn after(out: Vec<u8>) -> Builder {
-        Builder { out, lines: Vec::with_capacity(16), sorted: true, content_type: None, body: Vec::new() }
+        Builder { out, last: Name::Via, sorted: true, content_type: None, body: Vec::new() }
     }
 
     /// Adds a line. CR, LF and NUL in the value become spaces. `Name::Other` has no spelling: see [`Builder::extension`].
@@ -63,7 +69,7 @@ impl Builder {
         if !matches!(name, Name::Other | Name::ContentLength) {
             self.begin(name, name.as_str().as_bytes());
             clean(value.as_ref(), &mut self.out);
-            self.out.extend(b"\r\n");
+            self.out.extend_from_slice(b"\r\n");
         }
         self
     }
@@ -78,7 +84,7 @@ impl Builder {
 
     /// Adds a header whose name and value come from configuration or from a dialplan.
     pub fn extension(mut self, name: &str, value: &str) -> Result<Builder, BuildError> {
-        if !lex::all(name.as_bytes(), lex::is_token) {
+        if !lex::all_of(name.as_bytes(), lex::TOKEN) {
             return Err(BuildError::Name);
         }
         if value.bytes().any(|c| matches!(c, b'\r' | b'\n' | 0)) {
@@ -102,15 +108,21 @@ impl Builder {
             return Err(BuildError::Reserved(id));
         }
         self.begin(id, name.as_bytes());
-        self.out.extend(value.bytes());
-        self.out.extend(b"\r\n");
+        self.out.extend_from_slice(value.as_bytes());
+        self.out.extend_from_slice(b"\r\n");
         Ok(self)
     }
 
     /// All lines of a header of another message, in their order; folds are undone, nothing else is touched.
+    #[inline]
     pub fn copy(mut self, from: &Message, name: Name) -> Builder {
-        for value in from.lines(name) {
-            self.line(name, value);
+        if let Some(first) = from.first_line(name) {
+            self.copy_line(from, first);
+        }
+        if from.repeated {
+            for line in from.lines_of(name).skip(1) {
+                self.copy_line(from, line);
+            }
         }
         self
     }
@@ -130,27 +142,38 @@ impl Builder {
             self = self.header(Name::ContentType, content_type);
         }
         self.begin(Name::ContentLength, b"Content-Length");
-        self.out.extend(self.body.len().to_string().bytes());
-        self.out.extend(b"\r\n");
-        let mut out = if self.sorted { self.out } else { sort(&self.out, &self.lines) };
+        decimal(self.body.len(), &mut self.out);
+        self.out.extend_from_slice(b"\r\n");
+        let mut out = if self.sorted { self.out } else { sort(&self.out) };
         out.reserve_exact(2 + self.body.len());
-        out.extend(b"\r\n");
-        out.extend(&self.body);
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&self.body);
         out
     }
 
     fn begin(&mut self, id: Name, name: &[u8]) {
-        self.sorted &= self.lines.last().is_none_or(|(last, _)| *last <= id);
-        self.lines.push((id, self.out.len()));
-        self.out.extend(name);
-        self.out.extend(b": ");
+        self.note(id);
+        self.out.extend_from_slice(name);
+        self.out.extend_from_slice(b": ");
     }
 
-    /// A value that another message already holds: a NUL in its quoted strings may stay.
-    fn line(&mut self, name: Name, value: &[u8]) {
-        self.begin(name, name.as_str().as_bytes());
-        self.out.extend_from_slice(&lex::unfold(value));
-        self.out.extend(b"\r\n");
+    /// A line that another message already holds: a NUL in its quoted strings may stay.
+    fn copy_line(&mut self, from: &Message, line: &Line) {
+        if line.usual && !from.folded {
+            self.note(line.id);
+            let (start, end) = (usize::from(line.name), usize::from(line.value.end) + 2);
+            self.out.extend_from_slice(&from.bytes[start..end]);
+        } else {
+            self.begin(line.id, line.id.as_str().as_bytes());
+            self.out.extend_from_slice(&lex::unfold(line.value.on(&from.bytes)));
+            self.out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// A line begins here.
+    fn note(&mut self, id: Name) {
+        self.sorted &= self.last <= id;
+        self.last = id;
     }
 }
 
@@ -168,31 +191,36 @@ impl Message {
         to_tag: Option<&str>,
     ) -> Builder {
         let mut b = Builder::response(status, reason);
-        let mut vias = self.lines(Name::Via);
+        let mut vias = self.lines_of(Name::Via);
         if let Some(first) = vias.next() {
+            let first = self.slice(first.value);
             b.begin(Name::Via, b"Via");
-            let top = Split::new(first).next().unwrap_or_default();
-            match Via::parse(top) {
-                Ok(via) => stamp(&via, source, &mut b.out),
-                Err(_) => b.out.extend_from_slice(&lex::unfold(top)),
-            }
-            b.out.extend_from_slice(&lex::unfold(&first[top.len()..]));
-            b.out.extend(b"\r\n");
+            let rest = match self.via {
+                Some(via) => {
+                    let via = via.on(&self.bytes);
+                    stamp(&via, source, &mut b.out);
+                    &first[via.raw().len()..]
+                }
+                None => first,
+            };
+            b.out.extend_from_slice(&lex::unfold(rest));
+            b.out.extend_from_slice(b"\r\n");
         }
         for via in vias {
-            b.line(Name::Via, via);
+            b.copy_line(self, via);
         }
         for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
-            let Some(value) = self.header(name) else { continue };
-            b.line(name, value);
+            let Some(line) = self.first_line(name) else { continue };
+            b.copy_line(self, line);
             if name == Name::To
                 && let Some(tag) = to_tag
-                && NameAddr::parse(value).is_ok_and(|to| to.tag().is_none())
+                && self.to.is_some()
+                && self.to_tag().is_none()
             {
                 b.out.truncate(b.out.len() - 2);
-                b.out.extend(b";tag=");
+                b.out.extend_from_slice(b";tag=");
                 clean(tag.as_bytes(), &mut b.out);
-                b.out.extend(b"\r\n");
+                b.out.extend_from_slice(b"\r\n");
             }
         }
         if status == 100 {
@@ -223,17 +251,18 @@ fn stamp(via: &Via<'_>, source: SocketAddr, out: &mut Vec<u8>) {
             continue;
         }
         out.push(b';');
-        out.extend(name);
+        out.extend_from_slice(name);
         if let Some(value) = value {
             out.push(b'=');
             out.extend_from_slice(&lex::unfold(value));
         }
     }
     if wants_rport || via.host().ip() != Some(ip) {
-        out.extend(format!(";received={ip}").bytes());
+        write!(out, ";received={ip}").expect("memory takes everything");
     }
     if wants_rport {
-        out.extend(format!(";rport={}", source.port()).bytes());
+        out.extend_from_slice(b";rport=");
+        decimal(source.port().into(), out);
     }
 }
 
@@ -241,21 +270,35 @@ fn clean(value: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(value);
     for c in &mut out[start..] {
-        if matches!(c, b'\r' | b'\n' | 0) {
-            *c = b' ';
+        // Every byte is written, so that the compiler takes many at once.
+        *c = if matches!(c, b'\r' | b'\n' | 0) { b' ' } else { *c };
+    }
+}
+
+fn decimal(mut number: usize, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return out.extend_from_slice(&digits[at..]);
         }
     }
 }
 
-fn sort(head: &[u8], lines: &[(Name, usize)]) -> Vec<u8> {
-    let first = lines.first().map_or(head.len(), |(_, at)| *at);
-    let ends = lines.iter().skip(1).map(|(_, at)| *at).chain([head.len()]);
-    let mut order: Vec<_> = lines.iter().zip(ends).map(|(&(name, start), end)| (name, start..end)).collect();
+/// The header lines in canonical order, behind the start line. None of them is folded.
+fn sort(head: &[u8]) -> Vec<u8> {
+    let mut lines = head.split_inclusive(|&c| c == b'\n');
+    let start = lines.next().unwrap_or_default();
+    let named = lines.map(|line| (Name::of(&line[..memchr::memchr(b':', line).unwrap_or(0)]), line));
+    let mut order: Vec<_> = named.collect();
     order.sort_by_key(|(name, _)| *name);
     let mut out = Vec::with_capacity(head.len() + 64);
-    out.extend(&head[..first]);
-    for (_, range) in order {
-        out.extend(&head[range]);
+    out.extend_from_slice(start);
+    for (_, line) in order {
+        out.extend_from_slice(line);
     }
     out
 }

@@ -61,7 +61,7 @@ fn parse(raw: &[u8]) -> Option<Credentials<'_>> {
         at.skip_lws();
         let value = match at.peek() {
             Some(b'"') => at.quoted()?,
-            _ => at.run(lex::is_value),
+            _ => at.run_of(lex::VALUE),
         };
         // Of two equal names nobody can say which one was meant.
         if params.len() == MAX_PARAMS

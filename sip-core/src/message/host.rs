@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::lex;
+use super::lex::{self, Cursor};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Host<'a> {
@@ -18,30 +18,46 @@ impl<'a> Host<'a> {
             let text = std::str::from_utf8(inner).map_err(drop)?;
             return ipv6(text).map(|ip| Host::Ip(ip.into())).ok_or(());
         }
-        if !lex::all(bytes, lex::is_host) {
-            return Err(());
-        }
-        if bytes.last().is_some_and(u8::is_ascii_digit)
-            && let Ok(text) = std::str::from_utf8(bytes)
-            && let Ok(ip) = text.parse::<Ipv4Addr>()
-        {
-            return Ok(Host::Ip(ip.into()));
-        }
-        Ok(Host::Name(bytes))
+        if lex::all_of(bytes, lex::HOST) { Ok(Host::named(bytes)) } else { Err(()) }
     }
 
-    /// `host [":" port]`, no white space.
-    pub(crate) fn parse_with_port(bytes: &'a [u8]) -> Result<(Host<'a>, Option<u16>), ()> {
-        let end = match bytes.first() {
-            Some(b'[') => memchr::memchr(b']', bytes).ok_or(())? + 1,
-            _ => memchr::memchr(b':', bytes).unwrap_or(bytes.len()),
-        };
-        let host = Host::parse(&bytes[..end])?;
-        match &bytes[end..] {
-            [] => Ok((host, None)),
-            [b':', port @ ..] => Ok((host, Some(lex::number(port).ok_or(())?))),
-            _ => Err(()),
+    /// Of characters that a host may have.
+    fn named(bytes: &'a [u8]) -> Host<'a> {
+        match ipv4(bytes) {
+            Some(ip) => Host::Ip(ip.into()),
+            None => Host::Name(bytes),
         }
+    }
+
+    /// The host at the cursor, which stands behind it then.
+    #[inline]
+    pub(crate) fn read(at: &mut Cursor<'a>) -> Result<Host<'a>, ()> {
+        if at.peek() == Some(b'[') {
+            let start = at.at;
+            at.run(|c| c != b']');
+            at.eat(b']');
+            return Host::parse(&at.bytes[start..at.at]);
+        }
+        let name = at.run_of(lex::HOST);
+        if name.is_empty() { Err(()) } else { Ok(Host::named(name)) }
+    }
+
+    /// `host [":" port]` at the cursor, no white space.
+    #[inline]
+    pub(crate) fn read_with_port(at: &mut Cursor<'a>) -> Result<(Host<'a>, Option<u16>), ()> {
+        let host = Host::read(at)?;
+        if !at.eat(b':') {
+            return Ok((host, None));
+        }
+        let port = lex::number(at.run(|c| c.is_ascii_digit())).ok_or(())?;
+        Ok((host, Some(port)))
+    }
+
+    /// `host [":" port]` and nothing else.
+    pub(crate) fn parse_with_port(bytes: &'a [u8]) -> Result<(Host<'a>, Option<u16>), ()> {
+        let mut at = Cursor::new(bytes);
+        let found = Host::read_with_port(&mut at)?;
+        if at.done() { Ok(found) } else { Err(()) }
     }
 
     pub fn ip(&self) -> Option<IpAddr> {
@@ -59,6 +75,26 @@ impl<'a> Host<'a> {
             (Host::Name(_), Host::Ip(_)) | (Host::Ip(_), Host::Name(_)) => false,
         }
     }
+}
+
+/// Four numbers without leading zeros; what looks like anything else is a name.
+#[inline]
+fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
+    if bytes.len() > "255.255.255.255".len() || !bytes.last()?.is_ascii_digit() {
+        return None;
+    }
+    let (mut octets, mut part, mut digits) = ([0u8; 4], 0, 0);
+    for &c in bytes {
+        match c {
+            b'0'..=b'9' if digits == 0 || octets[part] > 0 => {
+                octets[part] = octets[part].checked_mul(10)?.checked_add(c - b'0')?;
+                digits += 1;
+            }
+            b'.' if digits > 0 && part < 3 => (part, digits) = (part + 1, 0),
+            _ => return None,
+        }
+    }
+    (part == 3).then(|| octets.into())
 }
 
 /// RFC 5118 §4.10: the grammar of RFC 3261 puts a third colon before an embedded IPv4 address, and nowhere else.

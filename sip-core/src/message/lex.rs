@@ -5,18 +5,22 @@
 
 use std::borrow::Cow;
 
-const TOKEN: u8 = 1;
-const USER: u8 = 2;
-const PASSWORD: u8 = 4;
-const HOST: u8 = 8;
-const PARAM: u8 = 16;
-const HEADER: u8 = 32;
-const WORD: u8 = 64;
-const VALUE: u8 = 128;
+pub(crate) const TOKEN: u16 = 1;
+pub(crate) const USER: u16 = 2;
+pub(crate) const PASSWORD: u16 = 4;
+pub(crate) const HOST: u16 = 8;
+pub(crate) const PARAM: u16 = 16;
+const HEADER: u16 = 32;
+/// `word` of Call-ID, and the `@` between two of them.
+pub(crate) const CALL_ID: u16 = 64;
+/// What an unquoted header parameter value may hold; wider than the grammar, closed against every delimiter.
+pub(crate) const VALUE: u16 = 128;
+/// The same for a parameter's name: it ends at the equals sign, too.
+pub(crate) const NAME: u16 = 256;
 
-static CLASS: [u8; 256] = classes();
+static CLASS: [u16; 256] = classes();
 
-const fn mark(mut table: [u8; 256], set: &[u8], class: u8) -> [u8; 256] {
+const fn mark(mut table: [u16; 256], set: &[u8], class: u16) -> [u16; 256] {
     let mut i = 0;
     while i < set.len() {
         table[set[i] as usize] |= class;
@@ -25,18 +29,18 @@ const fn mark(mut table: [u8; 256], set: &[u8], class: u8) -> [u8; 256] {
     table
 }
 
-const fn classes() -> [u8; 256] {
-    let mut t = [0u8; 256];
+const fn classes() -> [u16; 256] {
+    let mut t = [0u16; 256];
     let mut i = 0;
     while i < 256 {
         let c = i as u8;
         if c.is_ascii_alphanumeric() {
-            t[i] = TOKEN | USER | PASSWORD | HOST | PARAM | HEADER | WORD | VALUE;
+            t[i] = TOKEN | USER | PASSWORD | HOST | PARAM | HEADER | CALL_ID | VALUE | NAME;
         } else if c >= 0x80 {
             // Not in the grammar, but Latin-1 and UTF-8 user names are seen in the field and must survive.
-            t[i] = USER | PASSWORD | PARAM | HEADER | WORD | VALUE;
+            t[i] = USER | PASSWORD | PARAM | HEADER | CALL_ID | VALUE | NAME;
         } else if c > b' ' && c < 0x7f {
-            t[i] = VALUE;
+            t[i] = VALUE | NAME;
         }
         i += 1;
     }
@@ -47,12 +51,13 @@ const fn classes() -> [u8; 256] {
     t = mark(t, b"-._", HOST);
     t = mark(t, b"-_.!~*'()[]/:&+$", PARAM);
     t = mark(t, b"-_.!~*'()[]/?:+$", HEADER);
-    t = mark(t, b"-.!%*_+`'~()<>:\\\"/[]?{}", WORD);
+    t = mark(t, b"-.!%*_+`'~()<>:\\\"/[]?{}@", CALL_ID);
     let mut out = b";,\"<>\\".len();
     while out > 0 {
         out -= 1;
-        t[b";,\"<>\\"[out] as usize] &= !VALUE;
+        t[b";,\"<>\\"[out] as usize] &= !(VALUE | NAME);
     }
+    t[b'=' as usize] &= !NAME;
     t
 }
 
@@ -67,14 +72,31 @@ macro_rules! class_fn {
 class_fn! {
     is_token = TOKEN;
     is_user = USER;
-    is_password = PASSWORD;
-    is_host = HOST;
-    is_uri_param = PARAM;
     is_uri_header = HEADER;
-    /// `word` of Call-ID.
-    is_word = WORD;
-    /// What an unquoted header parameter value may hold; wider than the grammar, closed against every delimiter.
-    is_value = VALUE;
+}
+
+/// How many of the first bytes are of the class.
+#[inline]
+pub(crate) fn length_of(bytes: &[u8], class: u16) -> usize {
+    let of = |c: u8| CLASS[usize::from(c)];
+    let (fours, _) = bytes.as_chunks::<4>();
+    let mut length = 0;
+    for &[a, b, c, d] in fours {
+        if of(a) & of(b) & of(c) & of(d) & class == 0 {
+            break;
+        }
+        length += 4;
+    }
+    while length < bytes.len() && of(bytes[length]) & class != 0 {
+        length += 1;
+    }
+    length
+}
+
+/// Of the class throughout, and not empty.
+#[inline]
+pub(crate) fn all_of(bytes: &[u8], class: u16) -> bool {
+    !bytes.is_empty() && length_of(bytes, class) == bytes.len()
 }
 
 #[inline]
@@ -239,7 +261,7 @@ impl<'a> Cursor<'a> {
         hit
     }
 
-    /// The longest run of a class; may be empty.
+    /// The longest run of what the function takes; may be empty.
     #[inline]
     pub fn run(&mut self, class: impl Fn(u8) -> bool) -> &'a [u8] {
         let rest = self.rest();
@@ -248,10 +270,32 @@ impl<'a> Cursor<'a> {
         &rest[..length]
     }
 
+    /// The longest run of one of the classes of this file; may be empty.
+    #[inline]
+    pub fn run_of(&mut self, class: u16) -> &'a [u8] {
+        let rest = self.rest();
+        let length = length_of(rest, class);
+        self.at += length;
+        &rest[..length]
+    }
+
+    /// The same, with `%HH` escapes in it.
+    #[inline]
+    pub fn run_escaped(&mut self, class: u16) -> &'a [u8] {
+        let start = self.at;
+        loop {
+            self.run_of(class);
+            match self.rest() {
+                [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => self.at += 3,
+                _ => return &self.bytes[start..self.at],
+            }
+        }
+    }
+
     /// `None` when there is no token here.
     #[inline]
     pub fn token(&mut self) -> Option<&'a [u8]> {
-        let token = self.run(is_token);
+        let token = self.run_of(TOKEN);
         (!token.is_empty()).then_some(token)
     }
 
@@ -262,17 +306,18 @@ impl<'a> Cursor<'a> {
             return None;
         }
         loop {
-            match self.peek()? {
+            self.at += memchr::memchr2(b'"', b'\\', self.bytes.get(self.at..)?)?;
+            match self.bytes[self.at] {
                 b'"' => {
                     self.at += 1;
                     return Some(&self.bytes[start..self.at]);
                 }
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+                _ => self.at += 2,
             }
         }
     }
 
+    #[inline]
     pub fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at.min(self.bytes.len())..]
     }

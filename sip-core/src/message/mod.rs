@@ -45,11 +45,11 @@ mod refer;
 mod reliable;
 mod replaces;
 mod session_timer;
+mod span;
 mod uri;
 mod via;
 mod warning;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 pub use accept::{MediaRange, Weighted};
@@ -79,6 +79,11 @@ pub use uri::{Scheme, Uri, UriBuf, escape_header, sip_uri};
 pub use via::{MAGIC_COOKIE, Via};
 pub use warning::{RetryAfter, Warning, warning};
 
+use name_addr::NameAddrAt;
+use span::Span;
+use uri::UriAt;
+use via::ViaAt;
+
 /// A whole, checked SIP message. Cloning copies the index, not the bytes.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -86,9 +91,17 @@ pub struct Message {
     start: Start,
     method: Method,
     cseq: u32,
-    from_tag: Option<Span>,
-    to_tag: Option<Span>,
+    /// These are always there, but in what is [`Answerable`] only.
+    via: Option<ViaAt>,
+    from: Option<NameAddrAt>,
+    to: Option<NameAddrAt>,
     headers: Vec<Line>,
+    /// The first line of each header.
+    first: Firsts,
+    /// Whether any header has several lines.
+    repeated: bool,
+    /// Whether a line end may stand in a value: a fold, or what is no line end in what is [`Answerable`] only.
+    folded: bool,
     /// Where the body begins; it goes to the end.
     body: u16,
 }
@@ -111,28 +124,37 @@ pub struct Header<'a> {
 
 #[derive(Clone, Copy, Debug)]
 enum Start {
-    Request { uri: Span },
+    Request { uri: Option<UriAt> },
     Response { status: u16, reason: Span },
-}
-
-/// Offsets fit in 16 bits: messages are at most [`MAX_MESSAGE`] bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    start: u16,
-    end: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Line {
     id: Name,
+    /// From its name to the CRLF behind its value it stands as we would write it.
+    usual: bool,
     name_len: u8,
     name: u16,
     value: Span,
 }
 
-impl Span {
-    fn range(self) -> Range<usize> {
-        usize::from(self.start)..usize::from(self.end)
+/// By [`Name`]: where its first line stands among all. Fewer than [`NONE`](Firsts::NONE) lines are there.
+#[derive(Clone, Copy, Debug)]
+struct Firsts([u8; Name::ContentLength as usize + 1]);
+
+impl Default for Firsts {
+    fn default() -> Self {
+        Firsts([Firsts::NONE; Name::ContentLength as usize + 1])
+    }
+}
+
+impl Firsts {
+    const NONE: u8 = u8::MAX;
+
+    #[inline]
+    fn of(&self, name: Name) -> Option<usize> {
+        let first = self.0[name as usize];
+        (first != Firsts::NONE).then_some(usize::from(first))
     }
 }
 
@@ -172,7 +194,7 @@ impl Message {
     /// `None` for responses. Any scheme; never with `?headers`.
     pub fn request_uri(&self) -> Option<Uri<'_>> {
         match self.start {
-            Start::Request { uri } => Some(Uri::parse(self.slice(uri)).expect("checked by parse")),
+            Start::Request { uri } => Some(uri.expect("checked by parse").on(&self.bytes)),
             Start::Response { .. } => None,
         }
     }
@@ -195,8 +217,7 @@ impl Message {
 
     /// The topmost Via.
     pub fn via(&self) -> Via<'_> {
-        let value = self.values(Name::Via).next().expect("checked by parse");
-        Via::parse(value).expect("checked by parse")
+        self.via.expect("checked by parse").on(&self.bytes)
     }
 
     /// All Vias, topmost first.
@@ -205,19 +226,19 @@ impl Message {
     }
 
     pub fn from(&self) -> NameAddr<'_> {
-        NameAddr::parse(self.header(Name::From).expect("checked by parse")).expect("checked by parse")
+        self.from.expect("checked by parse").on(&self.bytes)
     }
 
     pub fn to(&self) -> NameAddr<'_> {
-        NameAddr::parse(self.header(Name::To).expect("checked by parse")).expect("checked by parse")
+        self.to.expect("checked by parse").on(&self.bytes)
     }
 
     pub fn from_tag(&self) -> Option<&[u8]> {
-        self.from_tag.map(|tag| self.slice(tag))
+        self.from?.tag(&self.bytes)
     }
 
     pub fn to_tag(&self) -> Option<&[u8]> {
-        self.to_tag.map(|tag| self.slice(tag))
+        self.to?.tag(&self.bytes)
     }
 
     pub fn call_id(&self) -> &[u8] {
@@ -290,7 +311,7 @@ impl Message {
         // RFC 3261 §20.37: Supported may be empty; so may Allow (§20.5).
         let mut tokens = Vec::new();
         for value in self.values(name).filter(|value| !value.is_empty()) {
-            if !lex::all(value, lex::is_token) {
+            if !lex::all_of(value, lex::TOKEN) {
                 return Err(HeaderError { header: name });
             }
             tokens.push(value);
@@ -314,7 +335,7 @@ impl Message {
 
     /// The first line of a header: its value without the white space around it.
     pub fn header(&self, name: Name) -> Option<&[u8]> {
-        self.lines(name).next()
+        self.first_line(name).map(|line| self.slice(line.value))
     }
 
     /// The same by name, long or compact, in any case: for headers that have no [`Name`].
@@ -348,11 +369,25 @@ impl Message {
     }
 
     fn lines(&self, name: Name) -> impl Iterator<Item = &[u8]> {
-        self.headers.iter().filter(move |line| line.id == name).map(|line| self.slice(line.value))
+        self.lines_of(name).map(|line| self.slice(line.value))
+    }
+
+    fn lines_of(&self, name: Name) -> impl Iterator<Item = &Line> {
+        let first = self.first.of(name);
+        let others = match first {
+            Some(first) if self.repeated => &self.headers[first + 1..],
+            Some(_) | None => &[],
+        };
+        let first = first.map(|first| &self.headers[first]);
+        first.into_iter().chain(others.iter().filter(move |line| line.id == name))
+    }
+
+    fn first_line(&self, name: Name) -> Option<&Line> {
+        self.first.of(name).map(|first| &self.headers[first])
     }
 
     fn slice(&self, span: Span) -> &[u8] {
-        &self.bytes[span.range()]
+        span.on(&self.bytes)
     }
 
     fn number(&self, name: Name) -> Result<Option<u32>, HeaderError> {

@@ -165,16 +165,24 @@ const NAMES: [(Name, &str); 73] = {
 impl Name {
     /// Any case, long or compact form (RFC 3261 §7.3.3 and the extensions' own letters).
     pub fn of(name: &[u8]) -> Name {
+        Name::spelled(name).0
+    }
+
+    /// The same, and whether it stands there as we write it.
+    #[inline]
+    pub(super) fn spelled(name: &[u8]) -> (Name, bool) {
         if let &[c] = name {
-            return compact(c);
+            return (compact(c), false);
         }
-        let Some(slot) = slot(name) else { return Name::Other };
-        if let Some(&(id, known)) = NAMES.get(usize::from(TABLE[slot]))
-            && (known.as_bytes() == name || known.as_bytes().eq_ignore_ascii_case(name))
-        {
-            return id;
+        let Some(slot) = slot(name) else { return (Name::Other, false) };
+        let Some(&(id, known)) = NAMES.get(usize::from(TABLE[slot])) else { return (Name::Other, false) };
+        if known.as_bytes() == name {
+            (id, true)
+        } else if known.as_bytes().eq_ignore_ascii_case(name) {
+            (id, false)
+        } else {
+            (Name::Other, false)
         }
-        Name::Other
     }
 
     /// As we write it. `Other` has no spelling of its own and gives an empty string.

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use super::error::SyntaxError;
 use super::lex::{self, Cursor};
 use super::params::{self, Params};
-use super::uri::Uri;
+use super::span::Span;
+use super::uri::{Uri, UriAt};
 
 #[derive(Clone, Copy, Debug)]
 pub struct NameAddr<'a> {
@@ -71,14 +72,49 @@ impl<'a> NameAddr<'a> {
     }
 }
 
+/// Where the parts of a checked From or To stand in its message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NameAddrAt {
+    raw: Span,
+    display: Span,
+    uri: UriAt,
+    params: Span,
+    tag: Option<Span>,
+}
+
+impl NameAddrAt {
+    pub(super) fn of(party: &NameAddr<'_>, message: &[u8]) -> NameAddrAt {
+        NameAddrAt {
+            raw: Span::of(party.raw, message),
+            display: Span::of(party.display, message),
+            uri: UriAt::of(&party.uri, message),
+            params: Span::of(party.params.raw(), message),
+            tag: party.tag().map(|tag| Span::of(tag, message)),
+        }
+    }
+
+    pub(super) fn on<'a>(&self, message: &'a [u8]) -> NameAddr<'a> {
+        NameAddr {
+            raw: self.raw.on(message),
+            display: self.display.on(message),
+            uri: self.uri.on(message),
+            params: Params::checked(self.params.on(message)),
+        }
+    }
+
+    pub(super) fn tag<'a>(&self, message: &'a [u8]) -> Option<&'a [u8]> {
+        self.tag.map(|tag| tag.on(message))
+    }
+}
+
 fn parse(raw: &[u8]) -> Result<NameAddr<'_>, ()> {
     let mut at = Cursor::new(raw);
     let display = display(&mut at)?;
     let uri = if at.eat(b'<') {
-        let inside = at.run(|c| c != b'>');
-        if !at.eat(b'>') {
-            return Err(());
-        }
+        let rest = at.rest();
+        let end = memchr::memchr(b'>', rest).ok_or(())?;
+        at.at += end + 1;
+        let inside = &rest[..end];
         Uri::parse(inside).map_err(drop)?
     } else {
         // RFC 3261 §20: without brackets, what follows `;` belongs to the header, and `,` and `?` may not occur.

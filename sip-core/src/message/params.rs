@@ -101,7 +101,7 @@ fn next<'a>(at: &mut Cursor<'a>) -> Result<Option<Param<'a>>, ()> {
         return Ok(None);
     }
     at.skip_lws();
-    let name = at.run(|c| lex::is_value(c) && c != b'=');
+    let name = at.run_of(lex::NAME);
     if name.is_empty() {
         return Err(());
     }
@@ -114,7 +114,7 @@ fn next<'a>(at: &mut Cursor<'a>) -> Result<Option<Param<'a>>, ()> {
     at.skip_lws();
     let value = match at.peek() {
         Some(b'"') => at.quoted().ok_or(())?,
-        _ => at.run(lex::is_value),
+        _ => at.run_of(lex::VALUE),
     };
     Ok(Some((name, Some(value))))
 }

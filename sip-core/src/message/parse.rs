@@ -7,7 +7,10 @@ use std::sync::Arc;
 use super::error::{Defect, ParseError};
 use super::lex::{self, Cursor};
 use super::list::Split;
-use super::{Answerable, Line, Message, Method, Name, NameAddr, Span, Start, Uri, Via, cseq};
+use super::{
+    Answerable, Firsts, Line, Message, Method, Name, NameAddr, NameAddrAt, Span, Start, Uri, UriAt, Via,
+    ViaAt, cseq,
+};
 
 /// Bytes of start line, headers and body together.
 pub const MAX_MESSAGE: usize = u16::MAX as usize;
@@ -18,7 +21,7 @@ pub const MAX_BODY: usize = 32 * 1024;
 /// Bytes of a Request-URI.
 pub const MAX_URI: usize = 2 * 1024;
 /// Header lines, after unfolding.
-pub const MAX_HEADERS: usize = 256;
+pub const MAX_HEADERS: usize = 255;
 /// Bytes of one header, name and folds included; also of the start line.
 pub const MAX_HEADER: usize = 8 * 1024;
 
@@ -37,16 +40,20 @@ pub(super) fn parse(bytes: &[u8], framed: bool) -> Result<Message, ParseError> {
         return Err(ParseError { defect: Defect::Empty, answerable: None });
     }
     let end = draft.read(bytes, framed);
-    let Draft { start, method, cseq, from_tag, to_tag, lines, body, defect } = draft;
+    let Draft { start, method, cseq, via, from, to, lines, first, repeated, folded, body, defect } = draft;
     let start_line = start.unwrap_or(Start::Response { status: 0, reason: Span::default() });
     let message = Message {
         bytes: Arc::from(&bytes[..end]),
         start: start_line,
         method: method.unwrap_or(Method::Ack),
         cseq,
-        from_tag,
-        to_tag,
+        via,
+        from,
+        to,
         headers: lines,
+        first,
+        repeated,
+        folded,
         body: body as u16,
     };
     match defect {
@@ -65,9 +72,13 @@ struct Draft {
     start: Option<Start>,
     method: Option<Method>,
     cseq: u32,
-    from_tag: Option<Span>,
-    to_tag: Option<Span>,
+    via: Option<ViaAt>,
+    from: Option<NameAddrAt>,
+    to: Option<NameAddrAt>,
     lines: Vec<Line>,
+    first: Firsts,
+    repeated: bool,
+    folded: bool,
     body: usize,
     defect: Option<Defect>,
 }
@@ -84,7 +95,7 @@ impl Draft {
         if line > MAX_HEADER {
             self.note(Defect::HeaderTooLong);
         }
-        self.lines.reserve(24);
+        self.lines = Vec::with_capacity(24);
         loop {
             match bytes[at..] {
                 [b'\r', b'\n', ..] => {
@@ -119,7 +130,7 @@ impl Draft {
         self.body = at;
         self.essentials(bytes);
         let left = bytes.len() - at;
-        match self.find(Name::ContentLength) {
+        match self.first.of(Name::ContentLength).map(|first| self.lines[first].value) {
             None => {
                 if framed {
                     self.note(Defect::Missing(Name::ContentLength));
@@ -161,6 +172,7 @@ impl Draft {
                     return (hit, hit + 2);
                 }
                 self.note(Defect::LineEnding);
+                self.folded = true;
                 at = hit + 1;
             } else {
                 self.note(Defect::LineEnding);
@@ -171,26 +183,22 @@ impl Draft {
 
     /// Indexes the header at `from` with its folds; gives where the next one begins.
     fn header(&mut self, bytes: &[u8], from: usize) -> usize {
-        let mut name = Cursor { bytes, at: from };
-        let token = name.run(lex::is_token);
-        let name_len = token.len();
-        let id = Name::of(token);
-        name.run(|c| c == b' ' || c == b'\t');
-        let named = name_len > 0 && name.eat(b':');
-        let (mut end, mut next) = self.line(bytes, name.at);
+        let (id, spelled, name_len, colon) = name_at(bytes, from);
+        let (mut end, mut next) = self.line(bytes, colon.unwrap_or(from + name_len));
         // RFC 3261 §7.3.1: a line that begins with white space goes on with the one before.
         while matches!(bytes.get(next), Some(b' ' | b'\t')) {
             (end, next) = self.line(bytes, next);
+            self.folded = true;
         }
-        if !named {
+        let Some(colon) = colon else {
             self.note(Defect::HeaderLine);
             return next;
-        }
+        };
         if end - from > MAX_HEADER || name_len > usize::from(u8::MAX) {
             self.note(Defect::HeaderTooLong);
             return next;
         }
-        let (mut start, mut end) = (name.at, end);
+        let (mut start, mut end) = (colon + 1, end);
         while start < end && lex::is_lws(bytes[start]) {
             start += 1;
         }
@@ -198,7 +206,8 @@ impl Draft {
             end -= 1;
         }
         let value = Span { start: start as u16, end: end as u16 };
-        self.lines.push(Line { id, name_len: name_len as u8, name: from as u16, value });
+        let usual = spelled && start == colon + 2 && bytes[colon + 1] == b' ' && bytes[end..next] == *b"\r\n";
+        self.lines.push(Line { id, usual, name_len: name_len as u8, name: from as u16, value });
         next
     }
 
@@ -209,12 +218,12 @@ impl Draft {
         let Some(first) = memchr::memchr(b' ', line) else { return self.note(Defect::StartLine) };
         let last = memchr::memrchr(b' ', line).unwrap_or(first);
         let (method, version) = (&line[..first], &line[last + 1..]);
-        if !lex::all(method, lex::is_token) {
+        if !lex::all_of(method, lex::TOKEN) {
             return self.note(Defect::StartLine);
         }
         self.method = Some(Method::of(method));
-        let uri = Span { start: (first + 1).min(last) as u16, end: last as u16 };
-        self.start = Some(Start::Request { uri });
+        let uri = &line[(first + 1).min(last)..last];
+        self.start = Some(Start::Request { uri: None });
         if !version.eq_ignore_ascii_case(b"SIP/2.0") {
             let other_version = version.len() > 4 && version[..4].eq_ignore_ascii_case(b"SIP/");
             return self.note(if other_version { Defect::Version } else { Defect::StartLine });
@@ -222,15 +231,15 @@ impl Draft {
         if last == first {
             return self.note(Defect::StartLine);
         }
-        if uri.range().len() > MAX_URI {
+        if uri.len() > MAX_URI {
             return self.note(Defect::UriTooLong);
         }
-        match Uri::parse(&line[uri.range()]) {
+        match Uri::parse(uri) {
             // RFC 3261 §19.1.1, table 1: no headers in a Request-URI.
             Ok(uri) if uri.is_sip() && uri.without_headers().len() != uri.raw().len() => {
                 self.note(Defect::RequestUri);
             }
-            Ok(_) => {}
+            Ok(uri) => self.start = Some(Start::Request { uri: Some(UriAt::of(&uri, line)) }),
             Err(_) => self.note(Defect::RequestUri),
         }
     }
@@ -255,33 +264,36 @@ impl Draft {
 
     /// What the accessors that cannot fail rely on.
     fn essentials(&mut self, bytes: &[u8]) {
-        let mut seen = 0u128;
-        let mut first = [None; Name::CSeq as usize + 1];
-        for i in 0..self.lines.len() {
-            let line = self.lines[i];
-            let bit = 1u128 << line.id as u8;
-            if seen & bit != 0 && line.id.is_single() {
-                self.note(Defect::Repeated(line.id));
+        let (mut first, mut repeated) = (Firsts::default(), None);
+        for (i, line) in self.lines.iter().enumerate() {
+            let slot = &mut first.0[line.id as usize];
+            if *slot == Firsts::NONE {
+                *slot = i as u8;
+                continue;
             }
-            if seen & bit == 0
-                && let Some(slot) = first.get_mut(line.id as usize)
-            {
-                *slot = Some(line.value);
+            self.repeated = true;
+            if line.id.is_single() {
+                repeated = repeated.or(Some(line.id));
             }
-            seen |= bit;
         }
-        let value = |name: Name| first[name as usize].map(|span| &bytes[span.range()]);
+        self.first = first;
+        if let Some(name) = repeated {
+            self.note(Defect::Repeated(name));
+        }
+        let value = |name: Name| Some(self.lines[first.of(name)?].value.on(bytes));
         let is_request = matches!(self.start, Some(Start::Request { .. }));
 
-        self.need(Name::Via, value(Name::Via), |value| {
-            Split::new(value).next().is_some_and(|via| Via::parse(via).is_ok())
+        let (via, from, to) = (value(Name::Via), value(Name::From), value(Name::To));
+        let (call_id, cseq, hops) = (value(Name::CallId), value(Name::CSeq), value(Name::MaxForwards));
+        self.via = self.essential(Name::Via, via, |value| {
+            let via = Via::parse(Split::new(value).next()?).ok()?;
+            Some(ViaAt::of(&via, bytes))
         });
-        self.from_tag = self.party(Name::From, first[Name::From as usize], bytes);
-        self.to_tag = self.party(Name::To, first[Name::To as usize], bytes);
-        self.need(Name::CallId, value(Name::CallId), |value| {
-            lex::all(value, |c| lex::is_word(c) || c == b'@')
-        });
-        match value(Name::CSeq).map(cseq::parse) {
+        let party = |value| NameAddr::parse(value).ok().map(|party| NameAddrAt::of(&party, bytes));
+        self.from = self.essential(Name::From, from, party);
+        self.to = self.essential(Name::To, to, party);
+        self.essential(Name::CallId, call_id, |value| lex::all_of(value, lex::CALL_ID).then_some(()));
+        match cseq.map(cseq::parse) {
             None => self.note(Defect::Missing(Name::CSeq)),
             Some(Err(())) => self.note(Defect::Header(Name::CSeq)),
             Some(Ok((number, method))) => {
@@ -295,38 +307,63 @@ impl Draft {
             }
         }
         if is_request
-            && let Some(hops) = value(Name::MaxForwards)
+            && let Some(hops) = hops
             && lex::number::<u8>(hops).is_none()
         {
             self.note(Defect::Header(Name::MaxForwards));
         }
     }
 
-    /// Checks From or To; gives where its tag stands.
-    fn party(&mut self, name: Name, value: Option<Span>, bytes: &[u8]) -> Option<Span> {
-        let Some(span) = value else {
+    /// What a header that must be there and be right says.
+    fn essential<'a, T>(
+        &mut self,
+        name: Name,
+        value: Option<&'a [u8]>,
+        read: impl Fn(&'a [u8]) -> Option<T>,
+    ) -> Option<T> {
+        let Some(value) = value else {
             self.note(Defect::Missing(name));
             return None;
         };
-        let value = &bytes[span.range()];
-        let Ok(party) = NameAddr::parse(value) else {
+        let read = read(value);
+        if read.is_none() {
             self.note(Defect::Header(name));
-            return None;
-        };
-        let tag = party.tag()?;
-        let start = span.start + (tag.as_ptr().addr() - value.as_ptr().addr()) as u16;
-        Some(Span { start, end: start + tag.len() as u16 })
+        }
+        read
     }
+}
 
-    fn need(&mut self, name: Name, value: Option<&[u8]>, valid: impl Fn(&[u8]) -> bool) {
-        match value {
-            None => self.note(Defect::Missing(name)),
-            Some(value) if !valid(value) => self.note(Defect::Header(name)),
-            Some(_) => {}
+/// The name of the header at `from`, whether we would spell it so, its length, and where the colon stands behind it.
+#[inline]
+fn name_at(bytes: &[u8], from: usize) -> (Name, bool, usize, Option<usize>) {
+    // Most names are known and have their colon right behind them. A known name is a token.
+    if let Some(length) = colon_within(bytes, from) {
+        let (id, spelled) = Name::spelled(&bytes[from..from + length]);
+        if id != Name::Other {
+            return (id, spelled, length, Some(from + length));
         }
     }
+    let mut name = Cursor { bytes, at: from };
+    let token = name.run_of(lex::TOKEN);
+    name.run(|c| c == b' ' || c == b'\t');
+    let named = !token.is_empty() && name.peek() == Some(b':');
+    (Name::of(token), false, token.len(), named.then_some(name.at))
+}
 
-    fn find(&self, name: Name) -> Option<Span> {
-        self.lines.iter().find(|line| line.id == name).map(|line| line.value)
+/// How far the first colon is, if it is among the next 24 bytes.
+#[inline]
+fn colon_within(bytes: &[u8], from: usize) -> Option<usize> {
+    const COLONS: u64 = u64::from_ne_bytes([b':'; 8]);
+    const LOW: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let near: &[u8; 24] = bytes.get(from..)?.first_chunk()?;
+    for (index, word) in near.as_chunks::<8>().0.iter().enumerate() {
+        // A byte that is zero now borrows and gets its high bit set; none below it does.
+        let other = u64::from_le_bytes(*word) ^ COLONS;
+        let found = other.wrapping_sub(LOW) & !other & HIGH;
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
     }
+    None
 }

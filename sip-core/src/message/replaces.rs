@@ -46,7 +46,7 @@ impl Message {
 
 fn parse(raw: &[u8]) -> Option<Replaces<'_>> {
     let mut at = Cursor::new(raw);
-    let call_id = at.run(|c| lex::is_word(c) || c == b'@');
+    let call_id = at.run_of(lex::CALL_ID);
     let params = params::to_end(&mut at).ok()?;
     if call_id.is_empty() {
         return None;

@@ -8,6 +8,7 @@ use super::host::Host;
 use super::lex::{self, Cursor};
 use super::params::{MAX_PARAMS, Params};
 use super::phone::is_separator;
+use super::span::{HostAt, Span};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Scheme {
@@ -150,6 +151,47 @@ impl<'a> Uri<'a> {
     }
 }
 
+/// Where the parts of a checked URI stand in its message, so that nothing is parsed twice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UriAt {
+    raw: Span,
+    scheme: Scheme,
+    user: Option<Span>,
+    password: Option<Span>,
+    host: Option<HostAt>,
+    port: Option<u16>,
+    params: Span,
+    headers: Span,
+}
+
+impl UriAt {
+    pub(super) fn of(uri: &Uri<'_>, message: &[u8]) -> UriAt {
+        UriAt {
+            raw: Span::of(uri.raw, message),
+            scheme: uri.scheme,
+            user: uri.user.map(|user| Span::of(user, message)),
+            password: uri.password.map(|password| Span::of(password, message)),
+            host: uri.host.map(|host| HostAt::of(host, message)),
+            port: uri.port,
+            params: Span::of(uri.params.raw(), message),
+            headers: Span::of(uri.headers, message),
+        }
+    }
+
+    pub(super) fn on<'a>(&self, message: &'a [u8]) -> Uri<'a> {
+        Uri {
+            raw: self.raw.on(message),
+            scheme: self.scheme,
+            user: self.user.map(|user| user.on(message)),
+            password: self.password.map(|password| password.on(message)),
+            host: self.host.map(|host| host.on(message)),
+            port: self.port,
+            params: Params::checked(self.params.on(message)),
+            headers: self.headers.on(message),
+        }
+    }
+}
+
 impl fmt::Display for Uri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&String::from_utf8_lossy(self.raw))
@@ -217,10 +259,12 @@ pub fn escape_header(value: &[u8]) -> Vec<u8> {
 }
 
 fn parse(raw: &[u8]) -> Result<Uri<'_>, ()> {
+    if let [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', rest @ ..] = raw {
+        return parse_sip(raw, Scheme::Sip, rest);
+    }
     let colon = memchr::memchr(b':', raw).ok_or(())?;
     let (name, rest) = (&raw[..colon], &raw[colon + 1..]);
     let scheme = match name.len() {
-        3 if name.eq_ignore_ascii_case(b"sip") => Scheme::Sip,
         4 if name.eq_ignore_ascii_case(b"sips") => Scheme::Sips,
         3 if name.eq_ignore_ascii_case(b"tel") => Scheme::Tel,
         _ => Scheme::Other,
@@ -256,33 +300,24 @@ fn bare(raw: &[u8], scheme: Scheme) -> Uri<'_> {
 
 fn parse_sip<'a>(raw: &'a [u8], scheme: Scheme, rest: &'a [u8]) -> Result<Uri<'a>, ()> {
     // No part but the user's end may hold a bare `@`, and the user part may hold `;` and `?`: so it comes off first.
-    let (userinfo, rest) = match memchr::memchr(b'@', rest) {
-        Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
-        None => (None, rest),
-    };
-    let (user, password) = match userinfo {
-        None => (None, None),
-        Some(info) => match memchr::memchr(b':', info) {
-            Some(colon) => (Some(&info[..colon]), Some(&info[colon + 1..])),
-            None => (Some(info), None),
-        },
-    };
-    if user.is_some_and(|user| user.is_empty() || !lex::all_escaped(user, lex::is_user))
-        || password.is_some_and(|password| !lex::all_escaped(password, lex::is_password))
-    {
+    let mut at = Cursor::new(rest);
+    let user = at.run_escaped(lex::USER);
+    let password = at.eat(b':').then(|| at.run_escaped(lex::PASSWORD));
+    let (user, password) = if at.eat(b'@') && !user.is_empty() {
+        (Some(user), password)
+    } else if memchr::memchr(b'@', rest).is_some() {
         return Err(());
-    }
-    let question = memchr::memchr(b'?', rest);
-    let (rest, headers) = match question {
-        Some(at) => (&rest[..at], &rest[at + 1..]),
-        None => (rest, &b""[..]),
+    } else {
+        at = Cursor::new(rest);
+        (None, None)
     };
-    if question.is_some() && !pairs_are_valid(headers) {
-        return Err(());
-    }
-    let semicolon = memchr::memchr(b';', rest).unwrap_or(rest.len());
-    let (host, port) = Host::parse_with_port(&rest[..semicolon])?;
-    let params = uri_params(&rest[semicolon..])?;
+    let (host, port) = Host::read_with_port(&mut at)?;
+    let params = uri_params(&mut at)?;
+    let headers = match at.rest() {
+        [] => &b""[..],
+        [b'?', headers @ ..] if pairs_are_valid(headers) => headers,
+        _ => return Err(()),
+    };
     Ok(Uri { raw, scheme, user, password, host: Some(host), port, params, headers })
 }
 
@@ -301,28 +336,29 @@ fn parse_tel<'a>(raw: &'a [u8], rest: &'a [u8]) -> Result<Uri<'a>, ()> {
     if !dialled.iter().all(|&c| is_digit(c) || is_separator(c)) || dialled.iter().all(|&c| is_separator(c)) {
         return Err(());
     }
-    let params = uri_params(&rest[semicolon..])?;
+    let mut at = Cursor { bytes: rest, at: semicolon };
+    let params = uri_params(&mut at)?;
+    if !at.done() {
+        return Err(());
+    }
     Ok(Uri { user: Some(number), params, ..bare(raw, Scheme::Tel) })
 }
 
-/// `*( ";" pname [ "=" pvalue ] )` with escapes, no white space.
-fn uri_params(raw: &[u8]) -> Result<Params<'_>, ()> {
-    if let [b';', rest @ ..] = raw {
-        for (index, param) in rest.split(|&c| c == b';').enumerate() {
-            let (name, value) = match memchr::memchr(b'=', param) {
-                Some(at) => (&param[..at], &param[at + 1..]),
-                None => (param, &b""[..]),
-            };
-            if index == MAX_PARAMS
-                || name.is_empty()
-                || !lex::all_escaped(name, lex::is_uri_param)
-                || !lex::all_escaped(value, |c| lex::is_uri_param(c) || c == b'=')
-            {
-                return Err(());
-            }
+/// `*( ";" pname [ "=" pvalue ] )` with escapes, no white space; the cursor stands where they stop.
+fn uri_params<'a>(at: &mut Cursor<'a>) -> Result<Params<'a>, ()> {
+    let start = at.at;
+    let mut count = 0;
+    while at.eat(b';') {
+        count += 1;
+        if count > MAX_PARAMS || at.run_escaped(lex::PARAM).is_empty() {
+            return Err(());
+        }
+        // A value may hold further equals signs.
+        while at.eat(b'=') {
+            at.run_escaped(lex::PARAM);
         }
     }
-    Ok(Params::checked(raw))
+    Ok(Params::checked(&at.bytes[start..at.at]))
 }
 
 fn pairs(raw: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {

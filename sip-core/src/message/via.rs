@@ -6,6 +6,7 @@ use super::error::SyntaxError;
 use super::host::Host;
 use super::lex::{self, Cursor};
 use super::params::{self, Params};
+use super::span::{HostAt, Span};
 
 /// What a branch made after RFC 3261 begins with (§8.1.1.7).
 pub const MAGIC_COOKIE: &str = "z9hG4bK";
@@ -75,26 +76,62 @@ impl<'a> Via<'a> {
     }
 }
 
+/// Where the parts of a checked Via stand in its message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ViaAt {
+    raw: Span,
+    transport: Span,
+    sent_by: Span,
+    host: HostAt,
+    port: Option<u16>,
+    params: Span,
+}
+
+impl ViaAt {
+    pub(super) fn of(via: &Via<'_>, message: &[u8]) -> ViaAt {
+        ViaAt {
+            raw: Span::of(via.raw, message),
+            transport: Span::of(via.transport, message),
+            sent_by: Span::of(via.sent_by, message),
+            host: HostAt::of(via.host, message),
+            port: via.port,
+            params: Span::of(via.params.raw(), message),
+        }
+    }
+
+    pub(super) fn on<'a>(&self, message: &'a [u8]) -> Via<'a> {
+        Via {
+            raw: self.raw.on(message),
+            transport: self.transport.on(message),
+            sent_by: self.sent_by.on(message),
+            host: self.host.on(message),
+            port: self.port,
+            params: Params::checked(self.params.on(message)),
+        }
+    }
+}
+
 fn parse(raw: &[u8]) -> Result<Via<'_>, ()> {
     let mut at = Cursor::new(raw);
-    let name = at.token().ok_or(())?;
-    slash(&mut at)?;
-    let version = at.token().ok_or(())?;
-    slash(&mut at)?;
+    if raw.starts_with(b"SIP/2.0/") {
+        at.at = b"SIP/2.0/".len();
+    } else {
+        let name = at.token().ok_or(())?;
+        slash(&mut at)?;
+        let version = at.token().ok_or(())?;
+        slash(&mut at)?;
+        if !name.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
+            return Err(());
+        }
+    }
+    at.skip_lws();
     let transport = at.token().ok_or(())?;
-    if !name.eq_ignore_ascii_case(b"SIP") || version != b"2.0" || !at.peek().is_some_and(lex::is_lws) {
+    if !at.peek().is_some_and(lex::is_lws) {
         return Err(());
     }
     at.skip_lws();
     let start = at.at;
-    let host = match at.peek() {
-        Some(b'[') => {
-            at.run(|c| c != b']');
-            at.eat(b']');
-            Host::parse(&raw[start..at.at])?
-        }
-        _ => Host::parse(at.run(lex::is_host))?,
-    };
+    let host = Host::read(&mut at)?;
     let mut end = at.at;
     at.skip_lws();
     let mut port = None;
