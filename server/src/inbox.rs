@@ -257,6 +257,11 @@ impl Inbox {
 }
 
 impl Outlet {
+    /// Nothing waits just now.
+    pub fn is_empty(&self) -> bool {
+        self.shared.waiting.load(Ordering::Relaxed) == 0
+    }
+
     /// Waits for the next input, at most this long; `None` waits for ever.
     pub fn receive(&self, timeout: Option<Duration>) -> Received {
         let received = match timeout {

@@ -63,6 +63,8 @@ struct Link {
     orders: Sender<Order>,
     wake: Arc<OwnedFd>,
     woken: Arc<AtomicBool>,
+    /// Something has been put for which the thread has not been woken.
+    ready: Arc<AtomicBool>,
     counters: Arc<Counters>,
 }
 
@@ -127,8 +129,8 @@ pub fn start(
 }
 
 impl MediaHandle {
-    /// Passes a command to the thread of its leg or session. Commands for one leg are obeyed in the order of sending. A
-    /// command for a leg that has been closed is dropped: the two sides may cross.
+    /// Passes a command to the thread of its leg or session, which sees it at [`MediaHandle::wake`] at the latest. Commands for
+    /// one leg are obeyed in the order of sending. A command for a leg that has been closed is dropped: the two sides may cross.
     pub fn send(&self, command: Command) {
         let thread = match &command {
             Command::Open { leg, session, .. } => {
@@ -158,9 +160,14 @@ impl MediaHandle {
             | Command::Close { leg } => self.routes.lock().get(leg).copied(),
         };
         match thread {
-            Some(thread) => self.links[thread].order(Order::Command(command)),
+            Some(thread) => self.links[thread].put(Order::Command(command)),
             None => tracing::debug!(?command, "a media command came after its leg had ended"),
         }
+    }
+
+    /// Wakes the threads for which commands lie ready: one wake-up for several commands, each costs two changes of thread.
+    pub fn wake(&self) {
+        self.links.iter().filter(|link| link.ready.swap(false, Ordering::Relaxed)).for_each(Link::wake);
     }
 
     /// What starts to play from now on comes from this library.
@@ -204,8 +211,20 @@ impl Drop for MediaHandle {
 }
 
 impl Link {
+    /// Lays an order ready.
+    fn put(&self, order: Order) {
+        // It fails when the thread has ended: then nobody is there to be woken either.
+        let _ = self.orders.send(order);
+        self.ready.store(true, Ordering::Relaxed);
+    }
+
     fn order(&self, order: Order) {
-        if self.orders.send(order).is_ok() && !self.woken.swap(true, Ordering::SeqCst) {
+        self.put(order);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if !self.woken.swap(true, Ordering::SeqCst) {
             // It can only fail when the counter is full, and then the thread is awake anyway.
             let _ = rustix::io::write(&*self.wake, &1_u64.to_ne_bytes());
         }
@@ -271,7 +290,8 @@ fn build<E: Fn(Event)>(
     let (orders, inbox) = mpsc::channel();
     let woken = Arc::new(AtomicBool::new(false));
     let counters = Arc::new(Counters::default());
-    let link = Link { orders, wake: wake.clone(), woken: woken.clone(), counters: counters.clone() };
+    let ready = Arc::new(AtomicBool::new(false));
+    let link = Link { orders, wake: wake.clone(), woken: woken.clone(), ready, counters: counters.clone() };
     let thread = Thread {
         core,
         clock,
@@ -347,6 +367,11 @@ mod tests {
             Self { handle, events }
         }
 
+        fn send(&self, command: Command) {
+            self.handle.send(command);
+            self.handle.wake();
+        }
+
         fn event<T>(&self, pick: impl Fn(Event) -> Option<T>) -> T {
             loop {
                 let event = self.events.recv_timeout(PATIENCE).expect("the event never came");
@@ -360,7 +385,7 @@ mod tests {
         fn open(&self, leg: LegId, phone: &Phone, channel: Channel) -> SocketAddr {
             let offer = Some(phone.offer().into_bytes().into());
             let kind = LegKind::Rtp { nat: false };
-            self.handle.send(Command::Open { leg, session: session(), channel, kind, offer });
+            self.send(Command::Open { leg, session: session(), channel, kind, offer });
             let sdp = self.event(|event| match event {
                 Event::LocalSdp { leg: of, sdp, .. } if of == leg => Some(sdp),
                 _ => None,
@@ -415,7 +440,7 @@ mod tests {
         let (alice, bob) = (Phone::new(), Phone::new());
         let to_alice = world.open(leg(1), &alice, Channel::Customer);
         let to_bob = world.open(leg(2), &bob, Channel::Agent);
-        world.handle.send(Command::Connect { a: leg(1), b: leg(2) });
+        world.send(Command::Connect { a: leg(1), b: leg(2) });
         // The command is on its way: say it until it is heard.
         bob.0.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         let mut heard = [0; 2048];
@@ -430,7 +455,7 @@ mod tests {
         assert_eq!(alice.hear(), [0x44; 160]);
 
         for leg in [leg(1), leg(2)] {
-            world.handle.send(Command::Close { leg });
+            world.send(Command::Close { leg });
             let packets = world.event(|event| match event {
                 Event::Closed { leg: of, statistics } if of == leg => Some(statistics.packets_received),
                 _ => None,
@@ -441,7 +466,7 @@ mod tests {
         assert_eq!(figures.legs, 0);
         assert!(figures.packets_received > 1);
         // Commands that cross with the end are no trouble.
-        world.handle.send(Command::Close { leg: leg(1) });
+        world.send(Command::Close { leg: leg(1) });
         drop(world);
         assert!(UdpSocket::bind(to_alice).is_ok(), "the port is free again when the threads have stopped");
     }
@@ -454,7 +479,7 @@ mod tests {
                 let leg = LegId(Uuid::from_u128(u128::from(round * 2 + half)));
                 let offer = Some(Arc::from(&b"not SDP"[..]));
                 let (channel, kind) = (Channel::Customer, LegKind::WebRtc);
-                world.handle.send(Command::Open { leg, session: session(), channel, kind, offer });
+                world.send(Command::Open { leg, session: session(), channel, kind, offer });
                 // The second order meets the thread at another point each time.
                 (0..round % 512).for_each(|_| std::hint::spin_loop());
             }
@@ -472,10 +497,10 @@ mod tests {
         let phone = Phone::new();
         let to_phone = world.open(leg(1), &phone, Channel::Customer);
         let recording = RecordingId(Uuid::from_bytes([9; 16]));
-        world.handle.send(Command::StartRecording { session: session(), recording, file: file.clone() });
+        world.send(Command::StartRecording { session: session(), recording, file: file.clone() });
         let playback = PlaybackId(Uuid::from_bytes([8; 16]));
         let what = vec![Prompt::File("tone".into())];
-        world.handle.send(Command::Play { leg: leg(1), playback, what, repeat: false });
+        world.send(Command::Play { leg: leg(1), playback, what, repeat: false });
         for sequence in 0..10 {
             assert_eq!(phone.hear().len(), 160);
             phone.say(to_phone, sequence, 0x20);
@@ -487,7 +512,7 @@ mod tests {
             }
             _ => None,
         });
-        world.handle.send(Command::StopRecording { session: session() });
+        world.send(Command::StopRecording { session: session() });
         world.event(|event| match event {
             Event::RecordingEnded { recording: of, .. } => (of == recording).then_some(()),
             Event::RecordingFailed { why, .. } => panic!("{why}"),
@@ -507,22 +532,13 @@ mod tests {
         let phone = Phone::new();
         world.open(leg(1), &phone, Channel::Customer);
         let recording = RecordingId(Uuid::from_bytes([9; 16]));
-        world.handle.send(Command::StartRecording {
-            session: session(),
-            recording,
-            file: blocked.join("a.wav"),
-        });
+        world.send(Command::StartRecording { session: session(), recording, file: blocked.join("a.wav") });
         world.event(|event| match event {
             Event::RecordingFailed { recording: of, .. } => (of == recording).then_some(()),
             _ => None,
         });
         let playback = PlaybackId(Uuid::from_bytes([8; 16]));
-        world.handle.send(Command::Play {
-            leg: leg(1),
-            playback,
-            what: vec![Prompt::Ringback],
-            repeat: true,
-        });
+        world.send(Command::Play { leg: leg(1), playback, what: vec![Prompt::Ringback], repeat: true });
         assert_eq!(phone.hear().len(), 160);
     }
 }
