@@ -5,6 +5,7 @@ mod wire {
     mod calls;
     mod hostile;
     mod http;
+    mod logs;
     mod restart;
     mod scenarios;
     mod torture;
