@@ -14,7 +14,7 @@ use sip_core::api::{CallId, IncomingCall, Peer, Transport};
 
 use crate::api::{CustomerCard, Output, RequestId};
 use crate::engine::Engine;
-use crate::leg::{Leg, Line, Role, Step, Voice};
+use crate::leg::{Leg, Line, Role, Voice};
 use crate::phone;
 use crate::session::Session;
 use crate::timers::Timer;
@@ -258,17 +258,7 @@ impl Engine {
             }
             Peer::User { aor, .. } => aor.clone(),
         };
-        let voice = Voice {
-            call: Some(incoming.call),
-            role: Role::CustomerIn,
-            local_sdp: None,
-            step: Step::Describing { answer },
-            playback: None,
-            binding: None,
-            q: 0,
-            agreed: false,
-            late_offer: incoming.sdp.is_none(),
-        };
+        let voice = Voice::incoming(Role::CustomerIn, &incoming, answer);
         if let Some(session) = self.sessions.get_mut(&id) {
             session.forwards = Some(incoming.max_forwards);
             session.hops = incoming.hops;

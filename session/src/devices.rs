@@ -22,10 +22,10 @@ impl Engine {
     }
 
     /// Rings the agent's best liked devices; returns how many.
-    pub(crate) fn ring_agent(&mut self, now: Now, id: SessionId, agent: AgentId, role: &Role) -> usize {
+    pub(crate) fn ring_agent(&mut self, now: Now, id: SessionId, agent: AgentId, role: Role) -> usize {
         let bindings = self.best_liked(agent, None);
         for binding in &bindings {
-            self.ring_device(now, id, agent, role.clone(), binding);
+            self.ring_device(now, id, agent, role, binding);
         }
         bindings.len()
     }
@@ -40,7 +40,7 @@ impl Engine {
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(gone) = session.legs.get(&leg).filter(|leg| !leg.is_up()) else { return };
         let (Party::Agent { agent }, Some(voice)) = (&gone.party, gone.voice()) else { return };
-        let (agent, role, q) = (*agent, voice.role.clone(), voice.q);
+        let (agent, role, q) = (*agent, voice.role, voice.q);
         // He has said no: that holds for all his devices.
         let declined = matches!(ending.sip_status, Some(486 | 600 | 603));
         let others_ring = session.agent_voice_legs().any(|other| other.id != leg);
@@ -48,7 +48,7 @@ impl Engine {
             return;
         }
         for binding in self.best_liked(agent, Some(q)) {
-            self.ring_device(now, id, agent, role.clone(), &binding);
+            self.ring_device(now, id, agent, role, &binding);
         }
     }
 }

@@ -58,13 +58,13 @@ impl Engine {
             self.calls.remove(&call);
         }
         match voice.role {
-            Role::CustomerIn | Role::CustomerOut(_) => self.customer_voice_gone(now, id, leg, was_up, ending),
-            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut(_) if was_up => {
+            Role::CustomerIn | Role::CustomerOut => self.customer_voice_gone(now, id, leg, was_up, ending),
+            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut if was_up => {
                 self.partner_gone(now, id, ending);
             }
             Role::Offer(offer) => self.offer_leg_gone(now, id, offer, &ending),
             Role::Owner(reason) => self.owner_leg_gone(now, id, reason),
-            Role::TransferAgent | Role::TransferOut(_) => {
+            Role::TransferAgent | Role::TransferOut => {
                 if !self.transfer_failed(now, id, &ending) {
                     self.transfer_leg_gone(now, id);
                 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use media::api::Channel;
 use model::{LegId, Medium, OfferId, Party, PlaybackId, Timestamp, VisitorId};
-use sip_core::api::{BindingId, CallId};
+use sip_core::api::{Binding, BindingId, CallId, IncomingCall};
 
 use crate::trunks::Dialled;
 use crate::view::LegState;
@@ -44,15 +45,51 @@ pub(crate) struct Voice {
     pub agreed: bool,
     /// The INVITE carried no offer: ours goes out in the 200.
     pub late_offer: bool,
+    /// The number that we call instead of a device, and the carriers for it.
+    pub dialled: Option<Dialled>,
+}
+
+impl Voice {
+    /// Of a call that we make: to a device, or to a number.
+    pub fn outgoing(role: Role, binding: Option<&Binding>, dialled: Option<Dialled>) -> Voice {
+        Voice {
+            call: None,
+            role,
+            local_sdp: None,
+            step: Step::Preparing,
+            playback: None,
+            binding: binding.map(|binding| binding.id),
+            q: binding.map_or(0, |binding| binding.q),
+            agreed: false,
+            late_offer: false,
+            dialled,
+        }
+    }
+
+    /// Of a call that came in. `answer`: 200 as soon as media has described our side.
+    pub fn incoming(role: Role, incoming: &IncomingCall, answer: bool) -> Voice {
+        Voice {
+            call: Some(incoming.call),
+            role,
+            local_sdp: None,
+            step: Step::Describing { answer },
+            playback: None,
+            binding: None,
+            q: 0,
+            agreed: false,
+            late_offer: incoming.sdp.is_none(),
+            dialled: None,
+        }
+    }
 }
 
 /// Why the leg is there.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
     /// The customer called us, or joined by a token.
     CustomerIn,
     /// We phone the customer.
-    CustomerOut(Dialled),
+    CustomerOut,
     /// We ring an operator because the ACD offered him the session.
     Offer(OfferId),
     /// We ring the session's owner: he comes back, or the customer wants to talk.
@@ -60,7 +97,7 @@ pub(crate) enum Role {
     /// The flow sends the customer to this operator.
     TransferAgent,
     /// The flow sends the customer to this number.
-    TransferOut(Dialled),
+    TransferOut,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,8 +111,18 @@ impl Role {
     /// Whether somebody is rung who shall take the customer over.
     pub fn is_transfer(&self) -> bool {
         match self {
-            Role::TransferAgent | Role::TransferOut(_) => true,
-            Role::CustomerIn | Role::CustomerOut(_) | Role::Offer(_) | Role::Owner(_) => false,
+            Role::TransferAgent | Role::TransferOut => true,
+            Role::CustomerIn | Role::CustomerOut | Role::Offer(_) | Role::Owner(_) => false,
+        }
+    }
+}
+
+impl Role {
+    /// Which side of the recording the leg is heard on.
+    pub fn channel(self) -> Channel {
+        match self {
+            Role::CustomerIn | Role::CustomerOut => Channel::Customer,
+            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut => Channel::Agent,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::api::Output;
 use crate::devices::STEP;
 use crate::engine::Engine;
 use crate::leg::{Line, OwnerReason, Role, Step, Voice};
+use crate::trunks::Dialled;
 
 /// The ACD's own deadline ends an offer; this only bounds what it could not.
 const OFFER_RING: Duration = Duration::from_secs(120);
@@ -23,7 +24,7 @@ impl Engine {
         owner: AgentId,
         reason: OwnerReason,
     ) -> usize {
-        self.ring_agent(now, id, owner, &Role::Owner(reason))
+        self.ring_agent(now, id, owner, Role::Owner(reason))
     }
 
     pub(crate) fn ring_device(
@@ -43,16 +44,23 @@ impl Engine {
             id,
             Party::Agent { agent },
             binding.aor.clone(),
-            role,
-            Some(binding),
-            Channel::Agent,
+            Voice::outgoing(role, Some(binding), None),
+            role.channel(),
             kind,
         );
     }
 
-    pub(crate) fn call_number(&mut self, now: Now, id: SessionId, party: Party, number: String, role: Role) {
-        let channel = if party == Party::Customer { Channel::Customer } else { Channel::Agent };
-        self.outgoing_leg(now, id, party, number, role, None, channel, LegKind::Rtp { nat: false });
+    pub(crate) fn call_number(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        party: Party,
+        dialled: Dialled,
+        role: Role,
+    ) {
+        let number = dialled.number.clone();
+        let voice = Voice::outgoing(role, None, Some(dialled));
+        self.outgoing_leg(now, id, party, number, voice, role.channel(), LegKind::Rtp { nat: false });
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -62,23 +70,11 @@ impl Engine {
         id: SessionId,
         party: Party,
         address: String,
-        role: Role,
-        binding: Option<&Binding>,
+        voice: Voice,
         channel: Channel,
         kind: LegKind,
     ) {
         let leg = LegId::new(now.wall, self.random());
-        let voice = Voice {
-            call: None,
-            role,
-            local_sdp: None,
-            step: Step::Preparing,
-            playback: None,
-            binding: binding.map(|binding| binding.id),
-            q: binding.map_or(0, |binding| binding.q),
-            agreed: false,
-            late_offer: false,
-        };
         self.add_leg(now, id, leg, party, address, Line::Voice(voice));
         self.put(Output::Media(MediaCommand::Open { leg, session: id, channel, kind, offer: None }));
     }
@@ -90,6 +86,9 @@ impl Engine {
         let Some(rung) = session.legs.get(&leg) else { return };
         let party = rung.party.clone();
         let Some(voice) = rung.voice() else { return };
+        if voice.dialled.is_some() {
+            return self.call_through_next(now, id, leg, None);
+        }
         let mut headers = vec![("X-Tandem-Session".to_owned(), id.to_string())];
         let reason = match &voice.role {
             Role::Offer(offer) => {
@@ -104,10 +103,7 @@ impl Engine {
                 reason.header()
             }
             Role::TransferAgent => "transfer",
-            Role::CustomerIn => return,
-            Role::CustomerOut(_) | Role::TransferOut(_) => {
-                return self.call_through_next(now, id, leg, None);
-            }
+            Role::CustomerIn | Role::CustomerOut | Role::TransferOut => return,
         };
         headers.push(("X-Tandem-Reason".to_owned(), reason.to_owned()));
         let Some(binding) = voice.binding else { return };
@@ -162,7 +158,8 @@ impl Engine {
         self.note_try(now, id, leg, "answered".to_owned());
         let Some(voice) = self.voice_of(id, leg) else { return };
         voice.step = Step::Up;
-        match voice.role.clone() {
+        let role = voice.role;
+        match role {
             Role::Offer(offer) => {
                 if self.acd.accept(now, offer) {
                     self.leg_up(now, id, leg);
@@ -178,7 +175,7 @@ impl Engine {
                 }
                 self.owner_up(now, id, leg);
             }
-            Role::CustomerOut(_) => {
+            Role::CustomerOut => {
                 self.leg_up(now, id, leg);
                 self.customer_media_changed(now, id);
                 self.bring_together(now, id);
@@ -186,7 +183,7 @@ impl Engine {
             Role::TransferAgent if !self.is_free_for_transfer(id, leg) => {
                 self.hang_up(now, leg, Cause::Cancelled, Side::System);
             }
-            Role::TransferAgent | Role::TransferOut(_) => {
+            Role::TransferAgent | Role::TransferOut => {
                 self.leg_up(now, id, leg);
                 self.transferred(now, id, leg);
                 self.transfer_answered(now, id, leg);

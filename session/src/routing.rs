@@ -29,7 +29,7 @@ impl Engine {
                 session.offer =
                     Some(LiveOffer { offer, agent, queue: queue.clone(), media, deadline, refused: false });
                 self.journal(now, id, Change::Offered { offer, agent, queue });
-                if media.voice && self.ring_agent(now, id, agent, &Role::Offer(offer)) == 0 {
+                if media.voice && self.ring_agent(now, id, agent, Role::Offer(offer)) == 0 {
                     self.acd.fail(now, offer);
                 }
             }

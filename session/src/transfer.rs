@@ -9,7 +9,7 @@ use sip_core::api::{CallId, IncomingCall, Peer, Referral, Transport};
 
 use crate::api::Output;
 use crate::engine::Engine;
-use crate::leg::{Line, OwnerReason, Role, Step, Voice};
+use crate::leg::{Line, OwnerReason, Role, Voice};
 use crate::session::Queued;
 
 /// One transfer under way.
@@ -184,17 +184,7 @@ impl Engine {
         };
         let address = self.agents.get(&agent).map(|agent| agent.setup.login.clone()).unwrap_or_default();
         let leg = LegId::new(now.wall, self.random());
-        let voice = Voice {
-            call: Some(call),
-            role: Role::Owner(OwnerReason::Reconnect),
-            local_sdp: None,
-            step: Step::Describing { answer: true },
-            playback: None,
-            binding: None,
-            q: 0,
-            agreed: false,
-            late_offer: incoming.sdp.is_none(),
-        };
+        let voice = Voice::incoming(Role::Owner(OwnerReason::Reconnect), &incoming, true);
         self.calls.insert(call, leg);
         self.add_leg(now, id, leg, Party::Agent { agent }, address, Line::Voice(voice));
         let offer = incoming.sdp.map(Into::into);

@@ -110,13 +110,9 @@ impl Engine {
 
     fn calls_by(&self, line: usize) -> usize {
         let by_it = |(leg, id): &(&LegId, &SessionId)| {
-            let role = self
-                .sessions
-                .get(id)
-                .and_then(|session| session.legs.get(leg))
-                .and_then(|leg| leg.voice())
-                .map(|voice| &voice.role);
-            matches!(role, Some(Role::CustomerOut(out) | Role::TransferOut(out)) if out.line == Some(line))
+            let leg = self.sessions.get(id).and_then(|session| session.legs.get(leg));
+            let dialled = leg.and_then(|leg| leg.voice()?.dialled.as_ref());
+            dialled.is_some_and(|dialled| dialled.line == Some(line))
         };
         self.legs.iter().filter(by_it).count()
     }
@@ -133,8 +129,8 @@ impl Engine {
             ..CallOptions::default()
         });
         let Some(voice) = session.legs.get_mut(&leg).and_then(|leg| leg.voice_mut()) else { return };
-        let sent_on = matches!(voice.role, Role::TransferOut(_));
-        let (Role::CustomerOut(out) | Role::TransferOut(out)) = &mut voice.role else { return };
+        let sent_on = voice.role == Role::TransferOut;
+        let Some(out) = &mut voice.dialled else { return };
         let Some(sdp) = voice.local_sdp.clone() else { return };
         let names = out.via.clone();
         while out.tried.len() < MOST_TRIES {
@@ -179,7 +175,7 @@ impl Engine {
             ending.sip_status.map_or("no answer".to_owned(), |code| code.to_string()),
         );
         let Some(voice) = self.voice_of(id, leg) else { return false };
-        if voice.step != Step::Calling || !matches!(voice.role, Role::CustomerOut(_) | Role::TransferOut(_)) {
+        if voice.step != Step::Calling || voice.dialled.is_none() {
             return false;
         }
         let carriers_fault =
@@ -198,8 +194,7 @@ impl Engine {
         if voice.step != Step::Calling {
             return;
         }
-        let (Role::CustomerOut(out) | Role::TransferOut(out)) = &voice.role else { return };
-        let Some(trunk) = out.tried.last() else { return };
+        let Some(trunk) = voice.dialled.as_ref().and_then(|out| out.tried.last()) else { return };
         let step = Change::Step {
             flow: "outbound".to_owned(),
             state: trunk.clone(),

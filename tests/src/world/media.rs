@@ -96,6 +96,7 @@ impl SimulatedMedia {
             | Command::Offer { .. }
             | Command::Disconnect { .. }
             | Command::SendDigits { .. }
+            | Command::SetChannel { .. }
             | Command::Mute { .. } => Vec::new(),
         }
     }
