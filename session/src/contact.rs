@@ -82,6 +82,7 @@ impl Engine {
             }
             return;
         }
+        let Some(incoming) = self.operator_calls(now, incoming) else { return };
         let Some((plan, flow, called)) = self.entry_of(&incoming.called) else {
             self.sip.reject(now, call, 404, None);
             return;
@@ -99,7 +100,7 @@ impl Engine {
         self.pending_calls.insert(call, request);
     }
 
-    fn entry_of(&self, called: &str) -> Option<(Arc<Plan>, FlowRef, String)> {
+    pub(crate) fn entry_of(&self, called: &str) -> Option<(Arc<Plan>, FlowRef, String)> {
         let plan = self.plan.clone()?;
         let entry = |number: String| {
             plan.entry(&FlowEntry::Sip(number.clone())).map(|flow| (plan.clone(), flow, number))

@@ -23,6 +23,7 @@ use crate::api::{
     RequestId, VisitorEvent,
 };
 use crate::contact::{Pending, Visitor};
+use crate::park::Slot;
 use crate::session::Session;
 use crate::timers::{Timer, Timers};
 use crate::trunks::trunk_changed;
@@ -60,6 +61,9 @@ pub struct Engine {
     /// When visitors typed wrong codes and asked to be phoned, lately.
     pub(crate) wrong_codes: VecDeque<Instant>,
     pub(crate) asked_calls: VecDeque<(Instant, String)>,
+    /// Operators whom a colleague asks something on the phone: nothing is offered to them.
+    pub(crate) consulted: BTreeMap<AgentId, SessionId>,
+    pub(crate) parked: BTreeMap<Slot, SessionId>,
     pub(crate) trunks: Vec<String>,
     /// When a line of the routes was called by within the last second.
     pub(crate) route_calls: BTreeMap<usize, VecDeque<Instant>>,
@@ -110,6 +114,8 @@ impl Engine {
             tokens: BTreeMap::new(),
             wrong_codes: VecDeque::new(),
             asked_calls: VecDeque::new(),
+            consulted: BTreeMap::new(),
+            parked: BTreeMap::new(),
             trunks: Vec::new(),
             route_calls: BTreeMap::new(),
             closed_messages: VecDeque::new(),
@@ -193,6 +199,7 @@ impl Engine {
             }
             Timer::Resolve(request) => self.resolve_timed_out(now, request),
             Timer::TransportLost(leg) => self.transport_lost(now, leg),
+            Timer::Parked(session) => self.parked_too_long(now, session),
             Timer::Floor => self.floor_due = true,
         }
     }
@@ -209,10 +216,10 @@ impl Engine {
                 self.logins.retain(|_, agent| *agent != setup.agent);
                 self.logins.insert(setup.login.clone(), setup.agent);
                 let desk_open = self.agents.get(&setup.agent).is_some_and(|agent| agent.desk_open);
-                let reachable = self.sip.bindings(&setup.login).next().is_some();
-                self.acd.set_reachable(now, setup.agent, model::Medium::Voice, reachable);
-                self.show_desk(setup.agent);
-                self.agents.insert(setup.agent, Agent { setup, desk_open });
+                let agent = setup.agent;
+                self.agents.insert(agent, Agent { setup, desk_open });
+                self.reach(now, agent);
+                self.show_desk(agent);
             }
             AdminCommand::RemoveAgent(agent) => {
                 let sessions = self.sessions_of(agent);
@@ -463,6 +470,7 @@ impl Engine {
                 owner: session.owner,
                 queue: session.queue_name.clone(),
                 opened: session.opened,
+                parked: session.parked.map(|parked| parked.slot.to_string()),
             })
             .collect()
     }

@@ -94,15 +94,36 @@ pub(crate) enum Role {
     Offer(OfferId),
     /// We ring the session's owner: he comes back, or the customer wants to talk.
     Owner(OwnerReason),
-    /// The flow sends the customer to this operator.
+    /// The flow, or whoever serves him, sends the customer to this operator.
     TransferAgent,
-    /// The flow sends the customer to this number.
+    /// The same to a number.
     TransferOut,
+    /// An operator calls somebody beside his conversation: his own leg.
+    Consults,
+    /// The colleague whom he calls.
+    ConsultAgent,
+    /// The number that he calls.
+    ConsultOut,
+    /// An operator calls to take a customer who rings elsewhere or is parked.
+    PickUp(PickedUp),
+}
+
+/// What an operator takes over by calling.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PickedUp {
+    /// What rings at a colleague because the ACD offered it to him.
+    Offer(OfferId),
+    /// What rings at a colleague because somebody sends him the customer.
+    Transfer,
+    /// The customer is parked.
+    Parked,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OwnerReason {
     Reconnect,
+    /// Nobody took the customer whom he had parked.
+    ParkedTooLong,
     Escalation,
     CallCustomer,
 }
@@ -112,8 +133,19 @@ impl Role {
     pub fn is_transfer(&self) -> bool {
         match self {
             Role::TransferAgent | Role::TransferOut => true,
-            Role::CustomerIn | Role::CustomerOut | Role::Offer(_) | Role::Owner(_) => false,
+            Role::CustomerIn
+            | Role::CustomerOut
+            | Role::Offer(_)
+            | Role::Owner(_)
+            | Role::Consults
+            | Role::ConsultAgent
+            | Role::ConsultOut
+            | Role::PickUp(_) => false,
         }
+    }
+
+    pub fn is_consulted(self) -> bool {
+        self == Role::ConsultAgent || self == Role::ConsultOut
     }
 }
 
@@ -122,7 +154,10 @@ impl Role {
     pub fn channel(self) -> Channel {
         match self {
             Role::CustomerIn | Role::CustomerOut => Channel::Customer,
-            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut => Channel::Agent,
+            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut | Role::PickUp(_) => {
+                Channel::Agent
+            }
+            Role::Consults | Role::ConsultAgent | Role::ConsultOut => Channel::Aside,
         }
     }
 }
@@ -131,6 +166,7 @@ impl OwnerReason {
     pub fn header(self) -> &'static str {
         match self {
             OwnerReason::Reconnect => "reconnect",
+            OwnerReason::ParkedTooLong => "park-return",
             OwnerReason::Escalation => "escalation",
             OwnerReason::CallCustomer => "call-customer",
         }
@@ -168,6 +204,15 @@ impl Leg {
             Line::Voice(voice) => Some(voice),
             Line::Chat(_) => None,
         }
+    }
+
+    pub fn role(&self) -> Option<Role> {
+        self.voice().map(|voice| voice.role)
+    }
+
+    /// Of a consultation: the customer hears and knows nothing of it.
+    pub fn is_aside(&self) -> bool {
+        self.role().is_some_and(|role| role.channel() == Channel::Aside)
     }
 
     pub fn is_customer(&self) -> bool {

@@ -9,6 +9,7 @@
 pub mod api;
 mod chat;
 mod closing;
+mod consult;
 mod contact;
 mod desk;
 mod devices;
@@ -17,7 +18,10 @@ mod escalate;
 mod flow;
 mod hangup;
 mod leg;
+mod own_calls;
+mod park;
 pub mod phone;
+mod pickup;
 mod restore;
 mod ringing;
 mod routing;

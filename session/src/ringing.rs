@@ -8,8 +8,9 @@ use sip_core::api::{Binding, CallId, OutgoingCall, Target, Transport};
 
 use crate::api::Output;
 use crate::devices::STEP;
-use crate::engine::Engine;
+use crate::engine::{Agent, Engine};
 use crate::leg::{Line, OwnerReason, Role, Step, Voice};
+use crate::session::Session;
 use crate::trunks::Dialled;
 
 /// The ACD's own deadline ends an offer; this only bounds what it could not.
@@ -81,8 +82,7 @@ impl Engine {
 
     pub(crate) fn send_invite(&mut self, now: Now, id: SessionId, leg: LegId, sdp: Vec<u8>) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let customer_phone = session.customer.phone().map(str::to_owned);
-        let customer_name = session.customer.name.clone();
+        let (caller, caller_name) = self.shown_caller(session, leg);
         let Some(rung) = session.legs.get(&leg) else { return };
         let party = rung.party.clone();
         let Some(voice) = rung.voice() else { return };
@@ -103,7 +103,13 @@ impl Engine {
                 reason.header()
             }
             Role::TransferAgent => "transfer",
-            Role::CustomerIn | Role::CustomerOut | Role::TransferOut => return,
+            Role::ConsultAgent => "consult",
+            Role::CustomerIn
+            | Role::CustomerOut
+            | Role::TransferOut
+            | Role::Consults
+            | Role::ConsultOut
+            | Role::PickUp(_) => return,
         };
         headers.push(("X-Tandem-Reason".to_owned(), reason.to_owned()));
         let Some(binding) = voice.binding else { return };
@@ -114,8 +120,8 @@ impl Engine {
         };
         let call = OutgoingCall {
             target: Target::Binding(binding),
-            caller: customer_phone.unwrap_or_else(|| "anonymous".to_owned()),
-            caller_name: customer_name,
+            caller,
+            caller_name,
             identity: Default::default(),
             sdp,
             headers,
@@ -138,10 +144,27 @@ impl Engine {
         }
     }
 
+    /// Who calls: the customer, or the colleague who asks something.
+    fn shown_caller(&self, session: &Session, leg: LegId) -> (String, Option<String>) {
+        let consulted = session.legs.get(&leg).and_then(|leg| leg.role()) == Some(Role::ConsultAgent);
+        let asks = session.owner.filter(|_| consulted).and_then(|owner| self.agents.get(&owner));
+        match asks {
+            Some(Agent { setup, .. }) => (setup.login.clone(), Some(setup.name.clone())),
+            None => {
+                let number = session.customer.phone().unwrap_or("anonymous");
+                (number.to_owned(), session.customer.name.clone())
+            }
+        }
+    }
+
     pub(crate) fn call_ringing(&mut self, now: Now, call: CallId) {
         if let Some((id, leg)) = self.at(call) {
             self.journal(now, id, Change::LegRinging { leg });
             self.transfer_rings(now, id, leg);
+            let role = self.voice_of(id, leg).map(|voice| voice.role);
+            if role.is_some_and(Role::is_consulted) {
+                self.consulted_rings(now, id);
+            }
         }
     }
 
@@ -188,7 +211,8 @@ impl Engine {
                 self.transferred(now, id, leg);
                 self.transfer_answered(now, id, leg);
             }
-            Role::CustomerIn => {}
+            Role::ConsultAgent | Role::ConsultOut => self.consulted_answers(now, id, leg),
+            Role::CustomerIn | Role::Consults | Role::PickUp(_) => {}
         }
     }
 

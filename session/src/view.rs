@@ -55,6 +55,8 @@ pub struct SessionView {
     pub state: SessionState,
     pub legs: Vec<LegView>,
     pub recording: bool,
+    /// The slot in which the customer is parked, such as `07`.
+    pub parked: Option<String>,
     /// Until when wrap-up runs, while it does.
     pub wrap_up_until: Option<Timestamp>,
     /// The last entry of its journal, so that the console knows whether it has them all.
@@ -103,6 +105,8 @@ pub struct SessionSummary {
     pub owner: Option<AgentId>,
     pub queue: Option<QueueName>,
     pub opened: Timestamp,
+    /// The slot in which the customer is parked, such as `07`.
+    pub parked: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use model::{AgentId, AgentStatus, Cause, Identity, Now, SessionId, Side, VisitorId};
+use model::{AgentId, AgentStatus, Cause, Ending, Identity, Now, SessionId, Side, VisitorId};
 use rand::RngExt;
 use session::api::{AgentCommand, AgentEvent, VisitorCommand, VisitorEvent};
 use session::view::{DeskView, SessionState};
 use sip_core::Stack;
 use sip_core::api::{
-    CallId, Config, ConnectionId, Event as SipEvent, Hop, Listener, OutgoingCall, Output as SipOutput,
-    Target, Transport,
+    Account, CallId, Config, ConnectionId, Event as SipEvent, Hop, Listener, OutgoingCall,
+    Output as SipOutput, Secret, Target, Transport,
 };
 use sip_core::digest;
 use sip_core::message::{Message, Method, Name};
@@ -87,6 +87,16 @@ pub(crate) struct Operator {
     pub desk: Option<DeskView>,
     /// Calls that ring or ran on the device, for scripts; the last is the newest.
     pub rung: Vec<CallId>,
+    /// Calls that ended at the device, and how, for scripts.
+    pub ended: Vec<(CallId, Ending)>,
+    /// Calls of his own that were answered.
+    pub answered: Vec<CallId>,
+    /// The Replaces value of the last call that rang with an early dialog.
+    pub early: Option<String>,
+    /// The Replaces value of his own last call that rang, as we know it.
+    pub called_early: Option<String>,
+    /// A CANCEL said that the call is completed elsewhere.
+    pub cancelled_as_taken: bool,
     /// What became of the transfers that he asked for: statuses, and whether that was the last word.
     pub told: Vec<(u16, bool)>,
     planned: BTreeMap<SessionId, ()>,
@@ -116,6 +126,18 @@ fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32])
     stack
 }
 
+/// A phone that can also call, with its password.
+fn phone(now: Now, login: &str, address: SocketAddr, seed: [u8; 32]) -> Stack {
+    let mut stack = peer_stack(now, Transport::Tcp, address, seed);
+    let mut server = sip_core::testing::trunk("tandem", server_address(Transport::Tcp), Transport::Tcp);
+    server.domain = Some(DOMAIN.to_owned());
+    server.account =
+        Some(Account { username: login.to_owned(), password: Secret::new(PASSWORD), realm: None });
+    server.identity.from_account = true;
+    stack.set_trunks(vec![server]);
+    stack
+}
+
 impl Carrier {
     pub fn new(now: Now, seed: [u8; 32]) -> Self {
         Self { stack: peer_stack(now, Transport::Udp, CARRIER, seed), rung: Vec::new(), ended: Vec::new() }
@@ -126,13 +148,18 @@ impl Operator {
     pub fn new(now: Now, login: String, n: usize, seed: [u8; 32]) -> Self {
         let address = SocketAddr::from(([10, 0, 1, u8::try_from(n + 1).unwrap_or(254)], 5060));
         Self {
-            stack: peer_stack(now, Transport::Tcp, address, seed),
+            stack: phone(now, &login, address, seed),
             login,
             address,
             connection: None,
             cseq: 0,
             desk: None,
             rung: Vec::new(),
+            ended: Vec::new(),
+            answered: Vec::new(),
+            early: None,
+            called_early: None,
+            cancelled_as_taken: false,
             told: Vec::new(),
             planned: BTreeMap::new(),
             planned_offers: BTreeMap::new(),
@@ -260,7 +287,7 @@ impl World {
                 let Some(operator) = self.operators.get_mut(&agent) else { return };
                 let Some(connection) = operator.connection.take() else { return };
                 // Nothing of its calls survives in the device.
-                operator.stack = peer_stack(now, Transport::Tcp, operator.address, self.random.random());
+                operator.stack = phone(now, &operator.login, operator.address, self.random.random());
                 self.network.cut(now.instant, connection);
                 self.agent_says(agent, AgentCommand::DeskClosed);
                 let back = Duration::from_millis(self.random.random_range(300..40_000));
@@ -307,7 +334,12 @@ impl World {
             let Some(operator) = self.operators.get_mut(&agent) else { return };
             let Some(output) = operator.stack.poll_output() else { return };
             match output {
-                SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
+                SipOutput::Transmit { hop, bytes } => {
+                    if let Some((id, caller, called)) = ringing(&bytes) {
+                        operator.early = Some(format!("{id};to-tag={caller};from-tag={called};early-only"));
+                    }
+                    self.network.send(self.now.instant, hop, bytes);
+                }
                 SipOutput::CloseConnection(_)
                 | SipOutput::Rejected { .. }
                 | SipOutput::Binding(_)
@@ -316,6 +348,8 @@ impl World {
                 | SipOutput::Watch { .. }
                 | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) => self.operator_is_rung(agent, incoming.call),
+                SipOutput::Event(SipEvent::Answered { call, .. }) => operator.answered.push(call),
+                SipOutput::Event(SipEvent::Ended { call, ending }) => operator.ended.push((call, ending)),
                 SipOutput::Event(SipEvent::ReferProgress { status, over, .. }) => {
                     operator.told.push((status, over));
                 }
@@ -367,6 +401,11 @@ impl World {
             .ok()
             .filter(|message| message.status().is_some() && *message.cseq().method == Method::Register);
         let Some(response) = response else {
+            if let Some((id, caller, called)) = ringing(bytes) {
+                operator.called_early = Some(format!("{id};to-tag={called};from-tag={caller}"));
+            }
+            let elsewhere = String::from_utf8_lossy(bytes).contains("SIP;cause=200");
+            operator.cancelled_as_taken |= bytes.starts_with(b"CANCEL ") && elsewhere;
             operator.stack.handle_packet(now, hop, bytes);
             self.drain_operator(agent);
             return;
@@ -522,4 +561,11 @@ impl World {
             self.engine.handle(self.now, session::api::Input::Visitor { request, visitor: id, command });
         }
     }
+}
+
+/// Call-ID and the tags of caller and called, of a 180.
+fn ringing(bytes: &[u8]) -> Option<(String, String, String)> {
+    let ringing = Message::parse(bytes).ok().filter(|message| message.status() == Some(180))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some((text(ringing.call_id()), text(ringing.from_tag()?), text(ringing.to_tag()?)))
 }
