@@ -88,7 +88,8 @@ impl Engine {
             Ok(number) => match self.dial(now, id, &number) {
                 Ok(dialled) => {
                     self.operators_leg(now, id, agent, incoming, Role::Consults, false);
-                    return self.call_number(now, id, Party::External, dialled, Role::ConsultOut);
+                    self.call_number(now, id, Party::External, dialled, Role::ConsultOut);
+                    return;
                 }
                 Err(_) => 503,
             },
@@ -164,12 +165,14 @@ impl Engine {
     /// Whoever was consulted, or one of his devices, is gone.
     pub(crate) fn consulted_gone(&mut self, now: Now, id: SessionId, party: &Party, ending: &Ending) {
         let Some(session) = self.sessions.get(&id) else { return };
-        if session.consulted().next().is_some() {
-            return;
-        }
         let own = session.consulting().map(|leg| (leg.id, leg.is_up()));
-        if let Party::Agent { agent } = party {
+        let others = session.consulted().next().is_some();
+        let his_others = session.consulted().any(|leg| leg.party == *party);
+        if let (Party::Agent { agent }, false) = (party, his_others) {
             self.consultation_over(now, *agent);
+        }
+        if others {
+            return;
         }
         let Some((own, up)) = own else { return };
         let call = self.voice_of(id, own).and_then(|voice| voice.call).filter(|_| !up);

@@ -325,7 +325,10 @@ impl Engine {
             SipEvent::Info { call, content_type, body } => self.call_info(now, call, &content_type, &body),
             SipEvent::Ended { call, ending } => self.call_ended(now, call, ending),
             SipEvent::Refer { call, referral } => self.call_refer(now, call, &referral),
-            SipEvent::ReferProgress { .. } | SipEvent::Redirected { .. } => {}
+            SipEvent::Redirected { call, status, contacts } => {
+                self.call_redirected(now, call, status, &contacts);
+            }
+            SipEvent::ReferProgress { .. } => {}
             SipEvent::Message(_) | SipEvent::MessageAnswered { .. } => {}
             // There is nothing to tell yet.
             SipEvent::Subscribed(subscription) => {

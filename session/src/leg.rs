@@ -47,6 +47,8 @@ pub(crate) struct Voice {
     pub late_offer: bool,
     /// The number that we call instead of a device, and the carriers for it.
     pub dialled: Option<Dialled>,
+    /// How often the call was sent on before it came here.
+    pub forwards: u8,
 }
 
 impl Voice {
@@ -63,6 +65,7 @@ impl Voice {
             agreed: false,
             late_offer: false,
             dialled,
+            forwards: 0,
         }
     }
 
@@ -79,6 +82,7 @@ impl Voice {
             agreed: false,
             late_offer: incoming.sdp.is_none(),
             dialled: None,
+            forwards: 0,
         }
     }
 }

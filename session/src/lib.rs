@@ -22,6 +22,7 @@ mod own_calls;
 mod park;
 pub mod phone;
 mod pickup;
+pub mod redirect;
 mod restore;
 mod ringing;
 mod routing;

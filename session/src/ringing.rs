@@ -58,10 +58,10 @@ impl Engine {
         party: Party,
         dialled: Dialled,
         role: Role,
-    ) {
+    ) -> LegId {
         let number = dialled.number.clone();
         let voice = Voice::outgoing(role, None, Some(dialled));
-        self.outgoing_leg(now, id, party, number, voice, role.channel(), LegKind::Rtp { nat: false });
+        self.outgoing_leg(now, id, party, number, voice, role.channel(), LegKind::Rtp { nat: false })
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -74,10 +74,11 @@ impl Engine {
         voice: Voice,
         channel: Channel,
         kind: LegKind,
-    ) {
+    ) -> LegId {
         let leg = LegId::new(now.wall, self.random());
         self.add_leg(now, id, leg, party, address, Line::Voice(voice));
         self.put(Output::Media(MediaCommand::Open { leg, session: id, channel, kind, offer: None }));
+        leg
     }
 
     pub(crate) fn send_invite(&mut self, now: Now, id: SessionId, leg: LegId, sdp: Vec<u8>) {

@@ -35,6 +35,16 @@ pub(crate) struct Dialled {
 }
 
 impl Dialled {
+    /// The same number through this trunk alone.
+    pub(crate) fn only_through(self, trunk: String) -> Dialled {
+        Dialled { via: vec![trunk], ..self }
+    }
+
+    /// The trunk that it is tried through now.
+    pub(crate) fn trunk(&self) -> Option<&str> {
+        self.tried.last().map(String::as_str)
+    }
+
     /// No carrier leads there: the leg ends as soon as it is tried.
     pub(crate) fn nowhere(number: &str) -> Dialled {
         Dialled { number: number.to_owned(), via: Vec::new(), tried: Vec::new(), line: None }
@@ -129,7 +139,7 @@ impl Engine {
             ..CallOptions::default()
         });
         let Some(voice) = session.legs.get_mut(&leg).and_then(|leg| leg.voice_mut()) else { return };
-        let sent_on = voice.role == Role::TransferOut;
+        let sent_on = voice.role == Role::TransferOut || voice.forwards > 0;
         let Some(out) = &mut voice.dialled else { return };
         let Some(sdp) = voice.local_sdp.clone() else { return };
         let names = out.via.clone();

@@ -65,6 +65,7 @@ fn a_thousand_calls_and_chats_in_a_storm_leave_nothing_behind() {
         weather: Weather { loss: 0.05, duplication: 0.05, ..Weather::STORM },
         span: Duration::from_secs(3600),
         deaths: 10,
+        redirects: false,
         scripted: false,
     };
     let world = play(&scenario);
@@ -92,6 +93,7 @@ fn small_centres_of_many_seeds_leave_nothing_behind() {
             weather: Weather::STORM,
             span: Duration::from_secs(120),
             deaths: 25,
+            redirects: false,
             scripted: false,
         });
     }

@@ -6,6 +6,7 @@ mod transfers {
     mod blind;
     mod park;
     mod pickup;
+    mod redirect;
 
     use std::time::Duration;
 
@@ -24,7 +25,11 @@ mod transfers {
 
     /// A caller whose call rings at one of `operators`, and the others.
     fn ringing(operators: usize) -> (World, CallId, AgentId, Vec<AgentId>) {
-        let mut world = World::new(&Scenario::scripted(operators));
+        ringing_in(&Scenario::scripted(operators))
+    }
+
+    fn ringing_in(scenario: &Scenario) -> (World, CallId, AgentId, Vec<AgentId>) {
+        let mut world = World::new(scenario);
         world.pass(seconds(1));
         let call = world.caller_calls(PHONE);
         for _ in 0..60 {

@@ -86,6 +86,8 @@ pub struct Scenario {
     pub span: Duration,
     /// How likely an operator's device dies when it rings or talks, in percent.
     pub deaths: u32,
+    /// 301 and 302 are followed.
+    pub redirects: bool,
     /// Nobody does anything of his own accord: the test acts through the methods of [`World`].
     pub scripted: bool,
 }
@@ -101,6 +103,7 @@ impl Scenario {
             weather: Weather::FINE,
             span: Duration::ZERO,
             deaths: 0,
+            redirects: false,
             scripted: true,
         }
     }
@@ -161,6 +164,10 @@ impl World {
             },
             region: "RU".to_owned(),
             calls_abroad: false,
+            redirects: session::redirect::Redirects {
+                operators: scenario.redirects,
+                trunks: scenario.redirects,
+            },
             recording: true,
             recordings: "recordings".to_owned(),
             agent_grace: Duration::from_secs(20),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{AgentId, AgentStatus, Cause, Ending, Identity, Now, SessionId, Side, VisitorId};
@@ -74,6 +75,10 @@ pub(crate) struct Carrier {
     pub stack: Stack,
     /// Calls of ours that it was asked to deliver, for scripts.
     pub rung: Vec<CallId>,
+    /// The numbers of those calls.
+    pub called: Vec<String>,
+    /// What stands in the Contact of its 302.
+    pub moved_to: String,
     /// Calls that ended at the caller, for scripts.
     pub ended: Vec<CallId>,
 }
@@ -95,6 +100,8 @@ pub(crate) struct Operator {
     pub early: Option<String>,
     /// The Replaces value of his own last call that rang, as we know it.
     pub called_early: Option<String>,
+    /// What stands in the Contact of his 302.
+    pub moved_to: String,
     /// A CANCEL said that the call is completed elsewhere.
     pub cancelled_as_taken: bool,
     /// What became of the transfers that he asked for: statuses, and whether that was the last word.
@@ -140,7 +147,13 @@ fn phone(now: Now, login: &str, address: SocketAddr, seed: [u8; 32]) -> Stack {
 
 impl Carrier {
     pub fn new(now: Now, seed: [u8; 32]) -> Self {
-        Self { stack: peer_stack(now, Transport::Udp, CARRIER, seed), rung: Vec::new(), ended: Vec::new() }
+        Self {
+            stack: peer_stack(now, Transport::Udp, CARRIER, seed),
+            rung: Vec::new(),
+            ended: Vec::new(),
+            called: Vec::new(),
+            moved_to: String::new(),
+        }
     }
 }
 
@@ -158,6 +171,7 @@ impl Operator {
             ended: Vec::new(),
             answered: Vec::new(),
             early: None,
+            moved_to: String::new(),
             called_early: None,
             cancelled_as_taken: false,
             told: Vec::new(),
@@ -222,7 +236,10 @@ impl World {
     pub(crate) fn drain_carrier(&mut self) {
         while let Some(output) = self.carrier.stack.poll_output() {
             match output {
-                SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
+                SipOutput::Transmit { hop, bytes } => {
+                    let bytes = moved(&self.carrier.moved_to, bytes);
+                    self.network.send(self.now.instant, hop, bytes);
+                }
                 SipOutput::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
                 SipOutput::Lookup { .. }
                 | SipOutput::Expect { .. }
@@ -231,6 +248,7 @@ impl World {
                 SipOutput::Rejected { .. } | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) if self.scripted => {
                     self.carrier.rung.push(incoming.call);
+                    self.carrier.called.push(incoming.called);
                 }
                 SipOutput::Event(SipEvent::Incoming(incoming)) => {
                     let call = incoming.call;
@@ -338,6 +356,7 @@ impl World {
                     if let Some((id, caller, called)) = ringing(&bytes) {
                         operator.early = Some(format!("{id};to-tag={caller};from-tag={called};early-only"));
                     }
+                    let bytes = moved(&operator.moved_to, bytes);
                     self.network.send(self.now.instant, hop, bytes);
                 }
                 SipOutput::CloseConnection(_)
@@ -568,4 +587,13 @@ fn ringing(bytes: &[u8]) -> Option<(String, String, String)> {
     let ringing = Message::parse(bytes).ok().filter(|message| message.status() == Some(180))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Some((text(ringing.call_id()), text(ringing.from_tag()?), text(ringing.to_tag()?)))
+}
+
+/// A 302 says where to.
+fn moved(to: &str, bytes: Arc<[u8]>) -> Arc<[u8]> {
+    let text = String::from_utf8_lossy(&bytes);
+    if !text.starts_with("SIP/2.0 302") {
+        return bytes;
+    }
+    text.replacen("\r\n\r\n", &format!("\r\nContact: <{to}>\r\n\r\n"), 1).into_bytes().into()
 }

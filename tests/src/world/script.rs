@@ -164,6 +164,24 @@ impl World {
         self.with_phone(agent, |stack, now| assert!(stack.refer(now, call, to, None), "the phone can ask"));
     }
 
+    /// The newest call that rings at him is sent elsewhere.
+    pub fn operator_forwards(&mut self, agent: AgentId, to: &str) {
+        self.operators.get_mut(&agent).expect("he is there").moved_to = to.to_owned();
+        self.call_of_operator_is_refused(agent, 302);
+        self.pass(Duration::from_millis(500));
+    }
+
+    /// The same for the newest of our calls to the carrier.
+    pub fn carrier_forwards(&mut self, to: &str) {
+        self.carrier.moved_to = to.to_owned();
+        self.call_is_refused(302);
+    }
+
+    /// What the carrier was asked to call.
+    pub fn numbers_called(&self) -> &[String] {
+        &self.carrier.called
+    }
+
     /// The newest call that rings at him is refused.
     pub fn call_of_operator_is_refused(&mut self, agent: AgentId, status: u16) {
         let call = self.newest_ring(agent);
