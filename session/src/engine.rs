@@ -19,15 +19,15 @@ use sip_core::Stack;
 use sip_core::api::{CallId, Event as SipEvent, Output as SipOutput};
 
 use crate::api::{
-    AdminCommand, AgentEvent, AgentSetup, Config, Counts, CustomerCard, Input, Output, Refusal, Reply,
-    RequestId, VisitorEvent,
+    AdminCommand, AgentEvent, AgentSetup, Config, Counts, Input, Output, Refusal, Reply, RequestId,
+    VisitorEvent,
 };
 use crate::contact::{Pending, Visitor};
 use crate::park::Slot;
 use crate::session::Session;
 use crate::timers::{Timer, Timers};
 use crate::trunks::trunk_changed;
-use crate::view::{CustomerView, QueueStatus, SessionSummary};
+use crate::view::{QueueStatus, SessionSummary};
 
 /// How often the floor is shown at most.
 const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
@@ -485,30 +485,5 @@ impl Engine {
     /// The session may be over; it is looked at once everything has settled.
     pub(crate) fn sweep_later(&mut self, id: SessionId) {
         self.to_sweep.insert(id);
-    }
-}
-
-impl CustomerCard {
-    pub(crate) fn view(&self) -> CustomerView {
-        CustomerView {
-            customer: self.customer,
-            name: self.name.clone(),
-            identities: self.identities.clone(),
-            earlier_sessions: self.earlier_sessions,
-        }
-    }
-
-    pub(crate) fn phone(&self) -> Option<&str> {
-        self.identities.iter().find_map(|identity| match identity {
-            model::Identity::Phone(number) => Some(number.as_str()),
-            model::Identity::Email(_) | model::Identity::Visitor(_) => None,
-        })
-    }
-
-    pub(crate) fn email(&self) -> Option<&str> {
-        self.identities.iter().find_map(|identity| match identity {
-            model::Identity::Email(address) => Some(address.as_str()),
-            model::Identity::Phone(_) | model::Identity::Visitor(_) => None,
-        })
     }
 }

@@ -9,6 +9,8 @@ use model::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::CustomerCard;
+
 /// One operator's desk.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
 pub struct DeskView {
@@ -115,4 +117,29 @@ pub struct QueueStatus {
     pub waiting: usize,
     pub longest_wait_seconds: u64,
     pub agents_ready: usize,
+}
+
+impl CustomerCard {
+    pub(crate) fn view(&self) -> CustomerView {
+        CustomerView {
+            customer: self.customer,
+            name: self.name.clone(),
+            identities: self.identities.clone(),
+            earlier_sessions: self.earlier_sessions,
+        }
+    }
+
+    pub(crate) fn phone(&self) -> Option<&str> {
+        self.identities.iter().find_map(|identity| match identity {
+            model::Identity::Phone(number) => Some(number.as_str()),
+            model::Identity::Email(_) | model::Identity::Visitor(_) => None,
+        })
+    }
+
+    pub(crate) fn email(&self) -> Option<&str> {
+        self.identities.iter().find_map(|identity| match identity {
+            model::Identity::Email(address) => Some(address.as_str()),
+            model::Identity::Phone(_) | model::Identity::Visitor(_) => None,
+        })
+    }
 }
