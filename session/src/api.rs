@@ -442,6 +442,9 @@ pub struct Counts {
     pub offers: usize,
     pub waiting: usize,
     pub pending_resolves: usize,
+    /// Customers who are parked, and operators whom a colleague asks something.
+    pub parked: usize,
+    pub consulted: usize,
     pub sip: sip_core::api::Counts,
 }
 

@@ -177,6 +177,8 @@ impl Engine {
             offers: self.offers.len(),
             waiting: self.waiting.len(),
             pending_resolves: self.pending.len(),
+            parked: self.parked.len(),
+            consulted: self.consulted.len(),
             sip: self.sip.counts(),
         }
     }

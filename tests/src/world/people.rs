@@ -42,6 +42,15 @@ pub(crate) enum OperatorAct {
     HangUp {
         call: CallId,
     },
+    /// He sends the customer of this call on, asks somebody first, or dials a code.
+    Transfer {
+        call: CallId,
+    },
+    /// He joins two of his calls.
+    Join {
+        call: CallId,
+        other: CallId,
+    },
     /// The device dies without a word.
     Die,
     Ready,
@@ -301,6 +310,10 @@ impl World {
             OperatorAct::HangUp { call } => {
                 self.with_phone(agent, |stack, now| stack.hangup(now, call, Cause::HungUp, Side::Agent));
             }
+            OperatorAct::Transfer { call } => self.transfers_somehow(agent, call),
+            OperatorAct::Join { call, other } => self.with_phone(agent, |stack, now| {
+                stack.refer(now, call, "sip:him@tandem.test", Some(other));
+            }),
             OperatorAct::Die => {
                 let Some(operator) = self.operators.get_mut(&agent) else { return };
                 let Some(connection) = operator.connection.take() else { return };
@@ -400,6 +413,11 @@ impl World {
             return;
         }
         self.schedule(at, Event::Operator(agent, OperatorAct::Answer { call }));
+        let transfers = self.transfers;
+        if self.percent(transfers) {
+            let soon = Duration::from_millis(self.random.random_range(0..8_000));
+            self.schedule(at + soon, Event::Operator(agent, OperatorAct::Transfer { call }));
+        }
         let talk = Duration::from_millis(self.random.random_range(100..60_000));
         let act = if self.percent(deaths) { OperatorAct::Die } else { OperatorAct::HangUp { call } };
         self.schedule(at + talk, Event::Operator(agent, act));
