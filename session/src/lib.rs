@@ -4,6 +4,8 @@
 //! `contact` who comes in and which session he joins · `chat` the widget's commands · `desk` the operator's ·
 //! `voice` SIP and media of every leg · `ringing` our own calls · `hangup` how legs end ·
 //! `flow` the dialplan at work · `routing` the ACD's decisions ·
+//! `transfer` REFER and Replaces · `own_calls` what an operator dials · `consult` calls beside the customer's · `pickup` and `park` customers
+//! taken from elsewhere · `redirect` 302 · `trunks` which carriers a number takes · `devices` which device rings first ·
 //! `escalate` from one medium to the other · `closing` how things end · `restore` sessions from before a restart.
 
 pub mod api;

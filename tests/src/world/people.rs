@@ -86,6 +86,8 @@ pub(crate) struct Carrier {
     pub rung: Vec<CallId>,
     /// The numbers of those calls.
     pub called: Vec<String>,
+    /// What became of the transfers that it asked for.
+    pub told: Vec<(u16, bool)>,
     /// What stands in the Contact of its 302.
     pub moved_to: String,
     /// Calls that ended at the caller, for scripts.
@@ -161,6 +163,7 @@ impl Carrier {
             rung: Vec::new(),
             ended: Vec::new(),
             called: Vec::new(),
+            told: Vec::new(),
             moved_to: String::new(),
         }
     }
@@ -272,6 +275,9 @@ impl World {
                     self.schedule(self.now.instant + delay + talk, Event::Caller(CallerAct::HangUp { call }));
                 }
                 SipOutput::Event(SipEvent::Ended { call, .. }) => self.carrier.ended.push(call),
+                SipOutput::Event(SipEvent::ReferProgress { status, over, .. }) => {
+                    self.carrier.told.push((status, over));
+                }
                 SipOutput::Event(_) => {}
             }
         }

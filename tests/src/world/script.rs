@@ -12,7 +12,7 @@ use rand::RngExt;
 use session::Engine;
 use session::api::{AdminCommand, AgentCommand, Refusal, Reply, RestoredSession, VisitorCommand};
 use session::view::DeskView;
-use sip_core::api::{CallId, CallOptions, OutgoingCall, Target, Trunk};
+use sip_core::api::{CallId, CallOptions, OutgoingCall, Target, Trunk, UserLimits};
 
 use super::people::{OperatorAct, Visitor};
 use super::{Audit, EngineEvent, Event, NUMBER, PLAN, World};
@@ -41,6 +41,18 @@ impl World {
         let call = self.carrier.stack.invite(self.now, call).expect("the carrier can call");
         self.drain_carrier();
         call
+    }
+
+    /// The carrier asks for a transfer itself, and what it is told.
+    pub fn caller_refers(&mut self, call: CallId, to: &str) -> Vec<(u16, bool)> {
+        assert!(self.carrier.stack.refer(self.now, call, to, None), "the carrier can ask");
+        self.drain_carrier();
+        self.pass(Duration::from_secs(1));
+        std::mem::take(&mut self.carrier.told)
+    }
+
+    pub fn set_user_limits(&mut self, limits: UserLimits) {
+        self.admin(AdminCommand::SetUserLimits(limits));
     }
 
     pub fn caller_hangs_up(&mut self, call: CallId) {

@@ -3,6 +3,7 @@
 use e2e::world::script::{count, only};
 use model::{Change, Party};
 use session::view::SessionState;
+use sip_core::api::UserLimits;
 
 use super::{OUTSIDE, address, seconds, talking};
 
@@ -101,4 +102,36 @@ fn nobody_is_sent_abroad_or_to_nobody() {
     }
     assert_eq!(world.calls_to_customers(), 0);
     assert!(world.call_is_up(call));
+}
+
+#[test]
+fn a_transfer_is_a_call_of_whoever_asks_for_it() {
+    let (mut world, call, agent, _) = talking(1);
+    let to = format!("sip:{OUTSIDE}@tandem.example");
+    world.set_user_limits(UserLimits { denied: vec!["+7900555".to_owned()], ..UserLimits::default() });
+    world.operator_refers(agent, &to);
+    world.pass(seconds(1));
+    assert_eq!(world.operator_was_told(agent).last(), Some(&(403, true)));
+    world.set_user_limits(UserLimits { per_day: 1, ..UserLimits::default() });
+    for answer in [486, 503] {
+        world.operator_refers(agent, &to);
+        world.pass(seconds(1));
+        if answer == 486 {
+            world.customer_refuses(486);
+            world.pass(seconds(1));
+        }
+        assert_eq!(world.operator_was_told(agent).last(), Some(&(answer, true)));
+    }
+    assert_eq!(world.calls_to_customers(), 1);
+    assert!(world.call_is_up(call));
+}
+
+#[test]
+fn a_carrier_sends_its_caller_nowhere() {
+    let (mut world, call, agent, others) = talking(2);
+    let to = address(&world, others[0]);
+    assert_eq!(world.caller_refers(call, &to), [(603, true)]);
+    assert_eq!(world.rings(others[0]), 0);
+    assert!(world.call_is_up(call));
+    assert_eq!(world.desk(agent).sessions[0].state, SessionState::Active);
 }
