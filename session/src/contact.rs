@@ -14,7 +14,7 @@ use sip_core::api::{CallId, IncomingCall, Peer, Transport};
 
 use crate::api::{CustomerCard, Output, RequestId};
 use crate::engine::Engine;
-use crate::leg::{Leg, Line, Role, Step, Voice};
+use crate::leg::{Leg, Line, Role, Voice};
 use crate::phone;
 use crate::session::Session;
 use crate::timers::Timer;
@@ -82,6 +82,7 @@ impl Engine {
             }
             return;
         }
+        let Some(incoming) = self.operator_calls(now, incoming) else { return };
         let Some((plan, flow, called)) = self.entry_of(&incoming.called) else {
             self.sip.reject(now, call, 404, None);
             return;
@@ -99,7 +100,7 @@ impl Engine {
         self.pending_calls.insert(call, request);
     }
 
-    fn entry_of(&self, called: &str) -> Option<(Arc<Plan>, FlowRef, String)> {
+    pub(crate) fn entry_of(&self, called: &str) -> Option<(Arc<Plan>, FlowRef, String)> {
         let plan = self.plan.clone()?;
         let entry = |number: String| {
             plan.entry(&FlowEntry::Sip(number.clone())).map(|flow| (plan.clone(), flow, number))
@@ -258,17 +259,7 @@ impl Engine {
             }
             Peer::User { aor, .. } => aor.clone(),
         };
-        let voice = Voice {
-            call: Some(incoming.call),
-            role: Role::CustomerIn,
-            local_sdp: None,
-            step: Step::Describing { answer },
-            playback: None,
-            binding: None,
-            q: 0,
-            agreed: false,
-            late_offer: incoming.sdp.is_none(),
-        };
+        let voice = Voice::incoming(Role::CustomerIn, &incoming, answer);
         if let Some(session) = self.sessions.get_mut(&id) {
             session.forwards = Some(incoming.max_forwards);
             session.hops = incoming.hops;

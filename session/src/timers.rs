@@ -22,6 +22,8 @@ pub(crate) enum Timer {
     Resolve(RequestId),
     /// When a leg whose media transport is gone should have said goodbye.
     TransportLost(LegId),
+    /// When a parked customer comes back to whoever parked him.
+    Parked(SessionId),
     /// When the floor may be shown again.
     Floor,
 }

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use acd::api::QueueConfig;
+use session::redirect::Redirects;
 use sip_core::api::{Transport, Trunk};
 use sip_core::digest::Algorithm;
 
@@ -59,6 +60,8 @@ pub struct Sip {
     pub region: String,
     /// Numbers of other countries are called also where no route allows it.
     pub calls_abroad: bool,
+    /// Whose 301 and 302 are followed.
+    pub redirects: Redirects,
     pub listeners: Vec<SipListener>,
     pub min_expires: Duration,
     pub max_expires: Duration,

@@ -15,12 +15,33 @@ pub(super) struct SimulatedMedia {
     /// Open legs with what is being played to them.
     legs: BTreeMap<LegId, Option<PlaybackId>>,
     ever: BTreeSet<LegId>,
+    pairs: BTreeMap<LegId, LegId>,
+    channels: BTreeMap<LegId, Channel>,
     recordings: BTreeMap<SessionId, RecordingId>,
 }
 
 impl SimulatedMedia {
     pub fn open_legs(&self) -> usize {
         self.legs.len()
+    }
+
+    /// Whom the leg hears, unless something is played to it.
+    pub fn partner(&self, leg: LegId) -> Option<LegId> {
+        self.pairs.get(&leg).copied().filter(|_| !self.plays(leg))
+    }
+
+    pub fn plays(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(Option::is_some)
+    }
+
+    pub fn channel(&self, leg: LegId) -> Option<Channel> {
+        self.channels.get(&leg).copied()
+    }
+
+    fn part(&mut self, leg: LegId) {
+        if let Some(partner) = self.pairs.remove(&leg) {
+            self.pairs.remove(&partner);
+        }
     }
 
     /// Whether what was scheduled has not been overtaken by a later command.
@@ -38,6 +59,7 @@ impl SimulatedMedia {
             Command::Open { leg, channel, .. } => {
                 assert!(self.ever.insert(leg), "leg {leg} opened twice");
                 self.legs.insert(leg, None);
+                self.channels.insert(leg, channel);
                 let sdp = format!("v=0 {leg}").into_bytes().into();
                 let mut events = vec![(soon, Event::LocalSdp { leg, sdp, direction: BOTH })];
                 if channel == Channel::Customer && random.random_bool(0.5) {
@@ -75,6 +97,9 @@ impl SimulatedMedia {
                     self.legs.contains_key(&a) && self.legs.contains_key(&b),
                     "a closed leg was connected"
                 );
+                self.part(a);
+                self.part(b);
+                self.pairs.extend([(a, b), (b, a)]);
                 Vec::new()
             }
             Command::StartRecording { session, recording, .. } => {
@@ -88,8 +113,13 @@ impl SimulatedMedia {
                 }
                 None => Vec::new(),
             },
+            Command::SetChannel { leg, channel } => {
+                self.channels.insert(leg, channel);
+                Vec::new()
+            }
             Command::Close { leg } => {
                 self.legs.remove(&leg);
+                self.part(leg);
                 vec![(soon, Event::Closed { leg, statistics: Statistics::default() })]
             }
             Command::Answer { .. }
