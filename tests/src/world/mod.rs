@@ -8,6 +8,7 @@ mod people;
 mod restless;
 pub mod script;
 mod store;
+mod visitors;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
