@@ -40,7 +40,8 @@ pub struct Leg {
 
     // From the peer.
     pub reception: Reception,
-    pub decoder: Option<Decoder>,
+    /// Apart, as the encoder is: most legs only pass packets on and need neither.
+    pub decoder: Option<Box<Decoder>>,
     /// SSRC of the stream that the decoder, the tap and the partner hear.
     pub ssrc: Option<u32>,
     pub keys: dtmf::Receiver,
@@ -55,7 +56,7 @@ pub struct Leg {
 
     // To the peer.
     pub outgoing: Outgoing,
-    pub encoder: Option<Encoder>,
+    pub encoder: Option<Box<Encoder>>,
     /// Whose sound is in the encoder.
     pub encoding: Option<Source>,
     pub playback: Option<Playing>,
@@ -289,7 +290,7 @@ impl Leg {
         let (codec, packet) = (agreed.codec, agreed.packet);
         let encoder = match self.encoder.as_mut().filter(|encoder| encoder.is_for(codec, rate, packet)) {
             Some(encoder) => encoder,
-            None => self.encoder.insert(Encoder::new(codec, rate, packet)),
+            None => self.encoder.insert(Box::new(Encoder::new(codec, rate, packet))),
         };
         if self.encoding != Some(source) {
             self.encoding = Some(source);
@@ -305,7 +306,7 @@ impl Leg {
     /// Samples of this source that would fill the packet begun, 0 when none is.
     pub fn begun(&self, source: Source) -> usize {
         let encoder = self.encoder.as_ref().filter(|_| self.encoding == Some(source));
-        encoder.map_or(0, Encoder::room)
+        encoder.map_or(0, |encoder| encoder.room())
     }
 
     /// The way out to the peer.

@@ -43,6 +43,7 @@ mod call;
 mod client_auth;
 mod dialog;
 mod flow;
+mod keyed;
 mod quota;
 mod random;
 mod receive;

@@ -16,6 +16,7 @@ use crate::api::{
 use crate::auth::Auth;
 use crate::call::Calls;
 use crate::digest::Algorithm;
+use crate::keyed::Keys;
 use crate::message::Message;
 use crate::quota::Quota;
 use crate::random::Random;
@@ -56,13 +57,14 @@ impl Stack {
     pub fn new(_now: Now, config: Config) -> Stack {
         let mut random = Random::new(config.seed);
         let auth = Auth::new(&config.domain, &mut random);
+        let keys = Keys::new(&mut random);
         Stack {
             config,
             random,
-            timers: Timers::default(),
+            timers: Timers::new(keys.clone()),
             output: VecDeque::new(),
-            transactions: Transactions::default(),
-            calls: Calls::default(),
+            transactions: Transactions::new(&keys),
+            calls: Calls::new(keys),
             registrar: Registrar::default(),
             auth,
             trunks: Trunks::default(),

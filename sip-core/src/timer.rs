@@ -1,12 +1,13 @@
 //! The one ordered table of everything that waits for time to pass.
 //! Invariant: a timer stands in the table at most once; arming it again moves it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use model::Instant;
 
 use crate::api::{BindingId, CallId, SubscriptionId};
+use crate::keyed::{Keyed, Keys};
 use crate::transaction::TransactionId;
 use crate::trunk::TrunkId;
 use crate::way::SearchId;
@@ -22,7 +23,7 @@ pub(crate) const GIVE_UP: Duration = Duration::from_secs(32);
 /// Timer D on unreliable transports.
 pub(crate) const TIMER_D: Duration = Duration::from_secs(32);
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Timer {
     /// When an INVITE that nobody answered is sent again.
     A(TransactionId),
@@ -90,13 +91,17 @@ pub(crate) enum Timer {
     Nonce,
 }
 
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(crate) struct Timers {
     queue: BTreeSet<(Instant, Timer)>,
-    due: BTreeMap<Timer, Instant>,
+    due: Keyed<Timer, Instant>,
 }
 
 impl Timers {
+    pub(crate) fn new(keys: Keys) -> Self {
+        Self { queue: BTreeSet::new(), due: Keyed::with_hasher(keys) }
+    }
+
     pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
         if let Some(before) = self.due.insert(timer, at) {
             self.queue.remove(&(before, timer));
@@ -133,6 +138,7 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     fn at(secs: u64) -> Instant {
         Instant::ZERO + Duration::from_secs(secs)
@@ -140,7 +146,7 @@ mod tests {
 
     #[test]
     fn timers_come_out_in_order_and_only_when_due() {
-        let mut timers = Timers::default();
+        let mut timers = Timers::new(Keys::new(&mut Random::new([1; 32])));
         timers.arm(Timer::Ring(CallId(1)), at(3));
         timers.arm(Timer::Ring(CallId(2)), at(1));
         assert_eq!(timers.next(), Some(at(1)));
@@ -152,7 +158,7 @@ mod tests {
 
     #[test]
     fn arming_again_moves_a_timer() {
-        let mut timers = Timers::default();
+        let mut timers = Timers::new(Keys::new(&mut Random::new([1; 32])));
         timers.arm(Timer::Nonce, at(1));
         timers.arm(Timer::Nonce, at(5));
         assert_eq!(timers.pop(at(4)), None);

@@ -29,7 +29,7 @@ const SEARCH_WITHIN: Duration = Duration::from_secs(10);
 /// Searches at once; what is beyond finds nothing.
 const MAX_SEARCHES: usize = 4096;
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct SearchId(u64);
 
 #[derive(Default, Debug)]

@@ -88,7 +88,7 @@ impl Core {
                     (packet, header),
                     &mut exit,
                 );
-                self.busy[index] |= leg.decoder.as_ref().is_some_and(Decoder::is_waiting);
+                self.busy[index] |= leg.decoder.as_ref().is_some_and(|decoder| decoder.is_waiting());
             }
             Content::Digits { clock } => {
                 let Some(payload) = dtmf::Payload::parse(&packet[header.start..header.end]) else { return };
@@ -196,7 +196,7 @@ fn hear_audio(
     if transcoded.is_some() || recorder.is_some() {
         let decoder = match leg.decoder.as_mut().filter(|decoder| decoder.codec() == codec) {
             Some(decoder) => decoder,
-            None => leg.decoder.insert(Decoder::new(codec)),
+            None => leg.decoder.insert(Box::new(Decoder::new(codec))),
         };
         let mut pour = Pour {
             source: Source::Transcoded { leg: index, ssrc: header.ssrc },

@@ -66,7 +66,7 @@ impl Core {
             || leg.playback.is_some()
             || leg.digits.is_sending()
             || leg.keys.is_pressed()
-            || leg.decoder.as_ref().is_some_and(Decoder::is_waiting)
+            || leg.decoder.as_ref().is_some_and(|decoder| decoder.is_waiting())
     }
 
     pub(super) fn tick_recorders(&mut self, now: Now) {

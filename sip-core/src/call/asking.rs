@@ -211,8 +211,7 @@ impl Stack {
     }
 
     fn acknowledge_again(&mut self, now: Now, id: CallId, dialog: &crate::dialog::Dialog, cseq: u32) {
-        let known = self.calls.get(id).and_then(|call| call.acks.get(&(dialog.remote_tag.clone(), cseq)));
-        match known.cloned() {
+        match self.calls.get(id).and_then(|call| call.ack_of(&dialog.remote_tag, cseq)) {
             Some((hop, ack)) => self.transmit(hop, ack),
             None => self.ack_in_dialog(now, id, dialog, cseq),
         }

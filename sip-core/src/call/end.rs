@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{Cause, Ending, Now, Side};
 
 use super::why::{explain, q850_in};
-use super::{Call, MAX_ACKS, Phase};
+use super::{Call, MAX_ACKS, Phase, SentAck};
 use crate::api::{CallId, ConnectionId, Event, Hop, Output};
 use crate::dialog::Dialog;
 use crate::message::{Message, Method, status_of_q850};
@@ -148,11 +148,12 @@ impl Stack {
         let bytes: Arc<[u8]> = Arc::from(ack.finish());
         if let Some(call) = self.calls.get_mut(id) {
             // Of a call with many re-INVITEs only the last can be repeated.
-            let key = (dialog.remote_tag.clone(), cseq);
-            if call.acks.len() == MAX_ACKS && !call.acks.contains_key(&key) {
-                call.acks.pop_first();
+            call.acks.retain(|ack| (&ack.tag, ack.cseq) != (&dialog.remote_tag, cseq));
+            if call.acks.len() == MAX_ACKS {
+                call.acks.remove(0);
             }
-            call.acks.insert(key, (hop, Arc::clone(&bytes)));
+            let tag = dialog.remote_tag.clone();
+            call.acks.push(SentAck { tag, cseq, hop, bytes: Arc::clone(&bytes) });
         }
         bytes
     }

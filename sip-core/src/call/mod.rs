@@ -37,6 +37,7 @@ use model::{Ending, Side};
 
 use crate::api::{BindingId, CallId, ConnectionId, Hop};
 use crate::dialog::Dialog;
+use crate::keyed::{Keyed, Keys};
 use crate::message::{Message, Replaces};
 use crate::trunk::Carrier;
 
@@ -64,7 +65,7 @@ pub(crate) struct Call {
     /// It rings a registered contact.
     pub(crate) binding: Option<BindingId>,
     /// The ACK of each 2xx that we got: repeats get it again.
-    pub(crate) acks: BTreeMap<AckKey, (Hop, Arc<[u8]>)>,
+    pub(crate) acks: Vec<SentAck>,
     /// The last CSeq that we used toward a fork that did not get the call.
     pub(crate) forks: BTreeMap<Vec<u8>, u32>,
     /// A REFER of the peer's that is not done with.
@@ -76,7 +77,14 @@ pub(crate) struct Call {
 }
 
 /// The peer's tag and the CSeq of the INVITE.
-pub(crate) type AckKey = (Vec<u8>, u32);
+#[derive(Debug)]
+pub(crate) struct SentAck {
+    /// The tag and CSeq of the 2xx.
+    pub(crate) tag: Vec<u8>,
+    pub(crate) cseq: u32,
+    pub(crate) hop: Hop,
+    pub(crate) bytes: Arc<[u8]>,
+}
 
 pub(crate) enum Phase {
     /// Called; no final answer given.
@@ -115,12 +123,18 @@ impl Call {
             phase,
             carrier: None,
             binding: None,
-            acks: BTreeMap::new(),
+            acks: Vec::new(),
             forks: BTreeMap::new(),
             referring: None,
             refers: false,
             ending: None,
         }
+    }
+
+    /// The ACK that the 2xx with this tag and CSeq got, and where it went.
+    pub(crate) fn ack_of(&self, tag: &[u8], cseq: u32) -> Option<(Hop, Arc<[u8]>)> {
+        let ack = self.acks.iter().find(|ack| ack.tag == tag && ack.cseq == cseq)?;
+        Some((ack.hop, Arc::clone(&ack.bytes)))
     }
 
     /// The dialog, when there is exactly one.
@@ -180,12 +194,12 @@ impl Call {
     }
 }
 
-#[derive(Default)]
 pub(crate) struct Calls {
     last: u64,
-    calls: BTreeMap<CallId, Call>,
+    /// Apart from their keys: a node of the tree has room for eleven.
+    calls: BTreeMap<CallId, Box<Call>>,
     /// By our own tag, which is unique.
-    by_tag: BTreeMap<String, CallId>,
+    by_tag: Keyed<String, CallId>,
     /// How many have ended and are still here.
     lingering: usize,
     /// Calls that ended since the stack last looked.
@@ -193,6 +207,16 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
+    pub(crate) fn new(keys: Keys) -> Self {
+        Self {
+            last: 0,
+            calls: BTreeMap::new(),
+            by_tag: Keyed::with_hasher(keys),
+            lingering: 0,
+            just_ended: Vec::new(),
+        }
+    }
+
     pub(crate) fn live(&self) -> usize {
         self.calls.len() - self.lingering
     }
@@ -208,7 +232,7 @@ impl Calls {
 
     pub(crate) fn insert(&mut self, id: CallId, call: Call) {
         self.by_tag.insert(call.local_tag.clone(), id);
-        self.calls.insert(id, call);
+        self.calls.insert(id, Box::new(call));
     }
 
     pub(crate) fn remove(&mut self, id: CallId) {
@@ -219,20 +243,20 @@ impl Calls {
     }
 
     pub(crate) fn get(&self, id: CallId) -> Option<&Call> {
-        self.calls.get(&id)
+        self.calls.get(&id).map(Box::as_ref)
     }
 
     pub(crate) fn get_mut(&mut self, id: CallId) -> Option<&mut Call> {
-        self.calls.get_mut(&id)
+        self.calls.get_mut(&id).map(Box::as_mut)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (&CallId, &Call)> {
-        self.calls.iter()
+        self.calls.iter().map(|(id, call)| (id, call.as_ref()))
     }
 
     /// Only while its owner still knows it.
     pub(crate) fn live_mut(&mut self, id: CallId) -> Option<&mut Call> {
-        self.calls.get_mut(&id).filter(|call| !call.ended)
+        self.get_mut(id).filter(|call| !call.ended)
     }
 
     /// False when it had ended before.

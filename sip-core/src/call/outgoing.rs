@@ -408,7 +408,7 @@ impl Stack {
         let Some(call) = self.calls.get_mut(id) else { return };
         let tag = response.to_tag().unwrap_or_default().to_vec();
         let cseq = response.cseq().number;
-        if let Some((hop, ack)) = call.acks.get(&(tag.clone(), cseq)).cloned() {
+        if let Some((hop, ack)) = call.ack_of(&tag, cseq) {
             return self.transmit(hop, ack);
         }
         if call.acks.len() >= MAX_FORKS {

@@ -22,7 +22,7 @@ use model::Instant;
 use crate::api::{Hop, Output, Transport};
 use crate::timer::{Timer, Timers};
 
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct TransactionId(pub(crate) u64);
 
 /// What a machine may touch while it handles one input.

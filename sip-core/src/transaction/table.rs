@@ -6,19 +6,20 @@ use std::sync::Arc;
 use super::{AckFor, Client, Fired, Heard, InviteClient, InviteServer, Io, Server, TransactionId};
 use crate::api::{CallId, ConnectionId, Hop, MessageId, SubscriptionId};
 use crate::client_auth::Asked;
+use crate::keyed::{Keyed, Keys};
 use crate::message::{Message, Method, text};
 use crate::timer::{GIVE_UP, Timer};
 use crate::trunk::TrunkId;
 
 /// RFC 3261 §17.1.3
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct ClientKey {
     pub(crate) branch: Vec<u8>,
     pub(crate) method: Method,
 }
 
 /// RFC 3261 §17.2.3. The method of an ACK counts as INVITE.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum ServerKey {
     Cookie {
         branch: Vec<u8>,
@@ -77,7 +78,7 @@ impl ServerKey {
 }
 
 /// What two copies of one request that took different ways have in common. RFC 3261 §8.2.2.2
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct MergeKey {
     pub(crate) from_tag: Vec<u8>,
     pub(crate) call_id: Vec<u8>,
@@ -170,20 +171,33 @@ struct ServerEntry {
     machine: ServerMachine,
 }
 
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(crate) struct Transactions {
     last: u64,
     clients: BTreeMap<TransactionId, ClientEntry>,
-    by_branch: BTreeMap<ClientKey, TransactionId>,
+    by_branch: Keyed<ClientKey, TransactionId>,
     by_call: BTreeSet<(CallId, TransactionId)>,
     servers: BTreeMap<TransactionId, ServerEntry>,
-    by_key: BTreeMap<ServerKey, TransactionId>,
-    merged: BTreeMap<MergeKey, TransactionId>,
+    by_key: Keyed<ServerKey, TransactionId>,
+    merged: Keyed<MergeKey, TransactionId>,
     /// Calls whose client transactions have ended since the stack last asked.
     released: Vec<CallId>,
 }
 
 impl Transactions {
+    pub(crate) fn new(keys: &Keys) -> Self {
+        Self {
+            last: 0,
+            clients: BTreeMap::new(),
+            by_branch: Keyed::with_hasher(keys.clone()),
+            by_call: BTreeSet::new(),
+            servers: BTreeMap::new(),
+            by_key: Keyed::with_hasher(keys.clone()),
+            merged: Keyed::with_hasher(keys.clone()),
+            released: Vec::new(),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.clients.len() + self.servers.len()
     }

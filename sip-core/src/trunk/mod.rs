@@ -36,7 +36,7 @@ use health::Health;
 use register::Registered;
 
 /// Never reused; a trunk keeps it when its settings change.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct TrunkId(u64);
 
 /// What a call has to do with a trunk.
