@@ -38,6 +38,8 @@ pub(crate) struct Session {
     pub owner_lost_until: Option<Instant>,
     /// Whoever serves the customer is sending him on.
     pub transfer: Option<Transfer>,
+    /// How the last call ended that was to take the customer over.
+    pub transfer_ended: Option<Ending>,
     /// What is left of Max-Forwards, and through how many of us the customer's call has come.
     pub forwards: Option<u8>,
     pub hops: u8,
@@ -128,6 +130,7 @@ impl Session {
             owner: None,
             owner_lost_until: None,
             transfer: None,
+            transfer_ended: None,
             forwards: None,
             hops: 0,
             owner_was_muted: false,

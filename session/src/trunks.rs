@@ -51,6 +51,16 @@ pub(crate) enum Denied {
     Full,
 }
 
+impl Denied {
+    /// What a caller is told who would have been sent on.
+    pub(crate) fn ending(&self) -> Ending {
+        match self {
+            Denied::NoTrunk | Denied::Full => Ending::with_status(Cause::Overload, Side::System, 503),
+            Denied::Abroad | Denied::Route(_) => Ending::with_status(Cause::Refused, Side::System, 403),
+        }
+    }
+}
+
 impl Engine {
     /// How a number is called for a session: by the routes of the dialplan, or without any by all trunks in their order, and then
     /// not abroad.

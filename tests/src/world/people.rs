@@ -1,10 +1,10 @@
 //! Callers behind a carrier, operators with desk phones on connections that die, and visitors of the web chat.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use model::{AgentId, AgentStatus, Cause, Identity, Now, SessionId, Side, VisitorId};
+use model::{AgentId, AgentStatus, Cause, Ending, Identity, Now, SessionId, Side, VisitorId};
 use rand::RngExt;
 use session::api::{AgentCommand, AgentEvent, VisitorCommand, VisitorEvent};
 use session::view::{DeskView, SessionState};
@@ -74,8 +74,12 @@ pub(crate) struct Carrier {
     pub stack: Stack,
     /// Calls of ours that it was asked to deliver, for scripts.
     pub rung: Vec<CallId>,
-    /// Calls that ended at the caller, for scripts.
-    pub ended: Vec<CallId>,
+    /// Calls that ended at the caller, and how, for scripts.
+    pub ended: BTreeMap<CallId, Ending>,
+    /// What the callers of calls that ring were last told: the status of the 18x, and its description.
+    pub heard: BTreeMap<CallId, Vec<(u16, Option<Vec<u8>>)>>,
+    /// Calls that were answered.
+    pub answered: BTreeSet<CallId>,
 }
 
 pub(crate) struct Operator {
@@ -89,6 +93,8 @@ pub(crate) struct Operator {
     pub rung: Vec<CallId>,
     /// What became of the transfers that he asked for: statuses, and whether that was the last word.
     pub told: Vec<(u16, bool)>,
+    /// How the calls of his phone ended, for scripts.
+    pub ended: BTreeMap<CallId, Ending>,
     planned: BTreeMap<SessionId, ()>,
     planned_offers: BTreeMap<model::OfferId, ()>,
 }
@@ -118,7 +124,13 @@ fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32])
 
 impl Carrier {
     pub fn new(now: Now, seed: [u8; 32]) -> Self {
-        Self { stack: peer_stack(now, Transport::Udp, CARRIER, seed), rung: Vec::new(), ended: Vec::new() }
+        Self {
+            stack: peer_stack(now, Transport::Udp, CARRIER, seed),
+            rung: Vec::new(),
+            ended: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            answered: BTreeSet::new(),
+        }
     }
 }
 
@@ -134,6 +146,7 @@ impl Operator {
             desk: None,
             rung: Vec::new(),
             told: Vec::new(),
+            ended: BTreeMap::new(),
             planned: BTreeMap::new(),
             planned_offers: BTreeMap::new(),
         }
@@ -217,7 +230,15 @@ impl World {
                     let talk = Duration::from_millis(self.random.random_range(5_000..90_000));
                     self.schedule(self.now.instant + delay + talk, Event::Caller(CallerAct::HangUp { call }));
                 }
-                SipOutput::Event(SipEvent::Ended { call, .. }) => self.carrier.ended.push(call),
+                SipOutput::Event(SipEvent::Ended { call, ending }) => {
+                    self.carrier.ended.insert(call, ending);
+                }
+                SipOutput::Event(SipEvent::Ringing { call, status, sdp, .. }) => {
+                    self.carrier.heard.entry(call).or_default().push((status, sdp));
+                }
+                SipOutput::Event(SipEvent::Answered { call, .. }) => {
+                    self.carrier.answered.insert(call);
+                }
                 SipOutput::Event(_) => {}
             }
         }
@@ -318,6 +339,9 @@ impl World {
                 SipOutput::Event(SipEvent::Incoming(incoming)) => self.operator_is_rung(agent, incoming.call),
                 SipOutput::Event(SipEvent::ReferProgress { status, over, .. }) => {
                     operator.told.push((status, over));
+                }
+                SipOutput::Event(SipEvent::Ended { call, ending }) => {
+                    operator.ended.insert(call, ending);
                 }
                 SipOutput::Event(_) => {}
             }

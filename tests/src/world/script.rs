@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use dialplans::api::{Source, World as Names};
 use media::api::Event as MediaEvent;
-use model::{AgentId, Cause, Change, Entry, Identity, Medium, Party, SessionId, Side, VisitorId};
+use model::{AgentId, Cause, Change, Ending, Entry, Identity, Medium, Party, SessionId, Side, VisitorId};
 use rand::RngExt;
 use session::Engine;
 use session::api::{AdminCommand, AgentCommand, Refusal, Reply, RestoredSession, VisitorCommand};
 use session::view::DeskView;
-use sip_core::api::{CallId, OutgoingCall, Target, Trunk};
+use sip_core::api::{CallId, CallIdentity, OutgoingCall, Target, Trunk};
 
 use super::people::{OperatorAct, Visitor};
 use super::{Audit, EngineEvent, Event, NUMBER, PLAN, World};
@@ -25,11 +25,16 @@ impl World {
     }
 
     pub fn caller_calls(&mut self, caller: &str) -> CallId {
+        self.caller_calls_number(caller, NUMBER, CallIdentity::default())
+    }
+
+    /// A call to another number of ours, with what the carrier says of its caller.
+    pub fn caller_calls_number(&mut self, caller: &str, number: &str, identity: CallIdentity) -> CallId {
         let call = OutgoingCall {
-            target: Target::Trunk { name: "tandem".to_owned(), number: NUMBER.to_owned() },
+            target: Target::Trunk { name: "tandem".to_owned(), number: number.to_owned() },
             caller: caller.to_owned(),
             caller_name: None,
-            identity: Default::default(),
+            identity,
             sdp: b"v=0 caller".to_vec(),
             headers: Vec::new(),
             ring_timeout: Duration::from_secs(180),
@@ -78,6 +83,38 @@ impl World {
         self.pass(Duration::from_millis(500));
     }
 
+    /// The newest of our calls ends at the far end, before or after it was answered, as this says.
+    pub fn called_ends(&mut self, ending: Ending) {
+        let call = *self.carrier.rung.last().expect("a call came");
+        self.carrier.stack.hangup_because(self.now, call, ending);
+        self.drain_carrier();
+    }
+
+    pub fn caller_ends(&mut self, call: CallId, ending: Ending) {
+        self.carrier.stack.hangup_because(self.now, call, ending);
+        self.drain_carrier();
+    }
+
+    /// How the caller's call ended, as he was told.
+    pub fn ending_at_caller(&self, call: CallId) -> Option<&Ending> {
+        self.carrier.ended.get(&call)
+    }
+
+    /// How the operator's last call ended, as his phone was told.
+    pub fn ending_at_operator(&self, agent: AgentId) -> Option<&Ending> {
+        let operator = &self.operators[&agent];
+        operator.ended.get(operator.rung.last()?)
+    }
+
+    pub fn is_answered(&self, call: CallId) -> bool {
+        self.carrier.answered.contains(&call)
+    }
+
+    /// The provisional answers that the caller has got: statuses and descriptions.
+    pub fn heard_by_caller(&self, call: CallId) -> &[(u16, Option<Vec<u8>>)] {
+        self.carrier.heard.get(&call).map_or(&[], Vec::as_slice)
+    }
+
     /// Trunks that all lead to the one carrier there is, but those named `dead`: nobody answers there.
     pub fn set_trunks(&mut self, trunks: Vec<Trunk>) {
         self.admin(AdminCommand::SetTrunks(trunks));
@@ -95,7 +132,7 @@ impl World {
     }
 
     pub fn call_is_up(&self, call: CallId) -> bool {
-        !self.carrier.ended.contains(&call)
+        !self.carrier.ended.contains_key(&call)
     }
 
     /// How many calls have rung at the operator since he signed in.

@@ -283,7 +283,7 @@ fn plan(part: &Part) -> String {
         Flow::Queue => {
             format!("queue {name} {{ voice music \"hold\" after 9s overflow }}\non overflow -> bye")
         }
-        Flow::Outside => format!("transfer \"{outside}\"\non failed -> bye"),
+        Flow::Outside => format!("answer\ntransfer \"{outside}\"\non failed -> bye"),
     };
     format!(
         "flow {name} {{\nentry sip \"{number}\"\nstate start {{\n{start}\n}}\nstate bye {{ close }}\n}}\n"
