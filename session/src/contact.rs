@@ -250,6 +250,10 @@ impl Engine {
                 LegKind::Rtp { nat: matches!(incoming.peer, Peer::User { .. }) }
             }
         };
+        let codecs = match &incoming.peer {
+            Peer::Trunk { name } => self.policies.get(name).map(|policy| policy.codecs.clone()),
+            Peer::User { .. } => None,
+        };
         let address = match &incoming.peer {
             Peer::Trunk { .. } => number.unwrap_or_else(|| incoming.caller.chars().take(64).collect()),
             Peer::User { username, aor } if username.starts_with("talk-") => {
@@ -274,7 +278,7 @@ impl Engine {
             session.hops = incoming.hops;
         }
         self.add_call(id, leg, incoming.call);
-        self.add_leg(now, id, leg, Party::Customer, address, Line::Voice(voice));
+        self.add_leg(now, id, leg, Party::Customer, address, Line::Voice(Box::new(voice)));
         if !answer {
             self.sip.ring(now, incoming.call, 180, None);
         }
@@ -285,6 +289,7 @@ impl Engine {
             channel: Channel::Customer,
             kind,
             offer,
+            codecs: codecs.unwrap_or_default(),
         }));
         leg
     }
@@ -315,6 +320,7 @@ impl Engine {
                 since: now.wall,
                 held: false,
                 muted: false,
+                rang: false,
                 line,
             },
         );

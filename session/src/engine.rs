@@ -20,7 +20,7 @@ use sip_core::api::{CallId, Event as SipEvent, Output as SipOutput};
 
 use crate::api::{
     AdminCommand, AgentEvent, AgentSetup, Config, Counts, CustomerCard, Input, Output, Refusal, Reply,
-    RequestId, VisitorEvent,
+    RequestId, TrunkPolicy, VisitorEvent,
 };
 use crate::contact::{Pending, Visitor};
 use crate::session::Session;
@@ -61,6 +61,8 @@ pub struct Engine {
     pub(crate) wrong_codes: VecDeque<Instant>,
     pub(crate) asked_calls: VecDeque<(Instant, String)>,
     pub(crate) trunks: Vec<String>,
+    /// Of trunks without one the default holds.
+    pub(crate) policies: BTreeMap<String, TrunkPolicy>,
     /// When a line of the routes was called by within the last second.
     pub(crate) route_calls: BTreeMap<usize, VecDeque<Instant>>,
     /// What visitors wrote in chats that are closed by now, the latest only: sender, his id of the message, where it stands.
@@ -111,6 +113,7 @@ impl Engine {
             wrong_codes: VecDeque::new(),
             asked_calls: VecDeque::new(),
             trunks: Vec::new(),
+            policies: BTreeMap::new(),
             route_calls: BTreeMap::new(),
             closed_messages: VecDeque::new(),
             timers: Timers::default(),
@@ -230,6 +233,8 @@ impl Engine {
                 self.trunks = trunks.iter().map(|trunk| trunk.name.clone()).collect();
                 self.sip.set_trunks(trunks);
             }
+            AdminCommand::SetTrunkPolicies(policies) => self.policies = policies,
+            AdminCommand::SetSessionTimers(timers) => self.sip.set_session_timers(timers),
             AdminCommand::SetDigest(algorithms) => self.sip.set_digest_algorithms(algorithms),
             AdminCommand::SetUserLimits(limits) => self.sip.set_user_limits(limits),
             AdminCommand::SetQueues(queues) => self.acd.set_queues(now, queues),
@@ -310,7 +315,7 @@ impl Engine {
         match event {
             SipEvent::Incoming(incoming) => self.incoming_call(now, incoming),
             SipEvent::Confirmed { call, sdp } => self.call_confirmed(now, call, sdp),
-            SipEvent::Ringing { call, .. } => self.call_ringing(now, call),
+            SipEvent::Ringing { call, sdp, .. } => self.call_ringing(now, call, sdp),
             SipEvent::Answered { call, sdp } => self.call_answered(now, call, sdp),
             SipEvent::Offer { call, sdp } => self.call_offer(now, call, sdp),
             // We make no offers within a dialog; an answer to one can only be late.

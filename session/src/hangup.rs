@@ -61,6 +61,7 @@ impl Engine {
     }
 
     pub(crate) fn leg_ended(&mut self, now: Now, id: SessionId, leg: LegId, ending: Ending) {
+        self.early_over(id, leg);
         self.legs.remove(&leg);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(gone) = session.legs.remove(&leg) else { return };

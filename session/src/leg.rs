@@ -18,12 +18,14 @@ pub(crate) struct Leg {
     pub since: Timestamp,
     pub held: bool,
     pub muted: bool,
+    /// It rings at the other end.
+    pub rang: bool,
     pub line: Line,
 }
 
 /// How the party is reached.
 pub(crate) enum Line {
-    Voice(Voice),
+    Voice(Box<Voice>),
     Chat(VisitorId),
 }
 
@@ -71,6 +73,14 @@ pub(crate) enum OwnerReason {
 }
 
 impl Role {
+    /// The number that it calls through a carrier.
+    pub fn dialled_mut(&mut self) -> Option<&mut Dialled> {
+        match self {
+            Role::CustomerOut(dialled) | Role::TransferOut(dialled) => Some(dialled),
+            Role::CustomerIn | Role::Offer(_) | Role::Owner(_) | Role::TransferAgent => None,
+        }
+    }
+
     /// Whether somebody is rung who shall take the customer over.
     pub fn is_transfer(&self) -> bool {
         match self {

@@ -2,7 +2,7 @@
 //!
 //! `engine` is the border; the other files are its parts, one subject each:
 //! `contact` who comes in and which session he joins · `chat` the widget's commands · `desk` the operator's ·
-//! `voice` SIP and media of every leg · `ringing` our own calls · `hangup` how legs end ·
+//! `voice` SIP and media of every leg · `ringing` our own calls · `early` what is heard before an answer · `hangup` how legs end ·
 //! `flow` the dialplan at work · `routing` the ACD's decisions ·
 //! `escalate` from one medium to the other · `closing` how things end · `restore` sessions from before a restart.
 
@@ -12,6 +12,7 @@ mod closing;
 mod contact;
 mod desk;
 mod devices;
+mod early;
 mod engine;
 mod escalate;
 mod flow;

@@ -79,8 +79,15 @@ impl Engine {
             agreed: false,
             late_offer: false,
         };
-        self.add_leg(now, id, leg, party, address, Line::Voice(voice));
-        self.put(Output::Media(MediaCommand::Open { leg, session: id, channel, kind, offer: None }));
+        self.add_leg(now, id, leg, party, address, Line::Voice(Box::new(voice)));
+        self.put(Output::Media(MediaCommand::Open {
+            leg,
+            session: id,
+            channel,
+            kind,
+            offer: None,
+            codecs: Vec::new(),
+        }));
     }
 
     pub(crate) fn send_invite(&mut self, now: Now, id: SessionId, leg: LegId, sdp: Vec<u8>) {
@@ -142,13 +149,6 @@ impl Engine {
         }
     }
 
-    pub(crate) fn call_ringing(&mut self, now: Now, call: CallId) {
-        if let Some((id, leg)) = self.at(call) {
-            self.journal(now, id, Change::LegRinging { leg });
-            self.transfer_rings(now, id, leg);
-        }
-    }
-
     pub(crate) fn call_answered(&mut self, now: Now, call: CallId, sdp: Option<Vec<u8>>) {
         let Some((id, leg)) = self.at(call) else {
             self.sip.hangup(now, call, Cause::Failed, Side::System);
@@ -162,6 +162,9 @@ impl Engine {
         self.note_try(now, id, leg, "answered".to_owned());
         let Some(voice) = self.voice_of(id, leg) else { return };
         voice.step = Step::Up;
+        if let Some(dialled) = voice.role.dialled_mut() {
+            dialled.early.anew();
+        }
         match voice.role.clone() {
             Role::Offer(offer) => {
                 if self.acd.accept(now, offer) {

@@ -196,10 +196,17 @@ impl Engine {
             late_offer: incoming.sdp.is_none(),
         };
         self.calls.insert(call, leg);
-        self.add_leg(now, id, leg, Party::Agent { agent }, address, Line::Voice(voice));
+        self.add_leg(now, id, leg, Party::Agent { agent }, address, Line::Voice(Box::new(voice)));
         let offer = incoming.sdp.map(Into::into);
         let channel = media::api::Channel::Agent;
-        self.put(Output::Media(MediaCommand::Open { leg, session: id, channel, kind, offer }));
+        self.put(Output::Media(MediaCommand::Open {
+            leg,
+            session: id,
+            channel,
+            kind,
+            offer,
+            codecs: Vec::new(),
+        }));
     }
 
     fn is_served_by(&self, id: SessionId, leg: LegId) -> bool {

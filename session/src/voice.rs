@@ -45,7 +45,9 @@ impl Engine {
                 }
             }
             MediaEvent::Accepted { leg, direction } => {
-                if let Some(id) = self.legs.get(&leg).copied() {
+                if let Some(id) = self.legs.get(&leg).copied()
+                    && !self.early_judged(now, id, leg, true)
+                {
                     if let Some(voice) = self.voice_of(id, leg) {
                         voice.agreed = true;
                     }
@@ -248,6 +250,9 @@ impl Engine {
 
     fn incompatible(&mut self, now: Now, leg: LegId, why: &str) {
         let Some(id) = self.legs.get(&leg).copied() else { return };
+        if self.early_judged(now, id, leg, false) {
+            return;
+        }
         let Some(voice) = self.voice_of(id, leg) else { return };
         let (step, call, agreed) = (voice.step, voice.call, voice.agreed);
         tracing::info!(%leg, why, "no common media");

@@ -1,6 +1,6 @@
 //! Callers behind a carrier, operators with desk phones on connections that die, and visitors of the web chat.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -74,12 +74,14 @@ pub(crate) struct Carrier {
     pub stack: Stack,
     /// Calls of ours that it was asked to deliver, for scripts.
     pub rung: Vec<CallId>,
+    /// The last INVITE that came, as it came.
+    pub invited: Option<(Hop, Vec<u8>)>,
     /// Calls that ended at the caller, and how, for scripts.
     pub ended: BTreeMap<CallId, Ending>,
     /// What the callers of calls that ring were last told: the status of the 18x, and its description.
     pub heard: BTreeMap<CallId, Vec<(u16, Option<Vec<u8>>)>>,
-    /// Calls that were answered.
-    pub answered: BTreeSet<CallId>,
+    /// Calls that were answered, with the description in the answer.
+    pub answered: BTreeMap<CallId, Option<Vec<u8>>>,
 }
 
 pub(crate) struct Operator {
@@ -127,9 +129,10 @@ impl Carrier {
         Self {
             stack: peer_stack(now, Transport::Udp, CARRIER, seed),
             rung: Vec::new(),
+            invited: None,
             ended: BTreeMap::new(),
             heard: BTreeMap::new(),
-            answered: BTreeSet::new(),
+            answered: BTreeMap::new(),
         }
     }
 }
@@ -236,8 +239,8 @@ impl World {
                 SipOutput::Event(SipEvent::Ringing { call, status, sdp, .. }) => {
                     self.carrier.heard.entry(call).or_default().push((status, sdp));
                 }
-                SipOutput::Event(SipEvent::Answered { call, .. }) => {
-                    self.carrier.answered.insert(call);
+                SipOutput::Event(SipEvent::Answered { call, sdp }) => {
+                    self.carrier.answered.insert(call, sdp);
                 }
                 SipOutput::Event(_) => {}
             }

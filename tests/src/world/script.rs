@@ -1,5 +1,6 @@
 //! What a test does and sees in a scripted world.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use media::api::Event as MediaEvent;
 use model::{AgentId, Cause, Change, Ending, Entry, Identity, Medium, Party, SessionId, Side, VisitorId};
 use rand::RngExt;
 use session::Engine;
-use session::api::{AdminCommand, AgentCommand, Refusal, Reply, RestoredSession, VisitorCommand};
+use session::api::{
+    AdminCommand, AgentCommand, Refusal, Reply, RestoredSession, TrunkPolicy, VisitorCommand,
+};
 use session::view::DeskView;
 use sip_core::api::{CallId, CallIdentity, OutgoingCall, Target, Trunk};
 
@@ -90,6 +93,54 @@ impl World {
         self.drain_carrier();
     }
 
+    /// The newest of our calls rings at the far end, with or without a description of early media.
+    pub fn called_rings(&mut self, status: u16, sdp: Option<&[u8]>) {
+        let call = *self.carrier.rung.last().expect("a call came");
+        self.carrier.stack.ring(self.now, call, status, sdp.map(<[u8]>::to_vec));
+        self.drain_carrier();
+    }
+
+    /// Another place that our last INVITE to the carrier was forked to answers it, as far as 1xx and 2xx go.
+    pub fn fork_says(&mut self, tag: &str, status: u16, sdp: &str) {
+        let (hop, invite) = self.carrier.invited.clone().expect("an INVITE came");
+        let invite = String::from_utf8(invite).expect("text");
+        let copied = ["Via", "From", "Call-ID", "CSeq"];
+        let mut answer = format!("SIP/2.0 {status} Fork\r\n");
+        for line in invite.lines() {
+            let name = line.split(':').next().unwrap_or_default();
+            if copied.contains(&name) {
+                answer += &format!("{line}\r\n");
+            } else if name == "To" {
+                answer += &format!("{line};tag={tag}\r\n");
+            }
+        }
+        answer += &format!(
+            "Contact: <sip:{tag}@{}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            hop.local,
+            sdp.len()
+        );
+        self.network.send(self.now.instant, hop, answer.into_bytes().into());
+    }
+
+    /// What the newest open voice leg of this party hears.
+    pub fn heard_by(&self, party: &Party) -> String {
+        let mut legs = Vec::new();
+        for entry in self.journals().into_iter().flatten() {
+            match entry.change {
+                Change::LegOpened { leg, medium: Medium::Voice, party: found, .. } if found == *party => {
+                    legs.push(leg);
+                }
+                Change::LegEnded { leg, .. } => legs.retain(|open| *open != leg),
+                _ => {}
+            }
+        }
+        self.media.heard_by(*legs.last().expect("he has a voice leg"))
+    }
+
+    pub fn set_trunk_policies(&mut self, policies: BTreeMap<String, TrunkPolicy>) {
+        self.admin(AdminCommand::SetTrunkPolicies(policies));
+    }
+
     pub fn caller_ends(&mut self, call: CallId, ending: Ending) {
         self.carrier.stack.hangup_because(self.now, call, ending);
         self.drain_carrier();
@@ -107,7 +158,20 @@ impl World {
     }
 
     pub fn is_answered(&self, call: CallId) -> bool {
-        self.carrier.answered.contains(&call)
+        self.carrier.answered.contains_key(&call)
+    }
+
+    /// How we described ourselves in the answer.
+    pub fn answer_to_caller(&self, call: CallId) -> String {
+        let sdp = self.carrier.answered.get(&call).cloned().flatten().unwrap_or_default();
+        String::from_utf8(sdp).expect("text")
+    }
+
+    /// The description in our last INVITE to the carrier.
+    pub fn offered_to_carrier(&self) -> String {
+        let (_, invite) = self.carrier.invited.as_ref().expect("an INVITE came");
+        let text = String::from_utf8_lossy(invite).into_owned();
+        text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
     }
 
     /// The provisional answers that the caller has got: statuses and descriptions.
