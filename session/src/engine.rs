@@ -89,7 +89,9 @@ pub(crate) struct Agent {
 impl Engine {
     pub fn new(now: Now, config: Config) -> Self {
         let mut rng = StdRng::from_seed(config.seed);
-        let sip = Stack::new(now, config.sip.clone());
+        let mut sip = Stack::new(now, config.sip.clone());
+        // There is no conversation yet that a SIP message could become part of: none is acknowledged and lost.
+        sip.set_keeps_messages(false);
         let acd = Acd::new(rng.random());
         Self {
             config,

@@ -120,7 +120,10 @@ fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32])
             seed,
         },
     );
-    stack.set_trunks(vec![sip_core::testing::trunk("tandem", server_address(transport), transport)]);
+    let mut tandem = sip_core::testing::trunk("tandem", server_address(transport), transport);
+    // Also when its caller does not want to be named.
+    tandem.identity.assert = true;
+    stack.set_trunks(vec![tandem]);
     stack
 }
 
