@@ -326,6 +326,9 @@ impl Engine {
             Line::Chat(_) => (Medium::Chat, LegState::Up),
         };
         self.legs.insert(leg, id);
+        if let Party::Agent { agent } = party {
+            self.watches.leg_opened(agent, leg);
+        }
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.legs.insert(
             leg,

@@ -5,7 +5,7 @@
 //! end. Invariant: a description that does not fit ends nothing before the call is answered.
 
 use media::api::{Command as MediaCommand, Prompt};
-use model::{Change, LegId, Now, SessionId};
+use model::{Change, LegId, Now, Party, SessionId};
 use sip_core::api::CallId;
 
 use crate::api::{EarlyMedia, Output};
@@ -43,7 +43,11 @@ impl Engine {
         let Some((id, leg)) = self.at(call) else { return };
         let found = self.sessions.get_mut(&id).and_then(|session| session.legs.get_mut(&leg));
         // However often a peer says so.
-        if found.is_some_and(|leg| !std::mem::replace(&mut leg.rang, true)) {
+        if let Some(found) = found.filter(|leg| !leg.rang) {
+            found.rang = true;
+            if let Party::Agent { agent } = found.party {
+                self.watches.changed(agent);
+            }
             self.journal(now, id, Change::LegRinging { leg });
             self.transfer_rings(now, id, leg);
         }

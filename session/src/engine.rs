@@ -27,6 +27,7 @@ use crate::session::Session;
 use crate::timers::{Timer, Timers};
 use crate::trunks::trunk_changed;
 use crate::view::{CustomerView, QueueStatus, SessionSummary};
+use crate::watch::Watches;
 
 /// How often the floor is shown at most.
 const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
@@ -67,6 +68,7 @@ pub struct Engine {
     pub(crate) route_calls: BTreeMap<usize, VecDeque<Instant>>,
     /// What visitors wrote in chats that are closed by now, the latest only: sender, his id of the message, where it stands.
     pub(crate) closed_messages: VecDeque<(VisitorId, String, Reply)>,
+    pub(crate) watches: Watches,
     pub(crate) timers: Timers,
     pub(crate) draining: bool,
     drained_said: bool,
@@ -118,6 +120,7 @@ impl Engine {
             policies: BTreeMap::new(),
             route_calls: BTreeMap::new(),
             closed_messages: VecDeque::new(),
+            watches: Watches::default(),
             timers: Timers::default(),
             draining: false,
             drained_said: false,
@@ -199,6 +202,9 @@ impl Engine {
             Timer::Resolve(request) => self.resolve_timed_out(now, request),
             Timer::TransportLost(leg) => self.transport_lost(now, leg),
             Timer::Floor => self.floor_due = true,
+            Timer::Watch(subscription) => {
+                self.tell_news(now, subscription);
+            }
         }
     }
 
@@ -221,6 +227,7 @@ impl Engine {
             }
             AdminCommand::RemoveAgent(agent) => {
                 let sessions = self.sessions_of(agent);
+                self.watches_end(now, agent);
                 self.acd.remove_agent(now, agent);
                 for id in sessions {
                     self.owner_is_no_more(now, id);
@@ -283,7 +290,7 @@ impl Engine {
                 quiet = false;
                 self.handle_acd(now, output);
             }
-            if quiet {
+            if quiet && !self.tell_watchers(now) {
                 break;
             }
         }
@@ -327,11 +334,8 @@ impl Engine {
             SipEvent::Refer { call, referral } => self.call_refer(now, call, &referral),
             SipEvent::ReferProgress { .. } | SipEvent::Redirected { .. } => {}
             SipEvent::Message(_) | SipEvent::MessageAnswered { .. } => {}
-            // There is nothing to tell yet.
-            SipEvent::Subscribed(subscription) => {
-                self.sip.end_subscription(now, subscription.subscription, "rejected");
-            }
-            SipEvent::Unsubscribed { .. } => {}
+            SipEvent::Subscribed(subscription) => self.subscribed(now, subscription),
+            SipEvent::Unsubscribed { subscription } => self.unsubscribed(subscription),
             SipEvent::Registered(binding) => self.registered(now, binding),
             SipEvent::Unregistered(binding) => self.unregistered(now, binding),
             SipEvent::TrunkChanged(state) => trunk_changed(&state),
@@ -377,6 +381,7 @@ impl Engine {
     }
 
     pub(crate) fn show_desk(&mut self, agent: AgentId) {
+        self.watches.changed(agent);
         self.desks_to_show.insert(agent);
         self.floor_changed = true;
     }

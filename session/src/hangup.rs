@@ -65,8 +65,11 @@ impl Engine {
         self.legs.remove(&leg);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(gone) = session.legs.remove(&leg) else { return };
-        if gone.is_up() && matches!(gone.party, Party::Agent { .. }) {
-            session.owner_was_muted = gone.muted;
+        if let Party::Agent { agent } = gone.party {
+            self.watches.leg_ended(agent, leg);
+            if gone.is_up() {
+                session.owner_was_muted = gone.muted;
+            }
         }
         self.put(Output::Media(MediaCommand::Close { leg }));
         self.journal(now, id, Change::LegEnded { leg, ending: ending.clone() });

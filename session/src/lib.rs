@@ -4,7 +4,7 @@
 //! `contact` who comes in and which session he joins · `chat` the widget's commands · `desk` the operator's ·
 //! `voice` SIP and media of every leg · `ringing` our own calls · `early` what is heard before an answer · `hangup` how legs end ·
 //! `flow` the dialplan at work · `routing` the ACD's decisions ·
-//! `escalate` from one medium to the other · `closing` how things end · `restore` sessions from before a restart.
+//! `watch` what phones are told of colleagues · `escalate` from one medium to the other · `closing` how things end · `restore` sessions from before a restart.
 
 pub mod api;
 mod chat;
@@ -28,5 +28,6 @@ mod transfer;
 mod trunks;
 pub mod view;
 mod voice;
+mod watch;
 
 pub use engine::Engine;

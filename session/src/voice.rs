@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dialplans::api::Input as FlowInput;
 use media::api::{Command as MediaCommand, Direction, Event as MediaEvent};
-use model::{Cause, Change, Ending, LegId, Medium, Now, RecordingId, SessionId, Side};
+use model::{Cause, Change, Ending, LegId, Medium, Now, Party, RecordingId, SessionId, Side};
 use sip_core::api::{Binding, CallId};
 
 use crate::api::Output;
@@ -149,6 +149,9 @@ impl Engine {
         if let Some(leg) = self.sessions.get_mut(&id).and_then(|session| session.legs.get_mut(&leg)) {
             leg.state = LegState::Up;
             leg.since = now.wall;
+            if let Party::Agent { agent } = leg.party {
+                self.watches.changed(agent);
+            }
         }
         self.journal(now, id, Change::LegAnswered { leg });
     }

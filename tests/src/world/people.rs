@@ -97,6 +97,12 @@ pub(crate) struct Operator {
     pub told: Vec<(u16, bool)>,
     /// How the calls of his phone ended, for scripts.
     pub ended: BTreeMap<CallId, Ending>,
+    /// The SUBSCRIBE that waits for its challenge: package and colleague.
+    asks: Option<(String, String)>,
+    /// What its NOTIFYs said: when, Subscription-State and body.
+    pub notified: Vec<(model::Instant, String, String)>,
+    /// How its SUBSCRIBEs were answered.
+    pub granted: Vec<u16>,
     planned: BTreeMap<SessionId, ()>,
     planned_offers: BTreeMap<model::OfferId, ()>,
 }
@@ -153,6 +159,9 @@ impl Operator {
             rung: Vec::new(),
             told: Vec::new(),
             ended: BTreeMap::new(),
+            asks: None,
+            notified: Vec::new(),
+            granted: Vec::new(),
             planned: BTreeMap::new(),
             planned_offers: BTreeMap::new(),
         }
@@ -174,7 +183,54 @@ impl Operator {
     }
 }
 
+impl Operator {
+    fn subscribe(&mut self, event: &str, user: &str, authorization: Option<String>) -> Vec<u8> {
+        self.cseq += 1;
+        let (login, address, cseq) = (&self.login, self.address, self.cseq);
+        let authorization =
+            authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
+        self.asks = authorization.is_empty().then(|| (event.to_owned(), user.to_owned()));
+        format!(
+            "SUBSCRIBE sip:{user}@{DOMAIN} SIP/2.0\r\n\
+             Via: SIP/2.0/TCP {address};branch=z9hG4bK-{login}-{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{login}@{DOMAIN}>;tag=s{login}\r\nTo: <sip:{user}@{DOMAIN}>\r\n\
+             Call-ID: subscribe-{event}-{user}-{address}\r\nCSeq: {cseq} SUBSCRIBE\r\nEvent: {event}\r\n\
+             Expires: 600\r\nContact: <sip:{login}@{address};transport=tcp>\r\n{authorization}\
+             Content-Length: 0\r\n\r\n"
+        )
+        .into_bytes()
+    }
+}
+
+/// An answer with what it has to copy of its request.
+pub(crate) fn answer_of(request: &[u8], status: u16, to_tag: Option<&str>) -> String {
+    let request = String::from_utf8_lossy(request).into_owned();
+    let mut answer = format!("SIP/2.0 {status} Answer\r\n");
+    for line in request.lines().take_while(|line| !line.is_empty()) {
+        let name = line.split(':').next().unwrap_or_default();
+        match (name, to_tag) {
+            ("Via" | "From" | "Call-ID" | "CSeq", _) | ("To", None) => answer += &format!("{line}\r\n"),
+            ("To", Some(tag)) => answer += &format!("{line};tag={tag}\r\n"),
+            _ => {}
+        }
+    }
+    answer
+}
+
 impl World {
+    /// His phone asks to be told of a colleague.
+    pub fn operator_subscribes(&mut self, agent: AgentId, event: &str, user: &str) {
+        let Some(operator) = self.operators.get_mut(&agent) else { return };
+        let bytes = operator.subscribe(event, user, None);
+        let hop = Hop {
+            transport: Transport::Tcp,
+            local: operator.address,
+            remote: server_address(Transport::Tcp),
+            connection: operator.connection,
+        };
+        self.network.send(self.now.instant, hop, bytes.into());
+    }
+
     // --- callers ---
 
     pub(crate) fn caller_acts(&mut self, act: CallerAct) {
@@ -393,9 +449,18 @@ impl World {
             return;
         }
         let agent = *agent;
-        let response = Message::parse(bytes)
-            .ok()
-            .filter(|message| message.status().is_some() && *message.cseq().method == Method::Register);
+        let ours = |method: &Method| matches!(method, Method::Register | Method::Subscribe);
+        let message = Message::parse(bytes).ok();
+        if let Some(notify) = message.as_ref().filter(|m| m.is_request() && *m.method() == Method::Notify)
+            && let Some(state) = notify.text(Name::SubscriptionState)
+            && notify.text(Name::Event).is_some_and(|event| !event.starts_with("refer"))
+        {
+            let body = String::from_utf8_lossy(notify.body()).into_owned();
+            operator.notified.push((now.instant, state, body));
+            let answer = answer_of(bytes, 200, None) + "Content-Length: 0\r\n\r\n";
+            return self.network.send(now.instant, hop, answer.into_bytes().into());
+        }
+        let response = message.filter(|message| message.status().is_some() && ours(message.cseq().method));
         let Some(response) = response else {
             operator.stack.handle_packet(now, hop, bytes);
             self.drain_operator(agent);
@@ -405,17 +470,19 @@ impl World {
             let challenge = response.credentials(Name::WwwAuthenticate).next();
             let Some(challenge) = challenge else { panic!("401 without a challenge") };
             let login = operator.login.clone();
-            let answer = digest::answer(
-                &challenge,
-                &Method::Register,
-                &format!("sip:{DOMAIN}"),
-                &login,
-                PASSWORD,
-                "cn",
-                1,
-            );
-            let bytes = operator.register(answer);
+            let asks = operator.asks.take();
+            let (method, uri) = match &asks {
+                Some((_, user)) => (Method::Subscribe, format!("sip:{user}@{DOMAIN}")),
+                None => (Method::Register, format!("sip:{DOMAIN}")),
+            };
+            let answer = digest::answer(&challenge, &method, &uri, &login, PASSWORD, "cn", 1);
+            let bytes = match asks {
+                Some((event, user)) => operator.subscribe(&event, &user, answer),
+                None => operator.register(answer),
+            };
             self.network.send(now.instant, hop, bytes.into());
+        } else if *response.cseq().method == Method::Subscribe {
+            operator.granted.extend(response.status());
         } else {
             assert_eq!(response.status(), Some(200), "the operator may not register");
         }

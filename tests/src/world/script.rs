@@ -103,23 +103,23 @@ impl World {
     /// Another place that our last INVITE to the carrier was forked to answers it, as far as 1xx and 2xx go.
     pub fn fork_says(&mut self, tag: &str, status: u16, sdp: &str) {
         let (hop, invite) = self.carrier.invited.clone().expect("an INVITE came");
-        let invite = String::from_utf8(invite).expect("text");
-        let copied = ["Via", "From", "Call-ID", "CSeq"];
-        let mut answer = format!("SIP/2.0 {status} Fork\r\n");
-        for line in invite.lines() {
-            let name = line.split(':').next().unwrap_or_default();
-            if copied.contains(&name) {
-                answer += &format!("{line}\r\n");
-            } else if name == "To" {
-                answer += &format!("{line};tag={tag}\r\n");
-            }
-        }
+        let mut answer = super::people::answer_of(&invite, status, Some(tag));
         answer += &format!(
             "Contact: <sip:{tag}@{}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
             hop.local,
             sdp.len()
         );
         self.network.send(self.now.instant, hop, answer.into_bytes().into());
+    }
+
+    /// What his phone was told by NOTIFY: when, the state of the subscription, and the body.
+    pub fn operator_was_notified(&self, agent: AgentId) -> &[(model::Instant, String, String)] {
+        &self.operators[&agent].notified
+    }
+
+    /// How his SUBSCRIBEs were answered.
+    pub fn operator_was_granted(&self, agent: AgentId) -> &[u16] {
+        &self.operators[&agent].granted
     }
 
     /// What the newest open voice leg of this party hears.
@@ -202,6 +202,12 @@ impl World {
     /// How many calls have rung at the operator since he signed in.
     pub fn rings(&self, agent: AgentId) -> usize {
         self.operators[&agent].rung.len()
+    }
+
+    /// His phone says that it rings.
+    pub fn operator_rings(&mut self, agent: AgentId) {
+        let call = *self.operators[&agent].rung.last().expect("a call came");
+        self.with_phone(agent, |stack, now| stack.ring(now, call, 180, None));
     }
 
     pub fn operator_answers(&mut self, agent: AgentId) {
