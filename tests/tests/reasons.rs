@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::world::script::only;
 use e2e::world::{Scenario, World};
-use model::{AgentId, Cause, Change, Ending, Side};
+use model::{AgentId, Cause, Change, Ending, Party, Side};
 use sip_core::api::{CallId, CallIdentity};
 
 const CALLER: &str = "+79001112233";
@@ -22,6 +22,11 @@ flow kind {
   entry sip "+74950000002"
   state start { transfer "+79005556677" on failed -> sorry }
   state sorry { close "Call again later" { voice file "bye" } }
+}
+flow direct {
+  entry sip "+74950000003"
+  state start { transfer operator op0 on failed -> over }
+  state over { hangup }
 }
 "#;
 
@@ -126,6 +131,29 @@ fn a_caller_is_answered_when_the_called_is() {
     world.pass(seconds(1));
     assert!(world.is_answered(call));
     assert!(world.call_is_up(call));
+}
+
+#[test]
+fn a_caller_for_an_operator_is_answered_by_him_or_told_that_he_is_busy() {
+    for answers in [true, false] {
+        let mut world = World::new(&Scenario::scripted(1));
+        world.set_routes(FLOWS);
+        world.pass(seconds(1));
+        let agent = world.agents()[0];
+        let call = world.caller_calls_number(CALLER, "+74950000003", CallIdentity::default());
+        world.pass(seconds(2));
+        assert_eq!((world.rings(agent), world.is_answered(call)), (1, false));
+        if answers {
+            world.operator_answers(agent);
+            world.pass(seconds(1));
+            assert!(world.is_answered(call));
+            assert_eq!(world.heard_by(&Party::Agent { agent }), "v=0 caller");
+        } else {
+            world.operator_refuses(agent);
+            world.pass(seconds(1));
+            assert_eq!(world.ending_at_caller(call).and_then(|ending| ending.sip_status), Some(486));
+        }
+    }
 }
 
 #[test]

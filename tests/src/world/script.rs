@@ -215,6 +215,11 @@ impl World {
         self.operator_acts(agent, OperatorAct::Answer { call });
     }
 
+    pub fn operator_refuses(&mut self, agent: AgentId) {
+        let call = *self.operators[&agent].rung.last().expect("his phone rings");
+        self.operator_acts(agent, OperatorAct::Refuse { call });
+    }
+
     pub fn operator_hangs_up(&mut self, agent: AgentId) {
         let call = *self.operators[&agent].rung.last().expect("he has a call");
         self.operator_acts(agent, OperatorAct::HangUp { call });
@@ -353,6 +358,7 @@ impl World {
             queues: ["support".to_owned()].into(),
             prompts: ["hello", "menu", "wait", "bye"].map(str::to_owned).into(),
             music: ["hold".to_owned()].into(),
+            operators: ["op0".to_owned()].into(),
             ..Default::default()
         }
     }
