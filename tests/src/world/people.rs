@@ -70,6 +70,9 @@ pub(crate) enum VisitorAct {
     CallMe { phone: String },
 }
 
+/// The status of a 18x and the description in it.
+pub type Provisional = (u16, Option<Vec<u8>>);
+
 pub(crate) struct Carrier {
     pub stack: Stack,
     /// Calls of ours that it was asked to deliver, for scripts.
@@ -79,7 +82,7 @@ pub(crate) struct Carrier {
     /// Calls that ended at the caller, and how, for scripts.
     pub ended: BTreeMap<CallId, Ending>,
     /// What the callers of calls that ring were last told: the status of the 18x, and its description.
-    pub heard: BTreeMap<CallId, Vec<(u16, Option<Vec<u8>>)>>,
+    pub heard: BTreeMap<CallId, Vec<Provisional>>,
     /// Calls that were answered, with the description in the answer.
     pub answered: BTreeMap<CallId, Option<Vec<u8>>>,
 }

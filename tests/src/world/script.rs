@@ -15,7 +15,7 @@ use session::api::{
 use session::view::DeskView;
 use sip_core::api::{CallId, CallIdentity, OutgoingCall, Target, Trunk};
 
-use super::people::{OperatorAct, Visitor};
+use super::people::{OperatorAct, Provisional, Visitor};
 use super::{Audit, EngineEvent, Event, NUMBER, PLAN, World};
 
 impl World {
@@ -175,7 +175,7 @@ impl World {
     }
 
     /// The provisional answers that the caller has got: statuses and descriptions.
-    pub fn heard_by_caller(&self, call: CallId) -> &[(u16, Option<Vec<u8>>)] {
+    pub fn heard_by_caller(&self, call: CallId) -> &[Provisional] {
         self.carrier.heard.get(&call).map_or(&[], Vec::as_slice)
     }
 
