@@ -59,6 +59,11 @@ pub enum Command {
         leg: LegId,
         digits: String,
     },
+    /// From now on the leg is heard on this channel of the recording.
+    SetChannel {
+        leg: LegId,
+        channel: Channel,
+    },
     /// Nothing that the leg says reaches its partner or the recording while muted.
     Mute {
         leg: LegId,
@@ -84,6 +89,8 @@ pub enum Command {
 pub enum Channel {
     Customer,
     Agent,
+    /// Beside the customer's conversation: in no recording.
+    Aside,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

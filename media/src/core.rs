@@ -284,6 +284,7 @@ fn named(command: &Command) -> [Option<LegId>; 2] {
         | Command::Play { leg, .. }
         | Command::StopPlaying { leg }
         | Command::SendDigits { leg, .. }
+        | Command::SetChannel { leg, .. }
         | Command::Mute { leg, .. }
         | Command::Close { leg } => [Some(*leg), None],
         Command::StartRecording { .. } | Command::StopRecording { .. } => [None, None],

@@ -52,7 +52,11 @@ impl Recorder {
         if from >= until {
             return;
         }
-        let ring = &mut self.channels[channel as usize];
+        let ring = match channel {
+            Channel::Customer => &mut self.channels[0],
+            Channel::Agent => &mut self.channels[1],
+            Channel::Aside => return,
+        };
         let first = from as usize % RING;
         let samples = &samples[(from - begin) as usize..(until - begin) as usize];
         let (now, then) = samples.split_at(samples.len().min(RING - first));

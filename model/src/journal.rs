@@ -116,6 +116,10 @@ pub enum Change {
     OwnerChanged {
         agent: Option<AgentId>,
     },
+    /// The customer was parked in this slot, or is parked no more.
+    Parked {
+        slot: Option<String>,
+    },
     /// A further medium was asked for, and by whom.
     Escalated {
         to: Medium,

@@ -40,6 +40,7 @@ struct Counters {
     banned: AtomicU64,
     rate: AtomicU64,
     scanner: AtomicU64,
+    question: AtomicU64,
     refused: AtomicU64,
     bans: Mutex<BTreeMap<Reason, u64>>,
 }
@@ -53,6 +54,8 @@ pub struct Figures {
     pub rate: u64,
     /// Messages of scanners, thrown away.
     pub scanner: u64,
+    /// Strangers' OPTIONS, thrown away.
+    pub question: u64,
     /// New requests answered 503 because the engine was behind.
     pub refused: u64,
     /// Bans ever made.
@@ -124,6 +127,7 @@ impl Guard {
             Verdict::Drop(Why::Banned) => &figures.banned,
             Verdict::Drop(Why::Rate) => &figures.rate,
             Verdict::Drop(Why::Scanner) => &figures.scanner,
+            Verdict::Drop(Why::Question) => &figures.question,
         };
         counter.fetch_add(1, Ordering::Relaxed);
         None
@@ -193,6 +197,7 @@ impl Guard {
             banned: get(&counters.banned),
             rate: get(&counters.rate),
             scanner: get(&counters.scanner),
+            question: get(&counters.question),
             refused: get(&counters.refused),
             bans: counters.bans.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             in_force: self.border().bans(self.0.clock.instant()).count(),

@@ -103,7 +103,13 @@ pub fn render(app: &App, trunks: &[TrunkState]) -> String {
     registry.register("sip_rejected", "SIP messages refused or thrown away", rejections);
     let guard = app.guard.figures();
     let thrown: Family<Why, Counter> = Family::default();
-    for (reason, count) in [("banned", guard.banned), ("rate", guard.rate), ("scanner", guard.scanner)] {
+    let counts = [
+        ("banned", guard.banned),
+        ("rate", guard.rate),
+        ("scanner", guard.scanner),
+        ("question", guard.question),
+    ];
+    for (reason, count) in counts {
         thrown.get_or_create(&Why { reason }).inc_by(count);
     }
     registry.register("sip_dropped", "SIP messages of strangers that were thrown away unread", thrown);

@@ -361,6 +361,7 @@ fn engine_config(app: &App, network: &Network, http: SocketAddr) -> session::api
         },
         region: config.sip.region.clone(),
         calls_abroad: config.sip.calls_abroad,
+        redirects: config.sip.redirects,
         recording: config.recording.enabled,
         recordings: recording::PREFIX.to_owned(),
         agent_grace: config.sessions.agent_grace,

@@ -20,6 +20,7 @@ use sip_core::digest::Algorithm;
 use sip_core::inspect::{Table, Topic};
 use utoipa::ToSchema;
 
+use crate::redirect::Redirects;
 use crate::view::{DeskView, QueueStatus, SessionSummary};
 
 /// Pairs a question to the shell, or a command of the shell, with its answer.
@@ -33,6 +34,8 @@ pub struct Config {
     pub region: String,
     /// Numbers of other countries are called also where no route allows it.
     pub calls_abroad: bool,
+    /// Whose 301 and 302 are followed.
+    pub redirects: Redirects,
     pub recording: bool,
     /// Directory name (relative, no slash at the end) that recording file names start with.
     pub recordings: String,
@@ -462,6 +465,9 @@ pub struct Counts {
     pub offers: usize,
     pub waiting: usize,
     pub pending_resolves: usize,
+    /// Customers who are parked, and operators whom a colleague asks something.
+    pub parked: usize,
+    pub consulted: usize,
     pub sip: sip_core::api::Counts,
 }
 

@@ -21,6 +21,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id).filter(|session| session.ended.is_none()) else {
             return;
         };
+        let was_parked = session.parked.is_some();
         let flow_was_his = session.flow.as_ref().is_some_and(|flow| flow.leg == leg);
         session.owner_lost_until = None;
         session.call_when_owner_is_up = None;
@@ -37,6 +38,9 @@ impl Engine {
             .collect();
         if flow_was_his {
             self.flow_hung_up(now, id);
+        }
+        if was_parked {
+            self.unpark(now, id);
         }
         for other in others {
             self.hang_up_because(now, other, ending.clone());
@@ -89,6 +93,11 @@ impl Engine {
 
     /// The operator's device died: the customer stays, with music, and the operator is waited for.
     pub(crate) fn owner_lost(&mut self, now: Now, id: SessionId) {
+        self.wait_for_device(now, id, OwnerReason::Reconnect);
+    }
+
+    /// He is rung, and waited for until the grace time is over.
+    pub(crate) fn wait_for_device(&mut self, now: Now, id: SessionId, reason: OwnerReason) {
         let until = now.instant + self.config.agent_grace;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(owner) = session.owner else { return };
@@ -96,7 +105,7 @@ impl Engine {
         self.timers.set(until, Timer::OwnerGrace(id));
         self.play_waiting(now, id);
         self.show_desk(owner);
-        self.ring_owner(now, id, owner, OwnerReason::Reconnect);
+        self.ring_owner(now, id, owner, reason);
     }
 
     /// A device of the owner stopped ringing without an answer.
@@ -107,7 +116,7 @@ impl Engine {
         }
         match reason {
             // He is waited for until the grace time is over, whatever became of this device.
-            OwnerReason::Reconnect => {}
+            OwnerReason::Reconnect | OwnerReason::ParkedTooLong => {}
             OwnerReason::Escalation | OwnerReason::CallCustomer => self.escalation_failed(now, id),
         }
     }
@@ -163,6 +172,7 @@ impl Engine {
         if session.owner.is_none() {
             self.acd.remove(now, id);
         }
+        self.unpark(now, id);
         self.dequeued(now, id, "ended");
         for leg in legs {
             self.end_leg(now, id, leg, &ending);

@@ -14,7 +14,7 @@ use sip_core::api::{CallId, Diversion, IncomingCall, Peer, Transport};
 
 use crate::api::{CustomerCard, Output, RequestId};
 use crate::engine::Engine;
-use crate::leg::{Leg, Line, Role, Step, Voice};
+use crate::leg::{Leg, Line, Role, Voice};
 use crate::phone;
 use crate::session::Session;
 use crate::timers::Timer;
@@ -85,6 +85,7 @@ impl Engine {
             }
             return;
         }
+        let Some(incoming) = self.operator_calls(now, incoming) else { return };
         let Some((plan, flow, called)) = self.entry_of(&incoming.called) else {
             self.sip.reject(now, call, 404, None);
             return;
@@ -102,7 +103,7 @@ impl Engine {
         self.pending_calls.insert(call, request);
     }
 
-    fn entry_of(&self, called: &str) -> Option<(Arc<Plan>, FlowRef, String)> {
+    pub(crate) fn entry_of(&self, called: &str) -> Option<(Arc<Plan>, FlowRef, String)> {
         let plan = self.plan.clone()?;
         let entry = |number: String| {
             plan.entry(&FlowEntry::Sip(number.clone())).map(|flow| (plan.clone(), flow, number))
@@ -280,17 +281,7 @@ impl Engine {
             }
             Peer::User { aor, .. } => aor.clone(),
         };
-        let voice = Voice {
-            call: Some(incoming.call),
-            role: Role::CustomerIn,
-            local_sdp: None,
-            step: Step::Describing { answer },
-            playback: None,
-            binding: None,
-            q: 0,
-            agreed: false,
-            late_offer: incoming.sdp.is_none(),
-        };
+        let voice = Voice::incoming(Role::CustomerIn, &incoming, answer);
         if let Some(session) = self.sessions.get_mut(&id) {
             session.forwards = Some(incoming.max_forwards);
             session.hops = incoming.hops;

@@ -237,7 +237,10 @@ impl Engine {
     fn mute(&mut self, now: Now, agent: AgentId, id: SessionId, muted: bool) -> Result<(), Refusal> {
         self.his_session(agent, id)?;
         let leg = self.sessions.get_mut(&id).and_then(|session| {
-            session.legs.values_mut().find(|leg| !leg.is_customer() && leg.medium == Medium::Voice)
+            session
+                .legs
+                .values_mut()
+                .find(|leg| !leg.is_customer() && !leg.is_aside() && leg.medium == Medium::Voice)
         });
         let leg = leg.ok_or_else(|| refusal("no_call", "There is no call."))?;
         if leg.muted != muted {

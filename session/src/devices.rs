@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{AgentId, Ending, LegId, Now, Party, SessionId};
+use model::{AgentId, Ending, LegId, Medium, Now, Party, SessionId};
 use sip_core::api::Binding;
 
 use crate::engine::Engine;
@@ -22,12 +22,22 @@ impl Engine {
     }
 
     /// Rings the agent's best liked devices; returns how many.
-    pub(crate) fn ring_agent(&mut self, now: Now, id: SessionId, agent: AgentId, role: &Role) -> usize {
+    pub(crate) fn ring_agent(&mut self, now: Now, id: SessionId, agent: AgentId, role: Role) -> usize {
         let bindings = self.best_liked(agent, None);
         for binding in &bindings {
-            self.ring_device(now, id, agent, role.clone(), binding);
+            self.ring_device(now, id, agent, role, binding);
         }
         bindings.len()
+    }
+
+    pub(crate) fn has_device(&self, agent: AgentId) -> bool {
+        !self.best_liked(agent, None).is_empty()
+    }
+
+    /// Tells the ACD whether the agent can be rung.
+    pub(crate) fn reach(&mut self, now: Now, agent: AgentId) {
+        let reachable = self.has_device(agent) && !self.consulted.contains_key(&agent);
+        self.acd.set_reachable(now, agent, Medium::Voice, reachable);
     }
 
     /// Whether the agent has a device that he likes less than this one.
@@ -40,15 +50,26 @@ impl Engine {
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(gone) = session.legs.get(&leg).filter(|leg| !leg.is_up()) else { return };
         let (Party::Agent { agent }, Some(voice)) = (&gone.party, gone.voice()) else { return };
-        let (agent, role, q) = (*agent, voice.role.clone(), voice.q);
+        let (agent, role, q) = (*agent, voice.role, voice.q);
         // He has said no: that holds for all his devices.
         let declined = matches!(ending.sip_status, Some(486 | 600 | 603));
-        let others_ring = session.agent_voice_legs().any(|other| other.id != leg);
-        if declined || others_ring || !matches!(role, Role::Offer(_) | Role::Owner(_) | Role::TransferAgent) {
+        let others_ring = match role {
+            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent => {
+                session.agent_voice_legs().any(|other| other.id != leg)
+            }
+            Role::ConsultAgent => session.consulted().any(|other| other.id != leg),
+            Role::CustomerIn
+            | Role::CustomerOut
+            | Role::TransferOut
+            | Role::Consults
+            | Role::ConsultOut
+            | Role::PickUp(_) => return,
+        };
+        if declined || others_ring {
             return;
         }
         for binding in self.best_liked(agent, Some(q)) {
-            self.ring_device(now, id, agent, role.clone(), &binding);
+            self.ring_device(now, id, agent, role, &binding);
         }
     }
 }

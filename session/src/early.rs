@@ -50,9 +50,12 @@ impl Engine {
             }
             self.journal(now, id, Change::LegRinging { leg });
             self.transfer_rings(now, id, leg);
+            if self.voice_of(id, leg).is_some_and(|voice| voice.role.is_consulted()) {
+                self.consulted_rings(now, id);
+            }
         }
         let role = self.sessions.get_mut(&id).and_then(|session| session.legs.get_mut(&leg)?.voice_mut());
-        let Some(out) = role.and_then(|voice| voice.role.dialled_mut()) else { return };
+        let Some(out) = role.and_then(|voice| voice.dialled.as_mut()) else { return };
         let passes = out.early.passes;
         let policy = out.trunk().and_then(|trunk| self.policies.get(trunk)).cloned().unwrap_or_default();
         match sdp.filter(|_| policy.early_media == EarlyMedia::Pass) {
@@ -128,14 +131,18 @@ impl Engine {
     fn who_waits(&self, id: SessionId, leg: LegId) -> Option<Waits> {
         let session = self.sessions.get(&id)?;
         let waits = match &session.legs.get(&leg)?.voice()?.role {
-            Role::CustomerOut(_) => session.agent_voice_legs().find(|leg| leg.is_up())?,
+            Role::CustomerOut => session.agent_voice_legs().find(|leg| leg.is_up())?,
             // Whoever is still spoken to hears whom he talks to.
-            Role::TransferOut(_) if session.talking_partner().is_none() => session.customer_voice()?,
-            Role::TransferOut(_)
+            Role::TransferOut if session.talking_partner().is_none() => session.customer_voice()?,
+            Role::TransferOut
             | Role::CustomerIn
             | Role::Offer(_)
             | Role::Owner(_)
-            | Role::TransferAgent => return None,
+            | Role::TransferAgent
+            | Role::PickUp(_)
+            | Role::Consults
+            | Role::ConsultAgent
+            | Role::ConsultOut => return None,
         };
         if waits.is_up() {
             return Some(Waits::Up(waits.id));
@@ -145,6 +152,6 @@ impl Engine {
     }
 
     fn early_of(&mut self, id: SessionId, leg: LegId) -> Option<&mut Early> {
-        Some(&mut self.voice_of(id, leg)?.role.dialled_mut()?.early)
+        Some(&mut self.voice_of(id, leg)?.dialled.as_mut()?.early)
     }
 }

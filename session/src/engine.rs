@@ -19,14 +19,15 @@ use sip_core::Stack;
 use sip_core::api::{CallId, Event as SipEvent, Output as SipOutput};
 
 use crate::api::{
-    AdminCommand, AgentEvent, AgentSetup, Config, Counts, CustomerCard, Input, Output, Refusal, Reply,
-    RequestId, TrunkPolicy, VisitorEvent,
+    AdminCommand, AgentEvent, AgentSetup, Config, Counts, Input, Output, Refusal, Reply, RequestId,
+    TrunkPolicy, VisitorEvent,
 };
 use crate::contact::{Pending, Visitor};
+use crate::park::Slot;
 use crate::session::Session;
 use crate::timers::{Timer, Timers};
 use crate::trunks::trunk_changed;
-use crate::view::{CustomerView, QueueStatus, SessionSummary};
+use crate::view::{QueueStatus, SessionSummary};
 use crate::watch::Watches;
 
 /// How often the floor is shown at most.
@@ -61,6 +62,9 @@ pub struct Engine {
     /// When visitors typed wrong codes and asked to be phoned, lately.
     pub(crate) wrong_codes: VecDeque<Instant>,
     pub(crate) asked_calls: VecDeque<(Instant, String)>,
+    /// Operators whom a colleague asks something on the phone: nothing is offered to them.
+    pub(crate) consulted: BTreeMap<AgentId, SessionId>,
+    pub(crate) parked: BTreeMap<Slot, SessionId>,
     pub(crate) trunks: Vec<String>,
     /// Of trunks without one the default holds.
     pub(crate) policies: BTreeMap<String, TrunkPolicy>,
@@ -116,6 +120,8 @@ impl Engine {
             tokens: BTreeMap::new(),
             wrong_codes: VecDeque::new(),
             asked_calls: VecDeque::new(),
+            consulted: BTreeMap::new(),
+            parked: BTreeMap::new(),
             trunks: Vec::new(),
             policies: BTreeMap::new(),
             route_calls: BTreeMap::new(),
@@ -179,6 +185,8 @@ impl Engine {
             offers: self.offers.len(),
             waiting: self.waiting.len(),
             pending_resolves: self.pending.len(),
+            parked: self.parked.len(),
+            consulted: self.consulted.len(),
             sip: self.sip.counts(),
         }
     }
@@ -201,6 +209,7 @@ impl Engine {
             }
             Timer::Resolve(request) => self.resolve_timed_out(now, request),
             Timer::TransportLost(leg) => self.transport_lost(now, leg),
+            Timer::Parked(session) => self.parked_too_long(now, session),
             Timer::Floor => self.floor_due = true,
             Timer::Watch(subscription) => {
                 self.tell_news(now, subscription);
@@ -220,10 +229,10 @@ impl Engine {
                 self.logins.retain(|_, agent| *agent != setup.agent);
                 self.logins.insert(setup.login.clone(), setup.agent);
                 let desk_open = self.agents.get(&setup.agent).is_some_and(|agent| agent.desk_open);
-                let reachable = self.sip.bindings(&setup.login).next().is_some();
-                self.acd.set_reachable(now, setup.agent, model::Medium::Voice, reachable);
-                self.show_desk(setup.agent);
-                self.agents.insert(setup.agent, Agent { setup, desk_open });
+                let agent = setup.agent;
+                self.agents.insert(agent, Agent { setup, desk_open });
+                self.reach(now, agent);
+                self.show_desk(agent);
             }
             AdminCommand::RemoveAgent(agent) => {
                 let sessions = self.sessions_of(agent);
@@ -332,7 +341,10 @@ impl Engine {
             SipEvent::Info { call, content_type, body } => self.call_info(now, call, &content_type, &body),
             SipEvent::Ended { call, ending } => self.call_ended(now, call, ending),
             SipEvent::Refer { call, referral } => self.call_refer(now, call, &referral),
-            SipEvent::ReferProgress { .. } | SipEvent::Redirected { .. } => {}
+            SipEvent::Redirected { call, status, contacts } => {
+                self.call_redirected(now, call, status, &contacts);
+            }
+            SipEvent::ReferProgress { .. } => {}
             SipEvent::Message(_) | SipEvent::MessageAnswered { .. } => {}
             SipEvent::Subscribed(subscription) => self.subscribed(now, subscription),
             SipEvent::Unsubscribed { subscription } => self.unsubscribed(subscription),
@@ -475,6 +487,7 @@ impl Engine {
                 owner: session.owner,
                 queue: session.queue_name.clone(),
                 opened: session.opened,
+                parked: session.parked.map(|parked| parked.slot.to_string()),
             })
             .collect()
     }
@@ -486,30 +499,5 @@ impl Engine {
     /// The session may be over; it is looked at once everything has settled.
     pub(crate) fn sweep_later(&mut self, id: SessionId) {
         self.to_sweep.insert(id);
-    }
-}
-
-impl CustomerCard {
-    pub(crate) fn view(&self) -> CustomerView {
-        CustomerView {
-            customer: self.customer,
-            name: self.name.clone(),
-            identities: self.identities.clone(),
-            earlier_sessions: self.earlier_sessions,
-        }
-    }
-
-    pub(crate) fn phone(&self) -> Option<&str> {
-        self.identities.iter().find_map(|identity| match identity {
-            model::Identity::Phone(number) => Some(number.as_str()),
-            model::Identity::Email(_) | model::Identity::Visitor(_) => None,
-        })
-    }
-
-    pub(crate) fn email(&self) -> Option<&str> {
-        self.identities.iter().find_map(|identity| match identity {
-            model::Identity::Email(address) => Some(address.as_str()),
-            model::Identity::Phone(_) | model::Identity::Visitor(_) => None,
-        })
     }
 }

@@ -182,7 +182,7 @@ impl Engine {
             tracing::warn!(session = %id, ?why, "the customer is not called");
             Dialled::nowhere(&number)
         });
-        self.call_number(now, id, Party::Customer, number, Role::CustomerOut(dialled));
+        self.call_number(now, id, Party::Customer, dialled, Role::CustomerOut);
     }
 
     /// A short code by which the customer on the phone finds his chat.
@@ -256,7 +256,7 @@ impl Engine {
         let number = phone::normalise(&self.config.region, number).unwrap_or_else(|| number.to_owned());
         match self.dial(now, id, &number) {
             Ok(dialled) => {
-                self.call_number(now, id, Party::External, number, Role::TransferOut(dialled));
+                self.call_number(now, id, Party::External, dialled, Role::TransferOut);
                 true
             }
             Err(why) => {
@@ -271,13 +271,18 @@ impl Engine {
 
     pub(crate) fn transfer_to_agent(&mut self, now: Now, id: SessionId, login: &str) -> bool {
         let Some(agent) = self.logins.get(login).copied() else { return false };
+        self.is_free(agent) && self.ring_agent(now, id, agent, Role::TransferAgent) > 0
+    }
+
+    /// Ready, with nothing to do.
+    pub(crate) fn is_free(&self, agent: AgentId) -> bool {
         let free = self.acd.agent(agent).is_some_and(|view| {
             view.status == AgentStatus::Ready
                 && view.sessions.is_empty()
                 && view.offers.is_empty()
                 && view.wrapping_up.is_empty()
         });
-        free && self.ring_agent(now, id, agent, &Role::TransferAgent) > 0
+        free && !self.consulted.contains_key(&agent)
     }
 
     /// Nothing else has come to the operator while his phone rang for the transfer.

@@ -80,13 +80,17 @@ impl Engine {
             self.calls.remove(&call);
         }
         match voice.role {
-            Role::CustomerIn | Role::CustomerOut(_) => self.customer_voice_gone(now, id, leg, was_up, ending),
-            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut(_) if was_up => {
+            Role::CustomerIn | Role::CustomerOut => self.customer_voice_gone(now, id, leg, was_up, ending),
+            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut if was_up => {
                 self.partner_gone(now, id, ending);
             }
+            Role::PickUp(_) if was_up => self.partner_gone(now, id, ending),
+            Role::PickUp(_) => {}
+            Role::Consults => self.consulter_gone(now, id, &ending),
+            Role::ConsultAgent | Role::ConsultOut => self.consulted_gone(now, id, &gone.party, &ending),
             Role::Offer(offer) => self.offer_leg_gone(now, id, offer, &ending),
             Role::Owner(reason) => self.owner_leg_gone(now, id, reason),
-            Role::TransferAgent | Role::TransferOut(_) => {
+            Role::TransferAgent | Role::TransferOut => {
                 if let Some(session) = self.sessions.get_mut(&id) {
                     session.transfer_ended = Some(ending.clone());
                 }
@@ -99,7 +103,7 @@ impl Engine {
 
     fn offer_leg_gone(&mut self, now: Now, id: SessionId, offer: model::OfferId, ending: &Ending) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let ringing = session.agent_voice_legs().next().is_some();
+        let ringing = session.legs.values().any(|leg| leg.role() == Some(Role::Offer(offer)));
         let Some(live) = session.offer.as_mut().filter(|live| live.offer == offer) else { return };
         live.refused |= ending.cause == Cause::Refused && matches!(ending.sip_status, Some(486 | 600 | 603));
         if ringing {

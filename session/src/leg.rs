@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use media::api::Channel;
 use model::{LegId, Medium, OfferId, Party, PlaybackId, Timestamp, VisitorId};
-use sip_core::api::{BindingId, CallId};
+use sip_core::api::{Binding, BindingId, CallId, IncomingCall};
 
 use crate::trunks::Dialled;
 use crate::view::LegState;
@@ -46,46 +47,123 @@ pub(crate) struct Voice {
     pub agreed: bool,
     /// The INVITE carried no offer: ours goes out in the 200.
     pub late_offer: bool,
+    /// The number that we call instead of a device, and the carriers for it.
+    pub dialled: Option<Dialled>,
+    /// How often the call was sent on before it came here.
+    pub forwards: u8,
+}
+
+impl Voice {
+    /// Of a call that we make: to a device, or to a number.
+    pub fn outgoing(role: Role, binding: Option<&Binding>, dialled: Option<Dialled>) -> Voice {
+        Voice {
+            call: None,
+            role,
+            local_sdp: None,
+            step: Step::Preparing,
+            playback: None,
+            binding: binding.map(|binding| binding.id),
+            q: binding.map_or(0, |binding| binding.q),
+            agreed: false,
+            late_offer: false,
+            dialled,
+            forwards: 0,
+        }
+    }
+
+    /// Of a call that came in. `answer`: 200 as soon as media has described our side.
+    pub fn incoming(role: Role, incoming: &IncomingCall, answer: bool) -> Voice {
+        Voice {
+            call: Some(incoming.call),
+            role,
+            local_sdp: None,
+            step: Step::Describing { answer },
+            playback: None,
+            binding: None,
+            q: 0,
+            agreed: false,
+            late_offer: incoming.sdp.is_none(),
+            dialled: None,
+            forwards: 0,
+        }
+    }
 }
 
 /// Why the leg is there.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
     /// The customer called us, or joined by a token.
     CustomerIn,
     /// We phone the customer.
-    CustomerOut(Dialled),
+    CustomerOut,
     /// We ring an operator because the ACD offered him the session.
     Offer(OfferId),
     /// We ring the session's owner: he comes back, or the customer wants to talk.
     Owner(OwnerReason),
-    /// The flow sends the customer to this operator.
+    /// The flow, or whoever serves him, sends the customer to this operator.
     TransferAgent,
-    /// The flow sends the customer to this number.
-    TransferOut(Dialled),
+    /// The same to a number.
+    TransferOut,
+    /// An operator calls somebody beside his conversation: his own leg.
+    Consults,
+    /// The colleague whom he calls.
+    ConsultAgent,
+    /// The number that he calls.
+    ConsultOut,
+    /// An operator calls to take a customer who rings elsewhere or is parked.
+    PickUp(PickedUp),
+}
+
+/// What an operator takes over by calling.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PickedUp {
+    /// What rings at a colleague because the ACD offered it to him.
+    Offer(OfferId),
+    /// What rings at a colleague because somebody sends him the customer.
+    Transfer,
+    /// The customer is parked.
+    Parked,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OwnerReason {
     Reconnect,
+    /// Nobody took the customer whom he had parked.
+    ParkedTooLong,
     Escalation,
     CallCustomer,
 }
 
 impl Role {
-    /// The number that it calls through a carrier.
-    pub fn dialled_mut(&mut self) -> Option<&mut Dialled> {
-        match self {
-            Role::CustomerOut(dialled) | Role::TransferOut(dialled) => Some(dialled),
-            Role::CustomerIn | Role::Offer(_) | Role::Owner(_) | Role::TransferAgent => None,
-        }
-    }
-
     /// Whether somebody is rung who shall take the customer over.
     pub fn is_transfer(&self) -> bool {
         match self {
-            Role::TransferAgent | Role::TransferOut(_) => true,
-            Role::CustomerIn | Role::CustomerOut(_) | Role::Offer(_) | Role::Owner(_) => false,
+            Role::TransferAgent | Role::TransferOut => true,
+            Role::CustomerIn
+            | Role::CustomerOut
+            | Role::Offer(_)
+            | Role::Owner(_)
+            | Role::Consults
+            | Role::ConsultAgent
+            | Role::ConsultOut
+            | Role::PickUp(_) => false,
+        }
+    }
+
+    pub fn is_consulted(self) -> bool {
+        self == Role::ConsultAgent || self == Role::ConsultOut
+    }
+}
+
+impl Role {
+    /// Which side of the recording the leg is heard on.
+    pub fn channel(self) -> Channel {
+        match self {
+            Role::CustomerIn | Role::CustomerOut => Channel::Customer,
+            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut | Role::PickUp(_) => {
+                Channel::Agent
+            }
+            Role::Consults | Role::ConsultAgent | Role::ConsultOut => Channel::Aside,
         }
     }
 }
@@ -94,6 +172,7 @@ impl OwnerReason {
     pub fn header(self) -> &'static str {
         match self {
             OwnerReason::Reconnect => "reconnect",
+            OwnerReason::ParkedTooLong => "park-return",
             OwnerReason::Escalation => "escalation",
             OwnerReason::CallCustomer => "call-customer",
         }
@@ -131,6 +210,15 @@ impl Leg {
             Line::Voice(voice) => Some(voice),
             Line::Chat(_) => None,
         }
+    }
+
+    pub fn role(&self) -> Option<Role> {
+        self.voice().map(|voice| voice.role)
+    }
+
+    /// Of a consultation: the customer hears and knows nothing of it.
+    pub fn is_aside(&self) -> bool {
+        self.role().is_some_and(|role| role.channel() == Channel::Aside)
     }
 
     pub fn is_customer(&self) -> bool {

@@ -4,11 +4,14 @@
 //! `contact` who comes in and which session he joins · `chat` the widget's commands · `desk` the operator's ·
 //! `voice` SIP and media of every leg · `ringing` our own calls · `early` what is heard before an answer · `hangup` how legs end ·
 //! `flow` the dialplan at work · `routing` the ACD's decisions ·
+//! `transfer` REFER and Replaces · `own_calls` what an operator dials · `consult` calls beside the customer's · `pickup` and `park` customers
+//! taken from elsewhere · `redirect` 302 · `trunks` which carriers a number takes · `devices` which device rings first ·
 //! `watch` what phones are told of colleagues · `escalate` from one medium to the other · `closing` how things end · `restore` sessions from before a restart.
 
 pub mod api;
 mod chat;
 mod closing;
+mod consult;
 mod contact;
 mod desk;
 mod devices;
@@ -18,7 +21,11 @@ mod escalate;
 mod flow;
 mod hangup;
 mod leg;
+mod own_calls;
+mod park;
 pub mod phone;
+mod pickup;
+pub mod redirect;
 mod restore;
 mod ringing;
 mod routing;

@@ -208,6 +208,7 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         | Change::Read { by: Side::Flow | Side::Carrier | Side::System, .. }
         | Change::Offered { .. }
         | Change::OfferEnded { .. }
+        | Change::Parked { .. }
         | Change::Escalated { .. }
         | Change::RecordingStarted { .. }
         | Change::RecordingEnded { .. }

@@ -8,8 +8,10 @@ use sip_core::api::{Binding, CallId, OutgoingCall, Target, Transport};
 
 use crate::api::Output;
 use crate::devices::STEP;
-use crate::engine::Engine;
+use crate::engine::{Agent, Engine};
 use crate::leg::{Line, OwnerReason, Role, Step, Voice};
+use crate::session::Session;
+use crate::trunks::Dialled;
 
 /// The ACD's own deadline ends an offer; this only bounds what it could not.
 const OFFER_RING: Duration = Duration::from_secs(120);
@@ -23,7 +25,7 @@ impl Engine {
         owner: AgentId,
         reason: OwnerReason,
     ) -> usize {
-        self.ring_agent(now, id, owner, &Role::Owner(reason))
+        self.ring_agent(now, id, owner, Role::Owner(reason))
     }
 
     pub(crate) fn ring_device(
@@ -43,16 +45,23 @@ impl Engine {
             id,
             Party::Agent { agent },
             binding.aor.clone(),
-            role,
-            Some(binding),
-            Channel::Agent,
+            Voice::outgoing(role, Some(binding), None),
+            role.channel(),
             kind,
         );
     }
 
-    pub(crate) fn call_number(&mut self, now: Now, id: SessionId, party: Party, number: String, role: Role) {
-        let channel = if party == Party::Customer { Channel::Customer } else { Channel::Agent };
-        self.outgoing_leg(now, id, party, number, role, None, channel, LegKind::Rtp { nat: false });
+    pub(crate) fn call_number(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        party: Party,
+        dialled: Dialled,
+        role: Role,
+    ) -> LegId {
+        let number = dialled.number.clone();
+        let voice = Voice::outgoing(role, None, Some(dialled));
+        self.outgoing_leg(now, id, party, number, voice, role.channel(), LegKind::Rtp { nat: false })
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -62,23 +71,11 @@ impl Engine {
         id: SessionId,
         party: Party,
         address: String,
-        role: Role,
-        binding: Option<&Binding>,
+        voice: Voice,
         channel: Channel,
         kind: LegKind,
-    ) {
+    ) -> LegId {
         let leg = LegId::new(now.wall, self.random());
-        let voice = Voice {
-            call: None,
-            role,
-            local_sdp: None,
-            step: Step::Preparing,
-            playback: None,
-            binding: binding.map(|binding| binding.id),
-            q: binding.map_or(0, |binding| binding.q),
-            agreed: false,
-            late_offer: false,
-        };
         self.add_leg(now, id, leg, party, address, Line::Voice(Box::new(voice)));
         self.put(Output::Media(MediaCommand::Open {
             leg,
@@ -88,15 +85,18 @@ impl Engine {
             offer: None,
             codecs: Vec::new(),
         }));
+        leg
     }
 
     pub(crate) fn send_invite(&mut self, now: Now, id: SessionId, leg: LegId, sdp: Vec<u8>) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let customer_phone = session.customer.phone().map(str::to_owned);
-        let customer_name = session.customer.name.clone();
+        let (caller, caller_name) = self.shown_caller(session, leg);
         let Some(rung) = session.legs.get(&leg) else { return };
         let party = rung.party.clone();
         let Some(voice) = rung.voice() else { return };
+        if voice.dialled.is_some() {
+            return self.call_through_next(now, id, leg, None);
+        }
         let mut headers = vec![("X-Tandem-Session".to_owned(), id.to_string())];
         let reason = match &voice.role {
             Role::Offer(offer) => {
@@ -111,10 +111,13 @@ impl Engine {
                 reason.header()
             }
             Role::TransferAgent => "transfer",
-            Role::CustomerIn => return,
-            Role::CustomerOut(_) | Role::TransferOut(_) => {
-                return self.call_through_next(now, id, leg, None);
-            }
+            Role::ConsultAgent => "consult",
+            Role::CustomerIn
+            | Role::CustomerOut
+            | Role::TransferOut
+            | Role::Consults
+            | Role::ConsultOut
+            | Role::PickUp(_) => return,
         };
         headers.push(("X-Tandem-Reason".to_owned(), reason.to_owned()));
         let Some(binding) = voice.binding else { return };
@@ -125,8 +128,8 @@ impl Engine {
         };
         let call = OutgoingCall {
             target: Target::Binding(binding),
-            caller: customer_phone.unwrap_or_else(|| "anonymous".to_owned()),
-            caller_name: customer_name,
+            caller,
+            caller_name,
             identity: Default::default(),
             sdp,
             headers,
@@ -149,6 +152,19 @@ impl Engine {
         }
     }
 
+    /// Who calls: the customer, or the colleague who asks something.
+    fn shown_caller(&self, session: &Session, leg: LegId) -> (String, Option<String>) {
+        let consulted = session.legs.get(&leg).and_then(|leg| leg.role()) == Some(Role::ConsultAgent);
+        let asks = session.owner.filter(|_| consulted).and_then(|owner| self.agents.get(&owner));
+        match asks {
+            Some(Agent { setup, .. }) => (setup.login.clone(), Some(setup.name.clone())),
+            None => {
+                let number = session.customer.phone().unwrap_or("anonymous");
+                (number.to_owned(), session.customer.name.clone())
+            }
+        }
+    }
+
     pub(crate) fn call_answered(&mut self, now: Now, call: CallId, sdp: Option<Vec<u8>>) {
         let Some((id, leg)) = self.at(call) else {
             self.sip.hangup(now, call, Cause::Failed, Side::System);
@@ -162,10 +178,11 @@ impl Engine {
         self.note_try(now, id, leg, "answered".to_owned());
         let Some(voice) = self.voice_of(id, leg) else { return };
         voice.step = Step::Up;
-        if let Some(dialled) = voice.role.dialled_mut() {
+        if let Some(dialled) = voice.dialled.as_mut() {
             dialled.early.anew();
         }
-        match voice.role.clone() {
+        let role = voice.role;
+        match role {
             Role::Offer(offer) => {
                 if self.acd.accept(now, offer) {
                     self.leg_up(now, id, leg);
@@ -181,7 +198,7 @@ impl Engine {
                 }
                 self.owner_up(now, id, leg);
             }
-            Role::CustomerOut(_) => {
+            Role::CustomerOut => {
                 self.leg_up(now, id, leg);
                 self.customer_media_changed(now, id);
                 self.bring_together(now, id);
@@ -189,12 +206,13 @@ impl Engine {
             Role::TransferAgent if !self.is_free_for_transfer(id, leg) => {
                 self.hang_up(now, leg, Cause::Cancelled, Side::System);
             }
-            Role::TransferAgent | Role::TransferOut(_) => {
+            Role::TransferAgent | Role::TransferOut => {
                 self.leg_up(now, id, leg);
                 self.transferred(now, id, leg);
                 self.transfer_answered(now, id, leg);
             }
-            Role::CustomerIn => {}
+            Role::ConsultAgent | Role::ConsultOut => self.consulted_answers(now, id, leg),
+            Role::CustomerIn | Role::Consults | Role::PickUp(_) => {}
         }
     }
 

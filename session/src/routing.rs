@@ -29,7 +29,7 @@ impl Engine {
                 session.offer =
                     Some(LiveOffer { offer, agent, queue: queue.clone(), media, deadline, refused: false });
                 self.journal(now, id, Change::Offered { offer, agent, queue });
-                if media.voice && self.ring_agent(now, id, agent, &Role::Offer(offer)) == 0 {
+                if media.voice && self.ring_agent(now, id, agent, Role::Offer(offer)) == 0 {
                     self.acd.fail(now, offer);
                 }
             }
@@ -86,11 +86,13 @@ impl Engine {
     }
 
     fn accepted(&mut self, now: Now, id: SessionId, agent: AgentId) {
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.was_answered = true;
-        }
         self.dequeued(now, id, "answered");
         self.own(now, id, agent);
+        self.served_from_queue(now, id, agent);
+    }
+
+    /// Whoever waited has an owner.
+    pub(crate) fn served_from_queue(&mut self, now: Now, id: SessionId, agent: AgentId) {
         self.flow_input(now, id, FlowInput::QueueAnswered);
         if let Some(session) = self.sessions.get_mut(&id) {
             session.flow = None;
@@ -201,7 +203,8 @@ impl Engine {
 
     pub(crate) fn wait_for_owner(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.owner_lost_until.is_some() || session.agent_voice_legs().any(|leg| leg.is_up()) {
+        let is_there = session.parked.is_some() || session.owner_lost_until.is_some();
+        if is_there || session.agent_voice_legs().any(|leg| leg.is_up()) {
             return;
         }
         let until = now.instant + self.config.agent_grace;
@@ -252,6 +255,8 @@ impl Engine {
         for leg in legs {
             self.hang_up(now, leg, model::Cause::Replaced, model::Side::System);
         }
+        self.end_consultation(now, id);
+        self.unpark(now, id);
         self.acd.release(now, id);
         self.journal(now, id, Change::OwnerChanged { agent: None });
         let Some(queue) = queue else {
@@ -335,7 +340,7 @@ impl Engine {
             name: setup.name.clone(),
             status: view.status,
             since: view.since,
-            phone_registered: view.reachable_by_voice,
+            phone_registered: self.has_device(agent),
             offers,
             sessions,
         })

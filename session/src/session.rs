@@ -10,6 +10,7 @@ use model::{
 
 use crate::api::CustomerCard;
 use crate::leg::{Leg, Line};
+use crate::park::Parked;
 use crate::transfer::Transfer;
 use crate::view::{LegView, SessionState, SessionView};
 
@@ -40,6 +41,8 @@ pub(crate) struct Session {
     pub transfer: Option<Transfer>,
     /// How the last call ended that was to take the customer over.
     pub transfer_ended: Option<Ending>,
+    /// Where he is parked.
+    pub parked: Option<Parked>,
     /// What is left of Max-Forwards, and through how many of us the customer's call has come.
     pub forwards: Option<u8>,
     pub hops: u8,
@@ -131,6 +134,7 @@ impl Session {
             owner_lost_until: None,
             transfer: None,
             transfer_ended: None,
+            parked: None,
             forwards: None,
             hops: 0,
             owner_was_muted: false,
@@ -176,11 +180,12 @@ impl Session {
 
     /// The operator's or the outside party's leg that the customer talks to, once it is up.
     pub fn talking_partner(&self) -> Option<&Leg> {
-        self.legs.values().find(|leg| !leg.is_customer() && leg.is_up())
+        self.legs.values().find(|leg| !leg.is_customer() && !leg.is_aside() && leg.is_up())
     }
 
+    /// The operators' legs, but those of a consultation.
     pub fn agent_voice_legs(&self) -> impl Iterator<Item = &Leg> {
-        self.legs.values().filter(|leg| matches!(leg.party, Party::Agent { .. }))
+        self.legs.values().filter(|leg| matches!(leg.party, Party::Agent { .. }) && !leg.is_aside())
     }
 
     pub fn chat(&self) -> Option<(LegId, VisitorId)> {
@@ -251,6 +256,7 @@ impl Session {
             state: self.state(),
             legs: self.legs.values().map(leg_view).collect(),
             recording: self.recording.is_some(),
+            parked: self.parked.map(|parked| parked.slot.to_string()),
             wrap_up_until: self.wrap_up.map(|wrap_up| wrap_up.until),
             last_seq: self.seq,
         }

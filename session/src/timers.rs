@@ -25,6 +25,8 @@ pub(crate) enum Timer {
     TransportLost(LegId),
     /// When a subscriber may be told again.
     Watch(SubscriptionId),
+    /// When a parked customer comes back to whoever parked him.
+    Parked(SessionId),
     /// When the floor may be shown again.
     Floor,
 }

@@ -3,14 +3,13 @@
 //! The customer's leg stays where it is; we call the new party ourselves, so that no carrier needs to know of REFER.
 //! Invariant: only whoever talks to the customer may send him on, and only to where the session itself could call.
 
-use media::api::{Command as MediaCommand, LegKind};
 use model::{AgentId, Cause, Change, Ending, LegId, Now, Party, QueueName, SessionId, Side};
-use sip_core::api::{CallId, IncomingCall, Peer, Referral, Transport};
+use sip_core::api::{CallId, IncomingCall, Referral};
 
-use crate::api::Output;
 use crate::engine::Engine;
-use crate::leg::{Line, OwnerReason, Role, Step, Voice};
-use crate::session::Queued;
+use crate::leg::{Leg, OwnerReason, Role};
+use crate::park::Slot;
+use crate::session::{Queued, Session};
 
 /// One transfer under way.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +24,10 @@ enum Destination {
     Agent(String),
     Queue(QueueName),
     Number(String),
+    /// Whom he consults.
+    Consulted,
+    /// This slot, or any.
+    Park(Option<Slot>),
 }
 
 impl Engine {
@@ -34,8 +37,15 @@ impl Engine {
             Ok(destination) => destination,
             Err(status) => return self.sip.reject_refer(now, call, status),
         };
+        if let Destination::Park(place) = destination {
+            if !self.park(now, id, call, place) {
+                self.sip.reject_refer(now, call, 486);
+            }
+            return;
+        }
+        let by = self.sessions.get(&id).and_then(|session| Some(session.talk_of(session.owner?)?.id));
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.transfer = Some(Transfer { by: leg, call });
+            session.transfer = Some(Transfer { by: by.unwrap_or(leg), call });
         }
         let started = match destination {
             Destination::Agent(login) => self.transfer_to_agent(now, id, &login),
@@ -44,6 +54,11 @@ impl Engine {
                 self.sip.accept_refer(now, call);
                 return self.back_to_queue(now, id, queue);
             }
+            Destination::Consulted => {
+                self.sip.accept_refer(now, call);
+                return self.join_consulted(now, id);
+            }
+            Destination::Park(_) => false,
         };
         if started {
             self.sip.accept_refer(now, call);
@@ -57,27 +72,27 @@ impl Engine {
 
     /// Whether he may transfer at all, and to where; else what he is told.
     fn destination(
-        &self,
+        &mut self,
         now: Now,
         id: SessionId,
         leg: LegId,
         referral: &Referral,
     ) -> Result<Destination, u16> {
         let session = self.sessions.get(&id).filter(|session| session.ended.is_none()).ok_or(481_u16)?;
-        let party = session.legs.get(&leg).filter(|leg| leg.is_up()).map(|leg| &leg.party);
-        let talks = matches!(party, Some(Party::Agent { agent }) if session.owner == Some(*agent));
-        let customer_is_there = session.customer_voice().is_some_and(|leg| leg.is_up());
-        if !talks
-            || !customer_is_there
-            || referral.replaces.is_some()
-            || referral.replaces_elsewhere.is_some()
-        {
-            return Err(603);
-        }
+        let talk = session.owner.and_then(|owner| session.talk_of(owner)).ok_or(603_u16)?;
         if session.transfer.is_some() {
             return Err(491);
         }
+        if let Some(replaced) = referral.replaces {
+            return self.consulted_by(id, session, [Some(leg), self.at(replaced).map(|(_, leg)| leg)]);
+        }
+        if talk.id != leg || referral.replaces_elsewhere.is_some() {
+            return Err(603);
+        }
         let user = referral.user.as_str();
+        if let Some(place) = self.parking_place(user) {
+            return Ok(Destination::Park(place));
+        }
         if self.logins.contains_key(user) {
             return Ok(Destination::Agent(user.to_owned()));
         }
@@ -86,10 +101,51 @@ impl Engine {
         }
         // Checked as every call that he could ask for.
         match self.number_to_call(id, user) {
-            Ok(number) => Ok(Destination::Number(number)),
+            Ok(number) => {
+                let login = self.login_of(id).unwrap_or_default();
+                self.sip.charge(now, &login, user).map(|()| Destination::Number(number))
+            }
             Err(refusal) if refusal.code == "bad_phone" => Err(404),
             Err(_) => Err(403),
         }
+    }
+
+    /// The two calls of an attended transfer are his with the customer and his consultation, in whichever order.
+    fn consulted_by(
+        &self,
+        id: SessionId,
+        session: &Session,
+        calls: [Option<LegId>; 2],
+    ) -> Result<Destination, u16> {
+        let talk = session.owner.and_then(|owner| session.talk_of(owner)).map(|leg| leg.id);
+        let own = session.consulting().map(|leg| leg.id);
+        let both = calls == [talk, own] || calls == [own, talk];
+        let same_session = calls.iter().flatten().all(|leg| self.legs.get(leg) == Some(&id));
+        let there = own.is_some() && session.consulted().next().is_some();
+        if both && same_session && there { Ok(Destination::Consulted) } else { Err(603) }
+    }
+
+    /// The customer and whoever was consulted go on without him. One who has not answered yet may still do so.
+    fn join_consulted(&mut self, now: Now, id: SessionId) {
+        let agent = self.sessions.get(&id).and_then(|session| match session.consulted().next()?.party {
+            Party::Agent { agent } => Some(agent),
+            Party::Customer | Party::External => None,
+        });
+        match self.consulted_takes_over(id) {
+            Some(leg) => {
+                self.transferred(now, id, leg);
+                self.transfer_answered(now, id, leg);
+            }
+            None => self.end_consultation(now, id),
+        }
+        if let Some(agent) = agent {
+            self.consultation_over(now, agent);
+        }
+    }
+
+    fn login_of(&self, id: SessionId) -> Option<String> {
+        let owner = self.sessions.get(&id)?.owner?;
+        Some(self.agents.get(&owner)?.setup.login.clone())
     }
 
     /// The customer waits in this queue, and whoever served him is free.
@@ -101,6 +157,7 @@ impl Engine {
         for leg in legs {
             self.hang_up(now, leg, Cause::Replaced, Side::System);
         }
+        self.end_consultation(now, id);
         self.acd.release(now, id);
         if let Some(owner) = owner {
             self.show_desk(owner);
@@ -125,6 +182,7 @@ impl Engine {
     pub(crate) fn transferred(&mut self, now: Now, id: SessionId, leg: LegId) {
         let Some(transfer) = self.transfer_over(now, id, 200) else { return };
         self.hang_up(now, transfer.by, Cause::Replaced, Side::System);
+        self.end_consultation(now, id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.owner_lost_until = None;
         let outside = session.legs.get(&leg).is_some_and(|leg| leg.party == Party::External);
@@ -167,53 +225,26 @@ impl Engine {
         Some(transfer)
     }
 
-    /// An INVITE with Replaces: an operator goes on with the call on another device, or takes it from a colleague. RFC 3891
+    /// An INVITE with Replaces: an operator goes on with the call on another device, takes it from a colleague, or takes what rings at
+    /// one. RFC 3891
     pub(crate) fn take_over(&mut self, now: Now, incoming: IncomingCall, replaced: CallId) {
-        let call = incoming.call;
-        let agent = match &incoming.peer {
-            Peer::User { aor, .. } => self.logins.get(aor).copied(),
-            Peer::Trunk { .. } => None,
-        };
-        let found = agent.zip(self.at(replaced)).filter(|(_, (id, leg))| self.is_served_by(*id, *leg));
-        let Some((agent, (id, _))) = found else {
-            return self.sip.reject(now, call, 603, None);
-        };
-        let kind = match incoming.transport {
-            Transport::Ws | Transport::Wss => LegKind::WebRtc,
-            Transport::Udp | Transport::Tcp | Transport::Tls => LegKind::Rtp { nat: true },
-        };
-        let address = self.agents.get(&agent).map(|agent| agent.setup.login.clone()).unwrap_or_default();
-        let leg = LegId::new(now.wall, self.random());
-        let voice = Voice {
-            call: Some(call),
-            role: Role::Owner(OwnerReason::Reconnect),
-            local_sdp: None,
-            step: Step::Describing { answer: true },
-            playback: None,
-            binding: None,
-            q: 0,
-            agreed: false,
-            late_offer: incoming.sdp.is_none(),
-        };
-        self.calls.insert(call, leg);
-        self.add_leg(now, id, leg, Party::Agent { agent }, address, Line::Voice(Box::new(voice)));
-        let offer = incoming.sdp.map(Into::into);
-        let channel = media::api::Channel::Agent;
-        self.put(Output::Media(MediaCommand::Open {
-            leg,
-            session: id,
-            channel,
-            kind,
-            offer,
-            codecs: Vec::new(),
-        }));
+        let found = self.operator_behind(&incoming).zip(self.at(replaced));
+        match found {
+            Some((agent, (id, leg))) if self.is_served_by(id, leg) => {
+                self.operators_leg(now, id, agent, incoming, Role::Owner(OwnerReason::Reconnect), true);
+            }
+            Some((agent, (id, leg))) if let Some(what) = self.rings_at(id, leg) => {
+                self.pick_up(now, id, agent, what, incoming);
+            }
+            Some(_) | None => self.sip.reject(now, incoming.call, 603, None),
+        }
     }
 
     fn is_served_by(&self, id: SessionId, leg: LegId) -> bool {
         self.sessions.get(&id).is_some_and(|session| {
-            let leg = session.legs.get(&leg);
-            session.ended.is_none()
-                && leg.is_some_and(|leg| leg.is_up() && matches!(leg.party, Party::Agent { .. }))
+            let served =
+                |leg: &Leg| leg.is_up() && !leg.is_aside() && matches!(leg.party, Party::Agent { .. });
+            session.ended.is_none() && session.legs.get(&leg).is_some_and(served)
         })
     }
 
@@ -226,7 +257,7 @@ impl Engine {
         self.owner_up(now, id, leg);
     }
 
-    fn agent_of(&self, id: SessionId, leg: LegId) -> Option<AgentId> {
+    pub(crate) fn agent_of(&self, id: SessionId, leg: LegId) -> Option<AgentId> {
         match self.sessions.get(&id)?.legs.get(&leg)?.party {
             Party::Agent { agent } => Some(agent),
             Party::Customer | Party::External => None,

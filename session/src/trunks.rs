@@ -43,6 +43,16 @@ pub(crate) struct Dialled {
 }
 
 impl Dialled {
+    /// The same number through this trunk alone.
+    pub(crate) fn only_through(self, trunk: String) -> Dialled {
+        Dialled { via: vec![trunk], ..self }
+    }
+
+    /// The trunk that it is tried through now.
+    pub(crate) fn trunk(&self) -> Option<&str> {
+        self.tried.last().map(String::as_str)
+    }
+
     /// No carrier leads there: the leg ends as soon as it is tried.
     pub(crate) fn nowhere(number: &str) -> Dialled {
         Dialled {
@@ -54,11 +64,6 @@ impl Dialled {
             next: None,
             early: Early::default(),
         }
-    }
-
-    /// The trunk that it is being tried through.
-    pub(crate) fn trunk(&self) -> Option<&str> {
-        self.tried.last().map(String::as_str)
     }
 }
 
@@ -140,13 +145,9 @@ impl Engine {
 
     fn calls_by(&self, line: usize) -> usize {
         let by_it = |(leg, id): &(&LegId, &SessionId)| {
-            let role = self
-                .sessions
-                .get(id)
-                .and_then(|session| session.legs.get(leg))
-                .and_then(|leg| leg.voice())
-                .map(|voice| &voice.role);
-            matches!(role, Some(Role::CustomerOut(out) | Role::TransferOut(out)) if out.line == Some(line))
+            let leg = self.sessions.get(id).and_then(|session| session.legs.get(leg));
+            let dialled = leg.and_then(|leg| leg.voice()?.dialled.as_ref());
+            dialled.is_some_and(|dialled| dialled.line == Some(line))
         };
         self.legs.iter().filter(by_it).count()
     }
@@ -163,8 +164,8 @@ impl Engine {
             ..CallOptions::default()
         });
         let Some(voice) = session.legs.get_mut(&leg).and_then(|leg| leg.voice_mut()) else { return };
-        let sent_on = matches!(voice.role, Role::TransferOut(_));
-        let (Role::CustomerOut(out) | Role::TransferOut(out)) = &mut voice.role else { return };
+        let sent_on = voice.role == Role::TransferOut || voice.forwards > 0;
+        let Some(out) = &mut voice.dialled else { return };
         let Some(sdp) = voice.local_sdp.clone() else { return };
         let names = out.via.clone();
         while out.tried.len() < MOST_TRIES {
@@ -220,7 +221,7 @@ impl Engine {
             ending.sip_status.map_or("no answer".to_owned(), |code| code.to_string()),
         );
         let Some(voice) = self.voice_of(id, leg) else { return false };
-        if voice.step != Step::Calling || !matches!(voice.role, Role::CustomerOut(_) | Role::TransferOut(_)) {
+        if voice.step != Step::Calling || voice.dialled.is_none() {
             return false;
         }
         // Another carrier may speak what this one does not.
@@ -241,8 +242,7 @@ impl Engine {
         if voice.step != Step::Calling {
             return;
         }
-        let (Role::CustomerOut(out) | Role::TransferOut(out)) = &voice.role else { return };
-        let Some(trunk) = out.tried.last() else { return };
+        let Some(trunk) = voice.dialled.as_ref().and_then(|out| out.tried.last()) else { return };
         let step = Change::Step {
             flow: "outbound".to_owned(),
             state: trunk.clone(),

@@ -9,6 +9,8 @@ use model::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::CustomerCard;
+
 /// One operator's desk.
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
 pub struct DeskView {
@@ -55,6 +57,8 @@ pub struct SessionView {
     pub state: SessionState,
     pub legs: Vec<LegView>,
     pub recording: bool,
+    /// The slot in which the customer is parked, such as `07`.
+    pub parked: Option<String>,
     /// Until when wrap-up runs, while it does.
     pub wrap_up_until: Option<Timestamp>,
     /// The last entry of its journal, so that the console knows whether it has them all.
@@ -103,6 +107,8 @@ pub struct SessionSummary {
     pub owner: Option<AgentId>,
     pub queue: Option<QueueName>,
     pub opened: Timestamp,
+    /// The slot in which the customer is parked, such as `07`.
+    pub parked: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
@@ -111,4 +117,29 @@ pub struct QueueStatus {
     pub waiting: usize,
     pub longest_wait_seconds: u64,
     pub agents_ready: usize,
+}
+
+impl CustomerCard {
+    pub(crate) fn view(&self) -> CustomerView {
+        CustomerView {
+            customer: self.customer,
+            name: self.name.clone(),
+            identities: self.identities.clone(),
+            earlier_sessions: self.earlier_sessions,
+        }
+    }
+
+    pub(crate) fn phone(&self) -> Option<&str> {
+        self.identities.iter().find_map(|identity| match identity {
+            model::Identity::Phone(number) => Some(number.as_str()),
+            model::Identity::Email(_) | model::Identity::Visitor(_) => None,
+        })
+    }
+
+    pub(crate) fn email(&self) -> Option<&str> {
+        self.identities.iter().find_map(|identity| match identity {
+            model::Identity::Email(address) => Some(address.as_str()),
+            model::Identity::Phone(_) | model::Identity::Visitor(_) => None,
+        })
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dialplans::api::Input as FlowInput;
 use media::api::{Command as MediaCommand, Direction, Event as MediaEvent};
-use model::{Cause, Change, Ending, LegId, Medium, Now, Party, RecordingId, SessionId, Side};
+use model::{Cause, Change, Ending, LegId, Now, Party, RecordingId, SessionId, Side};
 use sip_core::api::{Binding, CallId};
 
 use crate::api::Output;
@@ -96,6 +96,9 @@ impl Engine {
 
     /// 200 as soon as media has described our side.
     pub(crate) fn answer_customer(&mut self, now: Now, id: SessionId, leg: LegId) {
+        if !self.may_be_picked_up(id, leg) {
+            return self.hang_up(now, leg, Cause::Replaced, Side::System);
+        }
         let Some(voice) = self.voice_of(id, leg) else { return };
         match voice.step {
             Step::Describing { .. } => voice.step = Step::Describing { answer: true },
@@ -135,8 +138,20 @@ impl Engine {
     fn customer_up(&mut self, now: Now, id: SessionId, leg: LegId) {
         self.leg_up(now, id, leg);
         let Some(session) = self.sessions.get(&id) else { return };
-        if session.legs.get(&leg).is_some_and(|leg| !leg.is_customer()) {
-            return self.taken_over(now, id, leg);
+        match session.legs.get(&leg).and_then(|leg| leg.role()) {
+            Some(Role::Consults) => return self.consultation_up(id, leg),
+            Some(Role::PickUp(what)) => return self.picked_up(now, id, leg, what),
+            Some(Role::Owner(_)) => return self.taken_over(now, id, leg),
+            Some(
+                Role::CustomerIn
+                | Role::CustomerOut
+                | Role::Offer(_)
+                | Role::TransferAgent
+                | Role::TransferOut
+                | Role::ConsultAgent
+                | Role::ConsultOut,
+            )
+            | None => {}
         }
         if session.flow.as_ref().is_some_and(|flow| flow.leg == leg) {
             self.flow_input(now, id, FlowInput::Answered);
@@ -161,6 +176,9 @@ impl Engine {
         let Some(session) = self.sessions.get(&id) else { return };
         let customer = session.customer_voice().map(|leg| (leg.id, leg.is_up()));
         let partner = session.talking_partner().map(|leg| leg.id);
+        if session.parked.is_some() {
+            return self.play_waiting(now, id);
+        }
         match (customer, partner, session.owner) {
             (Some((customer, true)), Some(partner), _) => self.connect(now, id, customer, partner),
             (Some((_, true)), None, Some(owner)) => {
@@ -239,9 +257,15 @@ impl Engine {
             return;
         }
         found.held = held;
-        let by_agent = !found.is_customer();
+        let (by_agent, role) = (!found.is_customer(), found.role());
         let customer = session.customer_voice().filter(|leg| leg.is_up()).map(|leg| leg.id);
         self.journal(now, id, Change::LegHeld { leg, held });
+        if role == Some(Role::Consults) {
+            return self.consultation_held(now, id, held);
+        }
+        if role.is_some_and(Role::is_consulted) {
+            return;
+        }
         if by_agent && let Some(customer) = customer {
             if held {
                 self.play_waiting(now, id);
@@ -306,7 +330,7 @@ impl Engine {
 
     pub(crate) fn registered(&mut self, now: Now, binding: Binding) {
         let Some(agent) = self.logins.get(&binding.aor).copied() else { return };
-        self.acd.set_reachable(now, agent, Medium::Voice, true);
+        self.reach(now, agent);
         self.show_desk(agent);
         for id in self.sessions_of(agent) {
             let Some(session) = self.sessions.get(&id) else { continue };
@@ -340,9 +364,7 @@ impl Engine {
             }
         }
         let Some(agent) = self.logins.get(&binding.aor).copied() else { return };
-        if self.sip.bindings(&binding.aor).next().is_none() {
-            self.acd.set_reachable(now, agent, Medium::Voice, false);
-        }
+        self.reach(now, agent);
         self.show_desk(agent);
     }
 }

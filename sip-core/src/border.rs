@@ -12,7 +12,7 @@ use std::time::Duration;
 use model::Instant;
 
 use crate::api::{Hop, Transport};
-use crate::glance::{Glance, Kind};
+use crate::glance::{Glance, Kind, Start};
 
 mod bucket;
 mod network;
@@ -32,6 +32,7 @@ const BANS: usize = 16_384;
 const KNOWN_FOR: Duration = Duration::from_secs(25 * 3_600);
 /// A ban within this time of the one before is longer than that.
 const GROWS_WITHIN: Duration = Duration::from_secs(24 * 3_600);
+const MINUTE: Duration = Duration::from_secs(60);
 /// What still comes through from an address that was silenced on evidence that anybody could have forged.
 const TRICKLE: Rate = Rate { per_second: 1, burst: 3 };
 
@@ -44,6 +45,9 @@ pub struct Limits {
     /// Wrong passwords within `failures_within` that end in a ban.
     pub failures: u32,
     pub failures_within: Duration,
+    /// OPTIONS by datagram that strangers of one address are answered in a minute: who only asks whether somebody is here is told
+    /// nothing beyond that.
+    pub questions: u32,
     /// Requests without credentials within `failures_within`, none of which came to anything, that silence an address.
     pub probes: u32,
     /// The first ban; each further one within a day is twice as long, up to `longest_ban`.
@@ -62,6 +66,7 @@ impl Default for Limits {
             known: Rate { per_second: 100, burst: 1_000 },
             failures: 6,
             failures_within: Duration::from_secs(300),
+            questions: 0,
             probes: 60,
             ban: Duration::from_secs(600),
             longest_ban: Duration::from_secs(24 * 3_600),
@@ -100,6 +105,8 @@ pub enum Why {
     /// More than its share.
     Rate,
     Scanner,
+    /// A stranger's OPTIONS.
+    Question,
 }
 
 /// What an address was banned for.
@@ -134,6 +141,8 @@ struct Source {
     failing_since: Instant,
     probes: u32,
     probing_since: Instant,
+    questions: u32,
+    asking_since: Instant,
 }
 
 #[derive(Clone, Debug)]
@@ -216,6 +225,18 @@ impl Border {
                 source.probes = 0;
                 self.put_ban(now, address, Reason::Guessing, hop.transport != Transport::Udp);
                 return Verdict::Drop(Why::Banned);
+            }
+        }
+        let asks =
+            glance.is_some_and(|glance| glance.start == Start::Request(b"OPTIONS") && !glance.has_to_tag);
+        // Whoever has a connection knows already that somebody is here.
+        if asks && hop.transport == Transport::Udp {
+            if source.questions == 0 || now.saturating_since(source.asking_since) > MINUTE {
+                (source.asking_since, source.questions) = (now, 0);
+            }
+            source.questions = source.questions.saturating_add(1);
+            if source.questions > self.limits.questions {
+                return Verdict::Drop(Why::Question);
             }
         }
         Verdict::Pass

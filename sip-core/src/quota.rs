@@ -67,6 +67,14 @@ impl Stack {
         Ok(())
     }
 
+    /// Counts a call that a user makes by asking us for it, as with a REFER; else what he is answered.
+    pub fn charge(&mut self, now: Now, aor: &str, called: &str) -> Result<(), u16> {
+        self.spend(now, aor, called).map_err(|over| match over {
+            Over::Destination => 403,
+            Over::Calls => 503,
+        })
+    }
+
     /// The call that was just counted.
     pub(crate) fn spent_on(&mut self, aor: &str, call: CallId) {
         if let Some(used) = self.quota.users.get_mut(aor) {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use e2e::world::script::count;
 use e2e::world::{Scenario, World};
+use model::Change;
 use sip_core::testing::Weather;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -26,6 +28,7 @@ fn play(scenario: &Scenario) -> World {
     assert_eq!(counts.legs, 0, "seed {}: {counts:?}", scenario.seed);
     assert_eq!(counts.offers, 0, "seed {}: {counts:?}", scenario.seed);
     assert_eq!(counts.waiting, 0, "seed {}: {counts:?}", scenario.seed);
+    assert_eq!((counts.parked, counts.consulted), (0, 0), "seed {}: {counts:?}", scenario.seed);
     assert_eq!(counts.pending_resolves, 0, "seed {}: {counts:?}", scenario.seed);
     assert_eq!(counts.sip.calls, 0, "seed {}: {counts:?}", scenario.seed);
     assert_eq!(counts.sip.lingering, 0, "seed {}: {counts:?}", scenario.seed);
@@ -65,6 +68,8 @@ fn a_thousand_calls_and_chats_in_a_storm_leave_nothing_behind() {
         weather: Weather { loss: 0.05, duplication: 0.05, ..Weather::STORM },
         span: Duration::from_secs(3600),
         deaths: 10,
+        transfers: 20,
+        redirects: true,
         scripted: false,
     };
     let world = play(&scenario);
@@ -78,6 +83,11 @@ fn a_thousand_calls_and_chats_in_a_storm_leave_nothing_behind() {
             scenario.seed
         );
     }
+    let (transfers, own_calls) = world.restlessness();
+    let parked = world.journals().concat();
+    let parked = count(&parked, |change| matches!(change, Change::Parked { slot: Some(_) }));
+    println!("{transfers} transfers, {own_calls} calls of operators, {parked} times parked");
+    assert!(transfers > 5 && own_calls > 5 && parked > 5, "seed {}", scenario.seed);
     assert!(world.audit.sessions() >= 800, "{} sessions", world.audit.sessions());
 }
 
@@ -92,6 +102,8 @@ fn small_centres_of_many_seeds_leave_nothing_behind() {
             weather: Weather::STORM,
             span: Duration::from_secs(120),
             deaths: 25,
+            transfers: 40,
+            redirects: true,
             scripted: false,
         });
     }

@@ -1,135 +1,73 @@
-//! An operator sends his customer on with the transfer key of his phone (REFER); the customer's own leg stays where it is.
+//! An operator sends his customer on, asks a colleague first, takes what rings or is parked elsewhere: phones at the simulated
+//! centre, with real SIP stacks.
 
-use std::time::Duration;
+mod transfers {
+    mod attended;
+    mod blind;
+    mod park;
+    mod pickup;
+    mod redirect;
 
-use e2e::world::script::{count, only};
-use e2e::world::{Scenario, World};
-use model::{AgentId, Change, Party};
-use session::view::SessionState;
-use sip_core::api::CallId;
+    use std::time::Duration;
 
-const PHONE: &str = "+79001112233";
-const OUTSIDE: &str = "+79005556677";
+    use e2e::world::script::{only, open_legs};
+    use e2e::world::{Scenario, World};
+    use model::{AgentId, LegId, Party};
+    use session::view::SessionState;
+    use sip_core::api::CallId;
 
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
+    const PHONE: &str = "+79001112233";
+    const OUTSIDE: &str = "+79005556677";
 
-/// A caller who talks to one of `operators`, and the others.
-fn talking(operators: usize) -> (World, CallId, AgentId, Vec<AgentId>) {
-    let mut world = World::new(&Scenario::scripted(operators));
-    world.pass(seconds(1));
-    let call = world.caller_calls(PHONE);
-    for _ in 0..60 {
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    /// A caller whose call rings at one of `operators`, and the others.
+    fn ringing(operators: usize) -> (World, CallId, AgentId, Vec<AgentId>) {
+        ringing_in(&Scenario::scripted(operators))
+    }
+
+    fn ringing_in(scenario: &Scenario) -> (World, CallId, AgentId, Vec<AgentId>) {
+        let mut world = World::new(scenario);
         world.pass(seconds(1));
-        if let Some(agent) = world.agents().into_iter().find(|agent| world.rings(*agent) > 0) {
-            world.operator_answers(agent);
+        let call = world.caller_calls(PHONE);
+        for _ in 0..60 {
             world.pass(seconds(1));
-            assert_eq!(world.desk(agent).sessions[0].state, SessionState::Active);
-            let others = world.agents().into_iter().filter(|other| *other != agent).collect();
-            return (world, call, agent, others);
+            if let Some(agent) = world.agents().into_iter().find(|agent| world.rings(*agent) > 0) {
+                let others = world.agents().into_iter().filter(|other| *other != agent).collect();
+                return (world, call, agent, others);
+            }
         }
+        panic!("nobody was rung");
     }
-    panic!("nobody was rung");
-}
 
-fn address(world: &World, agent: AgentId) -> String {
-    format!("sip:{}@tandem.example", world.login(agent))
-}
-
-#[test]
-fn a_blind_transfer_to_a_colleague_gives_him_the_session() {
-    let (mut world, call, agent, others) = talking(2);
-    let colleague = others[0];
-    let to = address(&world, colleague);
-    world.operator_refers(agent, &to);
-    world.pass(seconds(2));
-    assert_eq!(world.rings(colleague), 1);
-    assert_eq!(world.operator_was_told(agent), [(100, false)]);
-    world.operator_answers(colleague);
-    world.pass(seconds(2));
-    assert_eq!(world.operator_was_told(agent), [(100, false), (200, true)]);
-    assert_eq!(world.desk(colleague).sessions[0].state, SessionState::Active);
-    assert!(world.call_is_up(call), "the customer has not noticed");
-    let journals = world.journals();
-    let owners = count(only(&journals), |change| matches!(change, Change::OwnerChanged { agent: Some(_) }));
-    assert_eq!(owners, 2);
-    world.operator_hangs_up(colleague);
-    world.pass(seconds(2));
-    assert!(!world.call_is_up(call));
-}
-
-#[test]
-fn a_blind_transfer_to_an_outside_number_frees_the_operator() {
-    let (mut world, call, agent, _) = talking(1);
-    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
-    world.pass(seconds(2));
-    assert_eq!(world.calls_to_customers(), 1);
-    world.customer_answers();
-    world.pass(seconds(2));
-    assert_eq!(world.operator_was_told(agent).last(), Some(&(200, true)));
-    assert!(world.call_is_up(call));
-    let journals = world.journals();
-    let entries = only(&journals);
-    let outside = |change: &Change| matches!(change, Change::LegOpened { party: Party::External, .. });
-    assert_eq!(count(entries, outside), 1);
-    assert_eq!(count(entries, |change| matches!(change, Change::OwnerChanged { agent: None })), 1);
-    world.caller_hangs_up(call);
-    world.pass(seconds(2));
-    let journals = world.journals();
-    assert_eq!(count(only(&journals), |change| matches!(change, Change::SessionEnded { .. })), 1);
-}
-
-#[test]
-fn a_transfer_that_nobody_takes_leaves_the_customer_where_he_was() {
-    let (mut world, call, agent, _) = talking(1);
-    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
-    world.pass(seconds(2));
-    world.customer_refuses(486);
-    world.pass(seconds(2));
-    assert_eq!(world.operator_was_told(agent).last(), Some(&(486, true)));
-    assert!(world.call_is_up(call));
-    assert_eq!(world.desk(agent).sessions[0].state, SessionState::Active);
-    // He may try again, and has hung up himself when it fails: he gets the customer back.
-    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
-    world.pass(seconds(2));
-    world.operator_hangs_up(agent);
-    world.pass(seconds(2));
-    assert!(world.call_is_up(call), "somebody is still being called for him");
-    let rings = world.rings(agent);
-    world.customer_refuses(486);
-    world.pass(seconds(2));
-    assert_eq!(world.rings(agent), rings + 1);
-    world.operator_answers(agent);
-    world.pass(seconds(2));
-    assert_eq!(world.desk(agent).sessions[0].state, SessionState::Active);
-}
-
-#[test]
-fn a_transfer_into_a_queue_waits_for_whoever_is_free() {
-    let (mut world, call, agent, others) = talking(2);
-    let queue = world.desk(agent).sessions[0].queue.clone().expect("he came by a queue");
-    world.operator_refers(agent, &format!("sip:{}@tandem.example", queue.0));
-    world.pass(seconds(2));
-    assert_eq!(world.operator_was_told(agent).last(), Some(&(200, true)));
-    assert!(world.call_is_up(call));
-    let journals = world.journals();
-    assert_eq!(count(only(&journals), |change| matches!(change, Change::Queued { .. })), 2);
-    assert!(world.rings(others[0]) + world.rings(agent) >= 2, "somebody is rung for him");
-}
-
-#[test]
-fn nobody_is_sent_abroad_or_to_nobody() {
-    let (mut world, call, agent, _) = talking(1);
-    for (to, status) in [
-        ("sip:+442071838750@tandem.example", 403),
-        ("sip:nobody@tandem.example", 404),
-        ("sip:op0@tandem.example", 480),
-    ] {
-        world.operator_refers(agent, to);
+    /// A caller who talks to one of `operators`, and the others.
+    fn talking(operators: usize) -> (World, CallId, AgentId, Vec<AgentId>) {
+        let (mut world, call, agent, others) = ringing(operators);
+        world.operator_answers(agent);
         world.pass(seconds(1));
-        assert_eq!(world.operator_was_told(agent).last(), Some(&(status, true)), "{to}");
+        assert_eq!(world.desk(agent).sessions[0].state, SessionState::Active);
+        (world, call, agent, others)
     }
-    assert_eq!(world.calls_to_customers(), 0);
-    assert!(world.call_is_up(call));
+
+    fn address(world: &World, agent: AgentId) -> String {
+        format!("sip:{}@tandem.example", world.login(agent))
+    }
+
+    /// The leg of a party in the only session, when one is answered.
+    fn leg_of(world: &World, party: &Party) -> LegId {
+        let journals = world.journals();
+        let legs = open_legs(only(&journals));
+        let leg = legs.iter().find(|(_, who, up)| who == party && *up);
+        leg.unwrap_or_else(|| panic!("{party:?} is not there: {legs:?}")).0
+    }
+
+    /// Who hears the customer.
+    fn customers_partner(world: &World) -> Option<Party> {
+        let customer = leg_of(world, &Party::Customer);
+        let heard = world.hears(customer)?;
+        let journals = world.journals();
+        open_legs(only(&journals)).into_iter().find(|(leg, ..)| *leg == heard).map(|(_, party, _)| party)
+    }
 }

@@ -3,8 +3,10 @@
 mod wire {
     mod browser;
     mod calls;
+    mod crowd;
     mod hostile;
     mod http;
+    mod logs;
     mod restart;
     mod scenarios;
     mod torture;

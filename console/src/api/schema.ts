@@ -273,6 +273,10 @@ export interface components {
             /** @enum {string} */
             type: "owner_changed";
         } | {
+            slot?: string | null;
+            /** @enum {string} */
+            type: "parked";
+        } | {
             by: components["schemas"]["Side"];
             how: string;
             to: components["schemas"]["Medium"];
@@ -669,6 +673,8 @@ export interface components {
             media: components["schemas"]["Media"];
             opened: components["schemas"]["Timestamp"];
             owner?: components["schemas"]["AgentId"] | null;
+            /** @description The slot in which the customer is parked, such as `07`. */
+            parked?: string | null;
             queue?: components["schemas"]["QueueName"] | null;
             session: components["schemas"]["SessionId"];
             state: components["schemas"]["SessionState"];
@@ -686,6 +692,8 @@ export interface components {
             last_seq: number;
             legs: components["schemas"]["LegView"][];
             opened: components["schemas"]["Timestamp"];
+            /** @description The slot in which the customer is parked, such as `07`. */
+            parked?: string | null;
             queue?: components["schemas"]["QueueName"] | null;
             recording: boolean;
             session: components["schemas"]["SessionId"];

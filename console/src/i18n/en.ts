@@ -88,6 +88,7 @@ export const en = {
     open_for: "open",
     recording: "recording",
     agent_lost: "No phone",
+    parked: "Parked {{slot}}",
     state: {
       flow: "In the flow",
       waiting: "Waiting",
@@ -230,6 +231,8 @@ export const en = {
     },
     owner: "{{who}} owns the session",
     no_owner: "The session has no owner",
+    parked: "Parked in slot {{slot}}",
+    unparked: "Parked no more",
     escalated: {
       invitation: "The operator invited the customer to talk",
       browser: "The customer calls from the browser",

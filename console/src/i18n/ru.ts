@@ -93,6 +93,7 @@ export const ru = {
     open_for: "открыто",
     recording: "идёт запись",
     agent_lost: "Нет телефона",
+    parked: "Парковка {{slot}}",
     state: {
       flow: "В сценарии",
       waiting: "Ждёт",
@@ -235,6 +236,8 @@ export const ru = {
     },
     owner: "Обращение ведёт {{who}}",
     no_owner: "У обращения нет ответственного",
+    parked: "На парковке {{slot}}",
+    unparked: "Снят с парковки",
     escalated: {
       invitation: "Оператор позвал клиента в разговор",
       browser: "Клиент звонит из браузера",

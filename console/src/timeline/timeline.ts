@@ -164,6 +164,7 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       case "customer_named":
       case "context_set":
       case "queued":
+      case "parked":
       case "escalated":
       case "wrap_up_started":
       case "wrap_up_ended":

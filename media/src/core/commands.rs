@@ -47,6 +47,7 @@ impl Core {
                     leg.digits.push(&digits);
                 }
             }
+            Command::SetChannel { leg, channel } => self.set_channel(leg, channel),
             Command::Mute { leg, muted } => self.mute(leg, muted),
             Command::StartRecording { session, recording, file } => {
                 self.start_recording(now, session, recording, file);
@@ -98,7 +99,7 @@ impl Core {
             timestamp: self.random.random(),
         };
         let mut leg = Leg::new(now, id, session, channel, transport, place);
-        leg.recorder = self.recorder_of.get(&session).copied();
+        leg.recorder = self.recorder_for(session, channel);
         let direction =
             agreed.as_ref().map_or(Direction { sends: true, receives: true }, |agreed| agreed.direction);
         if let Some(agreed) = agreed {
@@ -288,6 +289,22 @@ impl Core {
         }
     }
 
+    fn set_channel(&mut self, leg: LegId, channel: Channel) {
+        let Some(session) = self.find(leg).map(|leg| leg.session) else { return };
+        let recorder = self.recorder_for(session, channel);
+        let Some(leg) = self.find(leg) else { return };
+        leg.channel = channel;
+        leg.recorder = recorder;
+        leg.tap = Default::default();
+    }
+
+    fn recorder_for(&self, session: SessionId, channel: Channel) -> Option<usize> {
+        match channel {
+            Channel::Customer | Channel::Agent => self.recorder_of.get(&session).copied(),
+            Channel::Aside => None,
+        }
+    }
+
     fn start_recording(&mut self, now: Now, session: SessionId, recording: RecordingId, file: PathBuf) {
         self.stop_recording(now, session);
         let index = self.recorders.iter().position(Option::is_none).unwrap_or(self.recorders.len());
@@ -296,7 +313,8 @@ impl Core {
         }
         self.recorders[index] = Some(Recorder::new(now.instant, recording, session));
         self.recorder_of.insert(session, index);
-        for leg in self.legs.iter_mut().flatten().filter(|leg| leg.session == session) {
+        let heard = |leg: &&mut Box<Leg>| leg.session == session && leg.channel != Channel::Aside;
+        for leg in self.legs.iter_mut().flatten().filter(heard) {
             leg.recorder = Some(index);
             leg.tap = Default::default();
         }

@@ -109,6 +109,23 @@ fn the_recording_goes_on_over_a_replaced_leg_hold_and_mute() {
 }
 
 #[test]
+fn a_conversation_beside_the_customers_is_recorded_only_from_when_it_joins_him() {
+    let mut world = World::new();
+    world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);
+    start(&mut world);
+    let aside = world.phone(Codec::Pcma, 20, Channel::Aside, 600.0);
+    world.run(1000);
+    world.command(Command::SetChannel { leg: leg(aside), channel: Channel::Agent });
+    world.connect(0, aside);
+    world.run(1000);
+    world.command(Command::StopRecording { session: SESSION });
+    let [left, right] = world.channels();
+    assert!(decibels(&left[2000..14_000], 600.0) < -30.0);
+    assert!(tone::loudness(&right[2000..7000]) < 10.0);
+    assert!(decibels(&right[10_000..14_000], 600.0) > -1.0);
+}
+
+#[test]
 fn a_failed_or_replaced_recording_ends_cleanly() {
     let mut world = World::new();
     world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use acd::api::QueueConfig;
 use model::QueueName;
+use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport};
 use sip_core::digest::Algorithm;
 use toml::Spanned;
@@ -102,6 +103,7 @@ fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
         domain: check.text(raw.domain, "127.0.0.1"),
         region: check.text(raw.region, "RU"),
         calls_abroad: raw.calls_abroad.is_some_and(Spanned::into_inner),
+        redirects: redirects(check, raw.redirects),
         listeners,
         min_expires: check.duration(raw.min_expires, 30 * SECOND, SECOND..=HOUR),
         max_expires: check.duration(raw.max_expires, HOUR, MINUTE..=DAY),
@@ -156,6 +158,16 @@ fn digest(check: &mut Check<'_>, written: Option<Spanned<Vec<Spanned<String>>>>)
         check.problem(span, "the console's own phone knows only \"md5\"", Some("add \"md5\"".into()));
     }
     digest
+}
+
+fn redirects(check: &mut Check<'_>, written: Option<Spanned<Vec<Spanned<String>>>>) -> Redirects {
+    let operators = Redirects { operators: true, trunks: false };
+    let known = [("operators", operators), ("trunks", Redirects { operators: false, trunks: true })];
+    let names = check.list(written, &[]);
+    names.iter().fold(Redirects::default(), |all, name| {
+        let one = check.choice(Some(name), Redirects::default(), &known);
+        Redirects { operators: all.operators || one.operators, trunks: all.trunks || one.trunks }
+    })
 }
 
 fn sip_listener(check: &mut Check<'_>, raw: raw::SipListener) -> Option<SipListener> {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use acd::api::QueueConfig;
 use session::api::TrunkPolicy;
+use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport, Trunk};
 use sip_core::digest::Algorithm;
 
@@ -63,6 +64,8 @@ pub struct Sip {
     pub region: String,
     /// Numbers of other countries are called also where no route allows it.
     pub calls_abroad: bool,
+    /// Whose 301 and 302 are followed.
+    pub redirects: Redirects,
     pub listeners: Vec<SipListener>,
     pub min_expires: Duration,
     pub max_expires: Duration,

@@ -41,6 +41,7 @@ pub struct Sip {
     pub domain: Text,
     pub region: Text,
     pub calls_abroad: Flag,
+    pub redirects: List,
     pub min_expires: Text,
     pub max_expires: Text,
     pub session_expires: Text,

@@ -157,6 +157,7 @@ impl MediaHandle {
             | Command::Play { leg, .. }
             | Command::StopPlaying { leg }
             | Command::SendDigits { leg, .. }
+            | Command::SetChannel { leg, .. }
             | Command::Mute { leg, .. }
             | Command::Close { leg } => self.routes.lock().get(leg).copied(),
         };

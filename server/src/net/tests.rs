@@ -50,6 +50,7 @@ impl World {
             domain: "test".into(),
             region: "DE".into(),
             calls_abroad: false,
+            redirects: Default::default(),
             listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
             min_expires: Duration::from_secs(60),
             max_expires: Duration::from_secs(3600),

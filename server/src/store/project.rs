@@ -187,6 +187,7 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
         | Change::Read { .. }
         | Change::Step { .. }
         | Change::ContextSet { .. }
+        | Change::Parked { .. }
         | Change::Escalated { .. } => {}
     }
     Ok(())

@@ -196,3 +196,28 @@ fn networks_are_read_and_matched() {
         assert_eq!(wrong.parse::<Network>(), Err(BadNetwork), "{wrong}");
     }
 }
+
+#[test]
+fn who_only_asks_whether_somebody_is_here_is_told_nothing_unless_that_is_allowed() {
+    let question = message("OPTIONS", "User-Agent: Yealink SIP-T46U");
+    let phone = udp("203.0.113.7:5060");
+    let answered = |border: &mut Border, now, hop| {
+        (0..5).filter(|_| judge(border, now, hop, &question) == Verdict::Pass).count()
+    };
+    let mut border = border();
+    assert_eq!(judge(&mut border, T0, phone, &question), Verdict::Drop(Why::Question));
+    assert_eq!(answered(&mut border, T0, phone), 0);
+    let tcp = hop(Transport::Tcp, "203.0.113.7:5060");
+    assert_eq!(answered(&mut border, T0, tcp), 5, "who has a connection knows it already");
+    assert_eq!(judge(&mut border, T0, phone, &message("REGISTER", "")), Verdict::Pass, "and may sign in");
+    // Whoever has proved a password may ask, as may carriers, and who is in a call.
+    border.proved(T0, phone);
+    assert_eq!(answered(&mut border, T0, phone), 5);
+    border.set_carriers(vec!["198.51.100.1".parse().unwrap()]);
+    assert_eq!(answered(&mut border, T0, udp("198.51.100.1:5060")), 5);
+    let within = question.replace("To: <sip:a@b>", "To: <sip:a@b>;tag=1");
+    assert_eq!(judge(&mut border, T0, udp("203.0.113.9:5060"), &within), Verdict::Pass);
+    let mut open = Border::new(Limits { questions: 2, ..Limits::default() });
+    let spans = [0, 30, 61].map(|seconds| answered(&mut open, T0 + seconds * SECOND, phone));
+    assert_eq!(spans, [2, 0, 2], "so many a minute");
+}

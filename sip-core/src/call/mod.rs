@@ -10,6 +10,7 @@
 //! | provisional answers that must arrive | `prack` |
 //! | session timers | `session_timer` |
 //! | REFER and Replaces | `refer` |
+//! | whose an address is that we are sent to | `redirect` |
 //! | INFO and MESSAGE within a call | `say` |
 //! | an INVITE of ours once more, with what was missing | `retry` |
 //! | why it ended, in the words of the telephone network | `why` |
@@ -22,6 +23,7 @@ mod incoming;
 mod offer;
 mod outgoing;
 mod prack;
+mod redirect;
 mod refer;
 mod retry;
 mod say;

@@ -12,8 +12,8 @@ use super::{Answerable, Line, Message, Method, Name, Via, lex};
 #[derive(Clone, Debug)]
 pub struct Builder {
     out: Vec<u8>,
-    last: Name,
-    /// Whether they came in canonical order up to now.
+    /// Where each header line begins.
+    lines: Vec<(Name, usize)>,
     sorted: bool,
     content_type: Option<Box<[u8]>>,
     body: Vec<u8>,
@@ -60,7 +60,7 @@ impl Builder {
     }
 
     fn after(out: Vec<u8>) -> Builder {
-        Builder { out, last: Name::Via, sorted: true, content_type: None, body: Vec::new() }
+        Builder { out, lines: Vec::with_capacity(24), sorted: true, content_type: None, body: Vec::new() }
     }
 
     /// Adds a line. CR, LF and NUL in the value become spaces. `Name::Other` has no spelling: see [`Builder::extension`].
@@ -144,7 +144,7 @@ impl Builder {
         self.begin(Name::ContentLength, b"Content-Length");
         decimal(self.body.len(), &mut self.out);
         self.out.extend_from_slice(b"\r\n");
-        let mut out = if self.sorted { self.out } else { sort(&self.out) };
+        let mut out = if self.sorted { self.out } else { sort(&self.out, &self.lines) };
         out.reserve_exact(2 + self.body.len());
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(&self.body);
@@ -172,8 +172,8 @@ impl Builder {
 
     /// A line begins here.
     fn note(&mut self, id: Name) {
-        self.sorted &= self.last <= id;
-        self.last = id;
+        self.sorted &= self.lines.last().is_none_or(|(last, _)| *last <= id);
+        self.lines.push((id, self.out.len()));
     }
 }
 
@@ -288,17 +288,16 @@ fn decimal(mut number: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The header lines in canonical order, behind the start line. None of them is folded.
-fn sort(head: &[u8]) -> Vec<u8> {
-    let mut lines = head.split_inclusive(|&c| c == b'\n');
-    let start = lines.next().unwrap_or_default();
-    let named = lines.map(|line| (Name::of(&line[..memchr::memchr(b':', line).unwrap_or(0)]), line));
-    let mut order: Vec<_> = named.collect();
+fn sort(head: &[u8], lines: &[(Name, usize)]) -> Vec<u8> {
+    let first = lines.first().map_or(head.len(), |(_, at)| *at);
+    let ends = lines.iter().skip(1).map(|(_, at)| *at).chain([head.len()]);
+    let mut order: Vec<_> = lines.iter().zip(ends).map(|(&(name, start), end)| (name, start..end)).collect();
     order.sort_by_key(|(name, _)| *name);
-    let mut out = Vec::with_capacity(head.len() + 64);
-    out.extend_from_slice(start);
-    for (_, line) in order {
-        out.extend_from_slice(line);
+    // Room for the body, too: most are short.
+    let mut out = Vec::with_capacity(head.len() + 512);
+    out.extend_from_slice(&head[..first]);
+    for (_, range) in order {
+        out.extend_from_slice(&head[range]);
     }
     out
 }

@@ -115,3 +115,19 @@ impl fmt::Display for Host<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ipv4_addresses_are_those_that_the_standard_library_reads(
+            text in "[0-9]{1,3}(\\.[0-9]{0,3}){2,4}|[0-9.]{1,16}|(0|1|25[0-9]|00|09)(\\.(0|7|255|256|07)){3}"
+        ) {
+            prop_assert_eq!(ipv4(text.as_bytes()), text.parse::<Ipv4Addr>().ok());
+        }
+    }
+}

@@ -137,10 +137,7 @@ fn an_edge_that_has_lost_the_flow_takes_the_contact_with_it_and_another_flow_is_
     for status in [486, 430] {
         solo.stack.invite(solo.now, outgoing(Target::Binding(second[0].id))).unwrap();
         let invite = solo.take().remove(0);
-        assert_eq!(
-            invite.routes().unwrap().iter().next().unwrap().uri().raw(),
-            b"sip:token2@edge.example;lr;ob"
-        );
+        assert_eq!(invite.routes().unwrap().first().unwrap().uri().raw(), b"sip:token2@edge.example;lr;ob");
         solo.reply(tcp(EDGE, 5), &invite, status, "theirs", None);
         solo.take();
     }

@@ -420,7 +420,8 @@ fn with_account() -> Lab {
 
 #[test]
 fn a_challenged_invite_still_goes_to_the_other_places() {
-    let fails: [(&str, fn(&mut Lab)); 3] = [
+    type Failing = fn(&mut Lab);
+    let fails: [(&str, Failing); 3] = [
         ("503", |lab| lab.answer(503, "")),
         ("silence", |lab| lab.pass(Duration::from_millis(5100))),
         ("unreachable", |lab| {

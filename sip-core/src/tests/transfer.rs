@@ -264,3 +264,23 @@ fn a_redirection_is_told_and_not_followed() {
     assert_eq!(events[0], Event::Redirected { call, status: 302, contacts });
     assert!(matches!(&events[1], Event::Ended { ending, .. } if ending.sip_status == Some(302)));
 }
+
+#[test]
+fn an_address_is_ours_or_the_trunks_or_nobodys() {
+    let solo = Solo::new();
+    let ours = |uri: &str| solo.stack.user_at_home(uri);
+    assert_eq!(ours("sip:anna@tandem.example").as_deref(), Some("anna"));
+    assert_eq!(ours("sip:+7495@TANDEM.example;user=phone").as_deref(), Some("+7495"));
+    assert_eq!(ours("tel:+7-495").as_deref(), Some("+7495"));
+    for foreign in
+        ["sip:anna@elsewhere.example", "sip:tandem.example", "mailto:anna@tandem.example", "rubbish"]
+    {
+        assert_eq!(ours(foreign), None, "{foreign}");
+    }
+    let at = |uri: &str| solo.stack.number_at_trunk("carrier", uri);
+    assert_eq!(at(&format!("sip:+7495@{CARRIER}")).as_deref(), Some("+7495"));
+    for foreign in ["sip:+7495@elsewhere.example", "sip:+7495@192.0.2.99", "tel:+7495"] {
+        assert_eq!(at(foreign), None, "{foreign}");
+    }
+    assert_eq!(solo.stack.number_at_trunk("nobody", "sip:+7495@192.0.2.1"), None);
+}

@@ -16,10 +16,11 @@ pub(super) struct SimulatedMedia {
     /// Open legs with what is being played to them.
     legs: BTreeMap<LegId, Option<PlaybackId>>,
     ever: BTreeSet<LegId>,
+    pairs: BTreeMap<LegId, LegId>,
+    channels: BTreeMap<LegId, Channel>,
     recordings: BTreeMap<SessionId, RecordingId>,
     /// What each leg is played, whom else it hears, and how its peer described itself last.
     played: BTreeMap<LegId, Vec<Prompt>>,
-    partners: BTreeMap<LegId, LegId>,
     peers: BTreeMap<LegId, Arc<[u8]>>,
 }
 
@@ -37,13 +38,26 @@ impl SimulatedMedia {
                 _ => "prompts".to_owned(),
             };
         }
-        let peer = self.partners.get(&leg).and_then(|partner| self.peers.get(partner));
+        let peer = self.pairs.get(&leg).and_then(|partner| self.peers.get(partner));
         peer.map_or("nothing".to_owned(), |sdp| String::from_utf8_lossy(sdp).into_owned())
     }
 
+    /// Whom the leg hears, unless something is played to it.
+    pub fn partner(&self, leg: LegId) -> Option<LegId> {
+        self.pairs.get(&leg).copied().filter(|_| !self.plays(leg))
+    }
+
+    pub fn plays(&self, leg: LegId) -> bool {
+        self.legs.get(&leg).is_some_and(Option::is_some)
+    }
+
+    pub fn channel(&self, leg: LegId) -> Option<Channel> {
+        self.channels.get(&leg).copied()
+    }
+
     fn part(&mut self, leg: LegId) {
-        if let Some(partner) = self.partners.remove(&leg) {
-            self.partners.remove(&partner);
+        if let Some(partner) = self.pairs.remove(&leg) {
+            self.pairs.remove(&partner);
         }
     }
 
@@ -73,6 +87,7 @@ impl SimulatedMedia {
                     self.peers.insert(leg, offer);
                 }
                 self.legs.insert(leg, None);
+                self.channels.insert(leg, channel);
                 let sdp = format!("v=0 {leg} {codecs:?}").into_bytes().into();
                 let mut events = vec![(soon, Event::LocalSdp { leg, sdp, direction: BOTH })];
                 if channel == Channel::Customer && random.random_bool(0.5) {
@@ -118,7 +133,7 @@ impl SimulatedMedia {
                 );
                 self.part(a);
                 self.part(b);
-                self.partners.extend([(a, b), (b, a)]);
+                self.pairs.extend([(a, b), (b, a)]);
                 Vec::new()
             }
             Command::StartRecording { session, recording, .. } => {
@@ -132,6 +147,10 @@ impl SimulatedMedia {
                 }
                 None => Vec::new(),
             },
+            Command::SetChannel { leg, channel } => {
+                self.channels.insert(leg, channel);
+                Vec::new()
+            }
             Command::Close { leg } => {
                 self.legs.remove(&leg);
                 self.part(leg);

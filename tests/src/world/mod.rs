@@ -5,6 +5,7 @@
 mod audit;
 mod media;
 mod people;
+mod restless;
 pub mod script;
 mod store;
 
@@ -86,6 +87,10 @@ pub struct Scenario {
     pub span: Duration,
     /// How likely an operator's device dies when it rings or talks, in percent.
     pub deaths: u32,
+    /// How likely an operator sends his customer on, asks somebody, parks or picks up, in percent.
+    pub transfers: u32,
+    /// 301 and 302 are followed.
+    pub redirects: bool,
     /// Nobody does anything of his own accord: the test acts through the methods of [`World`].
     pub scripted: bool,
 }
@@ -101,6 +106,8 @@ impl Scenario {
             weather: Weather::FINE,
             span: Duration::ZERO,
             deaths: 0,
+            transfers: 0,
+            redirects: false,
             scripted: true,
         }
     }
@@ -121,6 +128,7 @@ pub struct World {
     events: u64,
     pub(crate) requests: u64,
     pub(crate) deaths: u32,
+    pub(crate) transfers: u32,
     pub(crate) scripted: bool,
     /// What visitors and operators were last told.
     pub(crate) replies: BTreeMap<RequestId, Result<Reply, Refusal>>,
@@ -161,6 +169,10 @@ impl World {
             },
             region: "RU".to_owned(),
             calls_abroad: false,
+            redirects: session::redirect::Redirects {
+                operators: scenario.redirects,
+                trunks: scenario.redirects,
+            },
             recording: true,
             recordings: "recordings".to_owned(),
             agent_grace: Duration::from_secs(20),
@@ -185,6 +197,7 @@ impl World {
             events: 0,
             requests: 0,
             deaths: scenario.deaths,
+            transfers: scenario.transfers,
             scripted: scenario.scripted,
             replies: BTreeMap::new(),
             config,

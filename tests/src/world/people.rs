@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::{AgentId, AgentStatus, Cause, Ending, Identity, Now, SessionId, Side, VisitorId};
@@ -10,8 +11,8 @@ use session::api::{AgentCommand, AgentEvent, VisitorCommand, VisitorEvent};
 use session::view::{DeskView, SessionState};
 use sip_core::Stack;
 use sip_core::api::{
-    CallId, Config, ConnectionId, Event as SipEvent, Hop, Listener, OutgoingCall, Output as SipOutput,
-    Target, Transport,
+    Account, CallId, Config, ConnectionId, Event as SipEvent, Hop, Listener, OutgoingCall,
+    Output as SipOutput, Secret, Target, Transport,
 };
 use sip_core::digest;
 use sip_core::message::{Message, Method, Name};
@@ -40,6 +41,15 @@ pub(crate) enum OperatorAct {
     },
     HangUp {
         call: CallId,
+    },
+    /// He sends the customer of this call on, asks somebody first, or dials a code.
+    Transfer {
+        call: CallId,
+    },
+    /// He joins two of his calls.
+    Join {
+        call: CallId,
+        other: CallId,
     },
     /// The device dies without a word.
     Die,
@@ -85,6 +95,12 @@ pub(crate) struct Carrier {
     pub heard: BTreeMap<CallId, Vec<Provisional>>,
     /// Calls that were answered, with the description in the answer.
     pub answered: BTreeMap<CallId, Option<Vec<u8>>>,
+    /// The numbers of those calls.
+    pub called: Vec<String>,
+    /// What became of the transfers that it asked for.
+    pub told: Vec<(u16, bool)>,
+    /// What stands in the Contact of its 302.
+    pub moved_to: String,
 }
 
 pub(crate) struct Operator {
@@ -96,10 +112,20 @@ pub(crate) struct Operator {
     pub desk: Option<DeskView>,
     /// Calls that ring or ran on the device, for scripts; the last is the newest.
     pub rung: Vec<CallId>,
+    /// Calls that ended at the device, and how, for scripts.
+    pub ended: Vec<(CallId, Ending)>,
+    /// Calls of his own that were answered.
+    pub answered: Vec<CallId>,
+    /// The Replaces value of the last call that rang with an early dialog.
+    pub early: Option<String>,
+    /// The Replaces value of his own last call that rang, as we know it.
+    pub called_early: Option<String>,
+    /// What stands in the Contact of his 302.
+    pub moved_to: String,
+    /// A CANCEL said that the call is completed elsewhere.
+    pub cancelled_as_taken: bool,
     /// What became of the transfers that he asked for: statuses, and whether that was the last word.
     pub told: Vec<(u16, bool)>,
-    /// How the calls of his phone ended, for scripts.
-    pub ended: BTreeMap<CallId, Ending>,
     /// The SUBSCRIBE that waits for its challenge: package and colleague.
     asks: Option<(String, String)>,
     /// What its NOTIFYs said: when, Subscription-State and body.
@@ -136,6 +162,18 @@ fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32])
     stack
 }
 
+/// A phone that can also call, with its password.
+fn phone(now: Now, login: &str, address: SocketAddr, seed: [u8; 32]) -> Stack {
+    let mut stack = peer_stack(now, Transport::Tcp, address, seed);
+    let mut server = sip_core::testing::trunk("tandem", server_address(Transport::Tcp), Transport::Tcp);
+    server.domain = Some(DOMAIN.to_owned());
+    server.account =
+        Some(Account { username: login.to_owned(), password: Secret::new(PASSWORD), realm: None });
+    server.identity.from_account = true;
+    stack.set_trunks(vec![server]);
+    stack
+}
+
 impl Carrier {
     pub fn new(now: Now, seed: [u8; 32]) -> Self {
         Self {
@@ -145,6 +183,9 @@ impl Carrier {
             ended: BTreeMap::new(),
             heard: BTreeMap::new(),
             answered: BTreeMap::new(),
+            called: Vec::new(),
+            told: Vec::new(),
+            moved_to: String::new(),
         }
     }
 }
@@ -153,15 +194,20 @@ impl Operator {
     pub fn new(now: Now, login: String, n: usize, seed: [u8; 32]) -> Self {
         let address = SocketAddr::from(([10, 0, 1, u8::try_from(n + 1).unwrap_or(254)], 5060));
         Self {
-            stack: peer_stack(now, Transport::Tcp, address, seed),
+            stack: phone(now, &login, address, seed),
             login,
             address,
             connection: None,
             cseq: 0,
             desk: None,
             rung: Vec::new(),
+            ended: Vec::new(),
+            answered: Vec::new(),
+            early: None,
+            moved_to: String::new(),
+            called_early: None,
+            cancelled_as_taken: false,
             told: Vec::new(),
-            ended: BTreeMap::new(),
             asks: None,
             notified: Vec::new(),
             granted: Vec::new(),
@@ -273,7 +319,10 @@ impl World {
     pub(crate) fn drain_carrier(&mut self) {
         while let Some(output) = self.carrier.stack.poll_output() {
             match output {
-                SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
+                SipOutput::Transmit { hop, bytes } => {
+                    let bytes = moved(&self.carrier.moved_to, bytes);
+                    self.network.send(self.now.instant, hop, bytes);
+                }
                 SipOutput::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
                 SipOutput::Lookup { .. }
                 | SipOutput::Expect { .. }
@@ -282,6 +331,7 @@ impl World {
                 SipOutput::Rejected { .. } | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) if self.scripted => {
                     self.carrier.rung.push(incoming.call);
+                    self.carrier.called.push(incoming.called);
                 }
                 SipOutput::Event(SipEvent::Incoming(incoming)) => {
                     let call = incoming.call;
@@ -303,6 +353,9 @@ impl World {
                 }
                 SipOutput::Event(SipEvent::Answered { call, sdp }) => {
                     self.carrier.answered.insert(call, sdp);
+                }
+                SipOutput::Event(SipEvent::ReferProgress { status, over, .. }) => {
+                    self.carrier.told.push((status, over));
                 }
                 SipOutput::Event(_) => {}
             }
@@ -342,11 +395,15 @@ impl World {
             OperatorAct::HangUp { call } => {
                 self.with_phone(agent, |stack, now| stack.hangup(now, call, Cause::HungUp, Side::Agent));
             }
+            OperatorAct::Transfer { call } => self.transfers_somehow(agent, call),
+            OperatorAct::Join { call, other } => self.with_phone(agent, |stack, now| {
+                stack.refer(now, call, "sip:him@tandem.test", Some(other));
+            }),
             OperatorAct::Die => {
                 let Some(operator) = self.operators.get_mut(&agent) else { return };
                 let Some(connection) = operator.connection.take() else { return };
                 // Nothing of its calls survives in the device.
-                operator.stack = peer_stack(now, Transport::Tcp, operator.address, self.random.random());
+                operator.stack = phone(now, &operator.login, operator.address, self.random.random());
                 self.network.cut(now.instant, connection);
                 self.agent_says(agent, AgentCommand::DeskClosed);
                 let back = Duration::from_millis(self.random.random_range(300..40_000));
@@ -393,7 +450,13 @@ impl World {
             let Some(operator) = self.operators.get_mut(&agent) else { return };
             let Some(output) = operator.stack.poll_output() else { return };
             match output {
-                SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
+                SipOutput::Transmit { hop, bytes } => {
+                    if let Some((id, caller, called)) = ringing(&bytes) {
+                        operator.early = Some(format!("{id};to-tag={caller};from-tag={called};early-only"));
+                    }
+                    let bytes = moved(&operator.moved_to, bytes);
+                    self.network.send(self.now.instant, hop, bytes);
+                }
                 SipOutput::CloseConnection(_)
                 | SipOutput::Rejected { .. }
                 | SipOutput::Binding(_)
@@ -402,11 +465,10 @@ impl World {
                 | SipOutput::Watch { .. }
                 | SipOutput::Authenticated { .. } => {}
                 SipOutput::Event(SipEvent::Incoming(incoming)) => self.operator_is_rung(agent, incoming.call),
+                SipOutput::Event(SipEvent::Answered { call, .. }) => operator.answered.push(call),
+                SipOutput::Event(SipEvent::Ended { call, ending }) => operator.ended.push((call, ending)),
                 SipOutput::Event(SipEvent::ReferProgress { status, over, .. }) => {
                     operator.told.push((status, over));
-                }
-                SipOutput::Event(SipEvent::Ended { call, ending }) => {
-                    operator.ended.insert(call, ending);
                 }
                 SipOutput::Event(_) => {}
             }
@@ -436,6 +498,11 @@ impl World {
             return;
         }
         self.schedule(at, Event::Operator(agent, OperatorAct::Answer { call }));
+        let transfers = self.transfers;
+        if self.percent(transfers) {
+            let soon = Duration::from_millis(self.random.random_range(0..8_000));
+            self.schedule(at + soon, Event::Operator(agent, OperatorAct::Transfer { call }));
+        }
         let talk = Duration::from_millis(self.random.random_range(100..60_000));
         let act = if self.percent(deaths) { OperatorAct::Die } else { OperatorAct::HangUp { call } };
         self.schedule(at + talk, Event::Operator(agent, act));
@@ -465,6 +532,11 @@ impl World {
         }
         let response = message.filter(|message| message.status().is_some() && ours(message.cseq().method));
         let Some(response) = response else {
+            if let Some((id, caller, called)) = ringing(bytes) {
+                operator.called_early = Some(format!("{id};to-tag={called};from-tag={caller}"));
+            }
+            let elsewhere = String::from_utf8_lossy(bytes).contains("SIP;cause=200");
+            operator.cancelled_as_taken |= bytes.starts_with(b"CANCEL ") && elsewhere;
             operator.stack.handle_packet(now, hop, bytes);
             self.drain_operator(agent);
             return;
@@ -622,4 +694,20 @@ impl World {
             self.engine.handle(self.now, session::api::Input::Visitor { request, visitor: id, command });
         }
     }
+}
+
+/// Call-ID and the tags of caller and called, of a 180.
+fn ringing(bytes: &[u8]) -> Option<(String, String, String)> {
+    let ringing = Message::parse(bytes).ok().filter(|message| message.status() == Some(180))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some((text(ringing.call_id()), text(ringing.from_tag()?), text(ringing.to_tag()?)))
+}
+
+/// A 302 says where to.
+fn moved(to: &str, bytes: Arc<[u8]>) -> Arc<[u8]> {
+    let text = String::from_utf8_lossy(&bytes);
+    if !text.starts_with("SIP/2.0 302") {
+        return bytes;
+    }
+    text.replacen("\r\n\r\n", &format!("\r\nContact: <{to}>\r\n\r\n"), 1).into_bytes().into()
 }

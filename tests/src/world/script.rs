@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialplans::api::{Source, World as Names};
-use media::api::Event as MediaEvent;
-use model::{AgentId, Cause, Change, Ending, Entry, Identity, Medium, Party, SessionId, Side, VisitorId};
+use media::api::{Channel, Event as MediaEvent};
+use model::{
+    AgentId, Cause, Change, Ending, Entry, Identity, LegId, Medium, Party, SessionId, Side, VisitorId,
+};
 use rand::RngExt;
 use session::Engine;
 use session::api::{
     AdminCommand, AgentCommand, Refusal, Reply, RestoredSession, TrunkPolicy, VisitorCommand,
 };
 use session::view::DeskView;
-use sip_core::api::{CallId, CallIdentity, OutgoingCall, Target, Trunk};
+use sip_core::api::{CallId, CallIdentity, CallOptions, OutgoingCall, Target, Trunk, UserLimits};
 
 use super::people::{OperatorAct, Provisional, Visitor};
 use super::{Audit, EngineEvent, Event, NUMBER, PLAN, World};
@@ -47,6 +49,18 @@ impl World {
         let call = self.carrier.stack.invite(self.now, call).expect("the carrier can call");
         self.drain_carrier();
         call
+    }
+
+    /// The carrier asks for a transfer itself, and what it is told.
+    pub fn caller_refers(&mut self, call: CallId, to: &str) -> Vec<(u16, bool)> {
+        assert!(self.carrier.stack.refer(self.now, call, to, None), "the carrier can ask");
+        self.drain_carrier();
+        self.pass(Duration::from_secs(1));
+        std::mem::take(&mut self.carrier.told)
+    }
+
+    pub fn set_user_limits(&mut self, limits: UserLimits) {
+        self.admin(AdminCommand::SetUserLimits(limits));
     }
 
     pub fn caller_hangs_up(&mut self, call: CallId) {
@@ -154,7 +168,8 @@ impl World {
     /// How the operator's last call ended, as his phone was told.
     pub fn ending_at_operator(&self, agent: AgentId) -> Option<&Ending> {
         let operator = &self.operators[&agent];
-        operator.ended.get(operator.rung.last()?)
+        let last = operator.rung.last()?;
+        operator.ended.iter().find(|(call, _)| call == last).map(|(_, ending)| ending)
     }
 
     pub fn is_answered(&self, call: CallId) -> bool {
@@ -204,12 +219,6 @@ impl World {
         self.operators[&agent].rung.len()
     }
 
-    /// His phone says that it rings.
-    pub fn operator_rings(&mut self, agent: AgentId) {
-        let call = *self.operators[&agent].rung.last().expect("a call came");
-        self.with_phone(agent, |stack, now| stack.ring(now, call, 180, None));
-    }
-
     pub fn operator_answers(&mut self, agent: AgentId) {
         let call = *self.operators[&agent].rung.last().expect("his phone rings");
         self.operator_acts(agent, OperatorAct::Answer { call });
@@ -231,6 +240,115 @@ impl World {
         self.with_phone(agent, |stack, now| {
             assert!(stack.refer(now, call, to, None), "the phone can ask");
         });
+    }
+
+    /// His phone calls somebody of its own accord, maybe to replace a call (RFC 3891).
+    pub fn operator_calls(&mut self, agent: AgentId, number: &str, replaces: Option<&str>) -> CallId {
+        let call = OutgoingCall {
+            target: Target::Trunk { name: "tandem".to_owned(), number: number.to_owned() },
+            caller: self.login(agent).to_owned(),
+            caller_name: None,
+            identity: Default::default(),
+            sdp: b"v=0 operator".to_vec(),
+            headers: Vec::new(),
+            ring_timeout: Duration::from_secs(60),
+            silence: None,
+            options: CallOptions {
+                replaces: replaces.map(|value| value.as_bytes().to_vec()),
+                ..CallOptions::default()
+            },
+        };
+        let mut made = None;
+        self.with_phone(agent, |stack, now| made = Some(stack.invite(now, call).expect("he can call")));
+        self.pass(Duration::from_millis(500));
+        made.expect("he called")
+    }
+
+    /// His phone asks to join the customer of `call` with the other party of another call of his.
+    pub fn operator_joins(&mut self, agent: AgentId, call: CallId, to: &str, other: CallId) {
+        self.with_phone(agent, |stack, now| {
+            assert!(stack.refer(now, call, to, Some(other)), "the phone can ask");
+        });
+    }
+
+    /// The same when the other call is not answered yet: named by what the phone knows of it.
+    pub fn operator_joins_ringing(&mut self, agent: AgentId, call: CallId, to: &str) {
+        let replaces = self.operators[&agent].called_early.clone().expect("it rings at the other end");
+        let to = format!("{to}?Replaces={}", replaces.replace(';', "%3B").replace('=', "%3D"));
+        self.operator_refers_on(agent, call, &to);
+    }
+
+    /// His phone asks to send on whoever is at the other end of this call.
+    pub fn operator_refers_on(&mut self, agent: AgentId, call: CallId, to: &str) {
+        self.with_phone(agent, |stack, now| assert!(stack.refer(now, call, to, None), "the phone can ask"));
+    }
+
+    /// The newest call that rings at him is sent elsewhere.
+    pub fn operator_forwards(&mut self, agent: AgentId, to: &str) {
+        self.operators.get_mut(&agent).expect("he is there").moved_to = to.to_owned();
+        self.call_of_operator_is_refused(agent, 302);
+        self.pass(Duration::from_millis(500));
+    }
+
+    /// The same for the newest of our calls to the carrier.
+    pub fn carrier_forwards(&mut self, to: &str) {
+        self.carrier.moved_to = to.to_owned();
+        self.call_is_refused(302);
+    }
+
+    /// What the carrier was asked to call.
+    pub fn numbers_called(&self) -> &[String] {
+        &self.carrier.called
+    }
+
+    /// The newest call that rings at him is refused.
+    pub fn call_of_operator_is_refused(&mut self, agent: AgentId, status: u16) {
+        let call = self.newest_ring(agent);
+        self.with_phone(agent, |stack, now| stack.reject(now, call, status, None));
+    }
+
+    /// Whether a CANCEL has told his phone that the call is completed elsewhere. RFC 3326
+    pub fn was_cancelled_as_taken(&self, agent: AgentId) -> bool {
+        self.operators[&agent].cancelled_as_taken
+    }
+
+    /// The newest call that rings at him.
+    pub fn newest_ring(&self, agent: AgentId) -> CallId {
+        *self.operators[&agent].rung.last().expect("his phone rings")
+    }
+
+    /// His phone says that it rings. How somebody else would name that call to replace it.
+    pub fn operator_rings(&mut self, agent: AgentId) -> String {
+        let call = self.newest_ring(agent);
+        self.with_phone(agent, |stack, now| stack.ring(now, call, 180, None));
+        self.pass(Duration::from_millis(500));
+        self.operators[&agent].early.clone().expect("it rang")
+    }
+
+    pub fn operator_ends(&mut self, agent: AgentId, call: CallId) {
+        self.operator_acts(agent, OperatorAct::HangUp { call });
+    }
+
+    /// How a call ended at his phone, when it has.
+    pub fn ending_at(&self, agent: AgentId, call: CallId) -> Option<&Ending> {
+        self.operators[&agent].ended.iter().find(|(ended, _)| *ended == call).map(|(_, ending)| ending)
+    }
+
+    pub fn was_answered(&self, agent: AgentId, call: CallId) -> bool {
+        self.operators[&agent].answered.contains(&call)
+    }
+
+    /// Whom a leg hears, unless something is played to it.
+    pub fn hears(&self, leg: LegId) -> Option<LegId> {
+        self.media.partner(leg)
+    }
+
+    pub fn hears_music(&self, leg: LegId) -> bool {
+        self.media.plays(leg)
+    }
+
+    pub fn channel(&self, leg: LegId) -> Option<Channel> {
+        self.media.channel(leg)
     }
 
     pub fn login(&self, agent: AgentId) -> &str {
@@ -368,6 +486,22 @@ impl World {
 pub fn only(journals: &[Vec<Entry>]) -> &[Entry] {
     assert_eq!(journals.len(), 1, "{} sessions", journals.len());
     &journals[0]
+}
+
+/// The open legs of a journal, in the order in which they were opened: who is there, and whether he has answered.
+pub fn open_legs(entries: &[Entry]) -> Vec<(LegId, Party, bool)> {
+    let mut legs: Vec<(LegId, Party, bool)> = Vec::new();
+    for entry in entries {
+        match &entry.change {
+            Change::LegOpened { leg, party, .. } => legs.push((*leg, party.clone(), false)),
+            Change::LegAnswered { leg } => {
+                legs.iter_mut().filter(|(l, ..)| l == leg).for_each(|l| l.2 = true)
+            }
+            Change::LegEnded { leg, .. } => legs.retain(|(open, ..)| open != leg),
+            _ => {}
+        }
+    }
+    legs
 }
 
 /// The session of a journal.

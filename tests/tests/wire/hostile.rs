@@ -85,6 +85,14 @@ fn a_scanner_under_a_false_name_learns_no_user_and_is_banned_before_it_guesses_a
         fs::write(&file, text).expect("a list");
         file.display().to_string()
     };
+    let svmap = format!("{folder}/sipvicious/svmap.py");
+    let said = run(&["python3", &svmap], &["-m", "OPTIONS"], &tandem);
+    assert!(said.contains("found nothing"), "svmap: {said}");
+    // A phone must get its challenge: this much can be learnt, and no more.
+    let said = run(&["python3", &svmap], &["-m", "REGISTER"], &tandem);
+    assert!(!said.contains("found nothing"), "svmap -m REGISTER: {said}");
+    let name = "tandem_sip_dropped_total{reason=\"question\"}";
+    assert!(tandem.metric(name) >= Some(1.0), "{:?}", tandem.metric(name));
     let names = write("names.txt", "anna\nboris\nnobody\n".to_owned());
     let said = run(&["python3", &svwar], &["-d", &names], &tandem);
     assert!(said.contains("found nothing"), "svwar tells users from nobodies: {said}");

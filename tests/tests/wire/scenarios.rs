@@ -149,6 +149,22 @@ fn run(stage: &Stage, part: &Part) {
             answering.finish(patience);
             forget(stage, part);
         }
+        Plays::DeskToOutside { caller } => {
+            let desk = add_user(stage, part);
+            let port = register(stage, part, 1);
+            let outside = free_port();
+            stage.carrier.connect(&part.outside, SocketAddr::from(([127, 0, 0, 1], outside)));
+            let answers = "scenarios/trunk_answers_and_the_caller_leaves";
+            let mut answering = sipp(stage, part, answers, &folder, outside, &[]);
+            let mut deciding = sipp(stage, part, &file, &folder, port, scenario.arguments);
+            listens(port);
+            listens(outside);
+            desk.ready();
+            call(stage, part, &folder, caller).finish(patience);
+            deciding.finish(patience);
+            answering.finish(patience);
+            forget(stage, part);
+        }
         Plays::DeadDesk { caller } => {
             let desk = add_user(stage, part);
             register(stage, part, 1);
@@ -179,6 +195,7 @@ fn sipp(stage: &Stage, part: &Part, file: &str, folder: &Path, port: u16, argume
         ("escaped", &escaped),
         ("caller", &part.caller),
         ("user", &part.name),
+        ("outside", &part.outside),
         ("fold", " "),
     ] {
         all.extend(["-key", key, value]);
@@ -253,6 +270,7 @@ fn config(parts: &[Part], carrier: SocketAddr) -> String {
         r#"
 [sip]
 digest = ["md5"]
+redirects = ["operators"]
 [[trunk]]
 name = "carrier"
 sources = ["127.0.0.1"]
@@ -262,7 +280,10 @@ destination = "{carrier}"
     for part in parts.iter().filter(|part| {
         matches!(
             part.scenario.plays,
-            Plays::Desk { .. } | Plays::DeadDesk { .. } | Plays::Caller { account: true }
+            Plays::Desk { .. }
+                | Plays::DeskToOutside { .. }
+                | Plays::DeadDesk { .. }
+                | Plays::Caller { account: true }
         )
     }) {
         text += &format!("[[queue]]\nname = \"{}\"\nwrap_up = \"0s\"\nring_timeout = \"3s\"\n", part.name);

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use e2e::lab::sip::Udp;
-use e2e::lab::{Process, Tandem, free_port, wait_for};
+use e2e::lab::{Process, Sipp, Tandem, free_port, wait_for};
 use serde_json::Value;
 use sip_core::digest::Algorithm;
 use tempfile::TempDir;
@@ -180,4 +180,28 @@ fn a_phone_that_registered_before_the_server_was_killed_is_rung_after_it() {
     let invite = phone.answer("INVITE sip:", SOON);
     assert!(invite.is_some(), "the phone is not rung\n{}\n{}", calling.tail(), tandem.log());
     assert!(calling.is_running());
+}
+
+#[test]
+fn a_carrier_that_asks_for_the_password_again_and_again_gets_it_until_the_farewell() {
+    let port = free_port();
+    let mut customer = Tandem::start(&format!(
+        "[[trunk]]\nname = \"carrier\"\ndestination = \"{}\"\n\
+         [trunk.account]\nusername = \"4950000\"\npassword = \"sesame\"\n\
+         [trunk.registration]\nregister = true\nexpires = \"10m\"\n",
+        local(port),
+    ));
+    let folder = customer.folder.path().to_owned();
+    let arguments = ["-m", "1", "-recv_timeout", "20000"];
+    let mut registrar =
+        Sipp::start("registrar", &folder, customer.sip, port, &["no fields".to_owned()], &arguments);
+    wait_for("the registration is refreshed", SOON, || {
+        assert!(registrar.is_running(), "{}\n{}", registrar.errors(), customer.log());
+        let granted = "tandem_sip_registration_attempts_total{direction=\"out\",outcome=\"registered\"}";
+        (customer.metric(granted) >= Some(2.0)).then_some(())
+    });
+    assert_eq!(customer.metric("tandem_sip_trunk_registered"), Some(1.0));
+    customer.process().signal("-TERM");
+    customer.process().wait(SOON);
+    assert_eq!(registrar.finish(SOON), 1);
 }

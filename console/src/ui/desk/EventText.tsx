@@ -61,6 +61,8 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
       return t(`event.offer.${change.outcome}`, { who: names(change.agent) });
     case "owner_changed":
       return change.agent ? t("event.owner", { who: names(change.agent) }) : t("event.no_owner");
+    case "parked":
+      return change.slot ? t("event.parked", { slot: change.slot }) : t("event.unparked");
     case "escalated":
       if (change.to === "chat") return t("event.escalated.chat");
       if (change.how === "invitation" || change.how === "browser") return t(`event.escalated.${change.how}`);

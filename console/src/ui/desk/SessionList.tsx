@@ -56,6 +56,7 @@ function Row({ session, selected, onSelect }: { session: SessionView; selected: 
         {shownState(session.state, openMedia(session)) === "agent_lost" && (
           <Tag tone="danger">{t("session.agent_lost")}</Tag>
         )}
+        {session.parked && <Tag tone="warn">{t("session.parked", { slot: session.parked })}</Tag>}
         {count > 0 && (
           <span className={`${classes.count} num`} data-testid="unread">
             {count}

@@ -319,6 +319,7 @@ function iconOf({ type }: Change): ReactNode {
     case "leg_answered":
       return <IconUser {...props} />;
     case "leg_held":
+    case "parked":
       return <IconPlayerPause {...props} />;
     case "leg_muted":
       return <IconMicrophoneOff {...props} />;

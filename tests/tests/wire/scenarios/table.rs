@@ -19,6 +19,8 @@ pub enum Plays {
     Caller { account: bool },
     /// The desk phone of an operator, with so many contacts, whom the queue offers a call.
     Desk { contacts: u8, caller: Caller },
+    /// The same, and the outside number that it leads to is answered.
+    DeskToOutside { caller: Caller },
     /// A desk phone that has registered and is there no more.
     DeadDesk { caller: Caller },
     /// The far end of a trunk, where the flow calls.
@@ -71,6 +73,11 @@ const fn desk(file: &'static str) -> Scenario {
     Scenario { plays: Plays::Desk { contacts: 1, caller: STAYS }, flow: Flow::Queue, ..carrier(file) }
 }
 
+const fn desk_to_outside(file: &'static str) -> Scenario {
+    let caller = Caller::Leaves { after: 4000 };
+    Scenario { plays: Plays::DeskToOutside { caller }, ..desk(file) }
+}
+
 const fn trunk(file: &'static str) -> Scenario {
     Scenario { plays: Plays::Trunk { caller: STAYS }, flow: Flow::Outside, ..carrier(file) }
 }
@@ -89,6 +96,7 @@ impl Scenario {
         let plays = match self.plays {
             Plays::Caller { account } => Plays::Caller { account },
             Plays::Desk { contacts, .. } => Plays::Desk { contacts, caller },
+            Plays::DeskToOutside { .. } => Plays::DeskToOutside { caller },
             Plays::DeadDesk { .. } => Plays::DeadDesk { caller },
             Plays::Trunk { .. } => Plays::Trunk { caller },
         };
@@ -361,6 +369,41 @@ pub const SCENARIOS: &[Scenario] = &[
         "agent: refused by agent 302",
         "customer: completed by flow",
         "session: completed by flow",
+    ]),
+    desk_to_outside("desk_forwards").ends(&[
+        "agent: refused by agent 302",
+        "agent: hung_up by customer",
+        "customer: hung_up by customer",
+        "session: hung_up by customer",
+    ]),
+    desk_to_outside("desk_sends_on").ends(&[
+        "agent: replaced by system",
+        "external: hung_up by customer",
+        "customer: hung_up by customer",
+        "session: hung_up by customer",
+    ]),
+    desk_to_outside("desk_consults").ends(&[
+        "agent: replaced by system",
+        "external: hung_up by customer",
+        "customer: hung_up by customer",
+        "session: hung_up by customer",
+    ]),
+    desk("desk_parks").leaves(3000).ends(&[
+        "agent: replaced by system",
+        "customer: hung_up by customer",
+        "session: hung_up by customer",
+    ]),
+    desk("desk_is_picked_up").leaves(3000).ends(&[
+        "agent: replaced by system",
+        "agent: hung_up by customer",
+        "customer: hung_up by customer",
+        "session: hung_up by customer",
+    ]),
+    desk("desk_is_replaced").leaves(3000).ends(&[
+        "agent: replaced by system",
+        "agent: hung_up by customer",
+        "customer: hung_up by customer",
+        "session: hung_up by customer",
     ]),
     desk("desk_does_not_answer").ends(&[
         "agent: no_answer by agent",
