@@ -142,6 +142,7 @@ impl Ours {
                 channel: if index % 2 == 0 { Channel::Customer } else { Channel::Agent },
                 kind: LegKind::Rtp { nat: false },
                 offer: Some(offer.into_bytes().into()),
+                codecs: Vec::new(),
             });
             let answer = loop {
                 match events.recv_timeout(Duration::from_secs(5)).context("no answer to an offer")? {

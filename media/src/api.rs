@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use model::{LegId, PlaybackId, RecordingId, SessionId};
 
+pub use crate::codec::Codec;
+
 #[derive(Clone, PartialEq, Debug)]
 pub enum Command {
     /// Opens a leg. With an `offer`, `LocalSdp` carries our answer to it; without, our offer (and both directions).
@@ -15,6 +17,14 @@ pub enum Command {
         channel: Channel,
         kind: LegKind,
         offer: Option<Arc<[u8]>>,
+        /// What may be spoken on an `Rtp` leg, the preferred first: offers and answers have nothing else. Empty: all that we have, and
+        /// what the peer prefers.
+        codecs: Vec<Codec>,
+    },
+    /// Our offer once more, with these codecs instead, for a leg whose offer nobody has accepted: `LocalSdp` follows.
+    Describe {
+        leg: LegId,
+        codecs: Vec<Codec>,
     },
     /// The peer's answer to an offer of ours: `Accepted` or `Incompatible` follows.
     Answer {

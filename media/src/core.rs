@@ -277,6 +277,7 @@ fn named(command: &Command) -> [Option<LegId>; 2] {
     match command {
         Command::Connect { a, b } => [Some(*a), Some(*b)],
         Command::Open { leg, .. }
+        | Command::Describe { leg, .. }
         | Command::Answer { leg, .. }
         | Command::Offer { leg, .. }
         | Command::Disconnect { leg }

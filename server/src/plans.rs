@@ -111,7 +111,7 @@ pub fn world(config: &Config, queues: &[QueueConfig], operators: impl IntoIterat
         music: file_stems(&config.prompts.music),
         trunks: Some(trunk_names(config)),
         operators: operators.into_iter().collect(),
-        context: ["page", "locale"].map(str::to_owned).into(),
+        context: ["page", "locale", "diverted_from", "diversion_reason"].map(str::to_owned).into(),
     }
 }
 

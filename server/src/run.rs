@@ -194,6 +194,7 @@ impl Running {
                 }
                 if !new.trunks.is_empty() {
                     self.app.guard.set_trunks(&new.trunks);
+                    self.app.commands.admin(AdminCommand::SetTrunkPolicies(new.trunk_policies));
                     self.app.commands.admin(AdminCommand::SetTrunks(new.trunks));
                 }
             }
@@ -246,7 +247,9 @@ fn let_out(
 async fn set_up(app: &App) -> anyhow::Result<()> {
     app.commands.admin(AdminCommand::SetQueues(app.queues()));
     app.guard.set_trunks(&app.config.trunks);
+    app.commands.admin(AdminCommand::SetTrunkPolicies(app.config.trunk_policies.clone()));
     app.commands.admin(AdminCommand::SetTrunks(app.config.trunks.clone()));
+    app.commands.admin(AdminCommand::SetSessionTimers(app.config.sip.session_timers));
     app.commands.admin(AdminCommand::SetUserLimits(app.config.protection.users.clone()));
     app.commands.admin(AdminCommand::SetDigest(app.config.sip.digest.clone()));
     let users = app.users_by_id().await?;

@@ -1,19 +1,20 @@
 //! What goes into the engine and what comes out of it: the whole list of effects.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dialplans::Plan;
-use media::api::{Command as MediaCommand, Event as MediaEvent};
+use media::api::{Codec, Command as MediaCommand, Event as MediaEvent};
 use model::{
     AgentId, AgentStatus, CustomerId, Entry, Evidence, Identity, Message, QueueName, Record, SessionId,
     VisitorId,
 };
 use serde::{Deserialize, Serialize};
 use sip_core::api::{
-    Answer, BindingChange, ConnectionId, Credential, Hop, LookupId, Question, Rejection, SavedBinding, Trunk,
-    TrunkState, UserLimits,
+    Answer, BindingChange, ConnectionId, Credential, Hop, LookupId, Question, Rejection, SavedBinding,
+    SessionTimers, Trunk, TrunkState, UserLimits,
 };
 use sip_core::digest::Algorithm;
 use sip_core::inspect::{Table, Topic};
@@ -106,6 +107,10 @@ pub enum AdminCommand {
         username: String,
     },
     SetTrunks(Vec<Trunk>),
+    /// What media the trunks of these names may carry, and when.
+    SetTrunkPolicies(BTreeMap<String, TrunkPolicy>),
+    /// How long calls may go without a sign of life.
+    SetSessionTimers(SessionTimers),
     /// What phones are challenged for, the preferred first; none changes nothing.
     SetDigest(Vec<Algorithm>),
     /// What one user may do at most.
@@ -129,6 +134,24 @@ pub enum AdminCommand {
     Drain,
     /// Ends everything now.
     Stop,
+}
+
+/// How the media of one carrier are dealt with.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TrunkPolicy {
+    pub early_media: EarlyMedia,
+    /// What may be spoken with it, the preferred first. Empty: whatever both sides know, as it prefers.
+    pub codecs: Vec<Codec>,
+}
+
+/// What becomes of media that a carrier sends before the called party answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EarlyMedia {
+    /// Whoever waits for the answer hears them.
+    #[default]
+    Pass,
+    /// He hears our ring-back.
+    Ignore,
 }
 
 #[derive(Clone, PartialEq, Debug)]

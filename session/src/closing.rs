@@ -42,9 +42,8 @@ impl Engine {
         if was_parked {
             self.unpark(now, id);
         }
-        let (cause, by) = (ending.cause, ending.by);
         for other in others {
-            self.hang_up(now, other, cause, by);
+            self.hang_up_because(now, other, ending.clone());
         }
         if recording {
             self.put(Output::Media(MediaCommand::StopRecording { session: id }));
@@ -86,7 +85,7 @@ impl Engine {
             return self.play_waiting(now, id);
         }
         if meant || session.owner.is_none() || !customer_up {
-            self.hang_up(now, customer, ending.cause, ending.by);
+            self.hang_up_because(now, customer, ending);
             return;
         }
         self.owner_lost(now, id);
@@ -216,7 +215,7 @@ impl Engine {
         if is_chat {
             self.end_chat_leg(now, id, leg, ending.clone());
         } else {
-            self.hang_up(now, leg, ending.cause, ending.by);
+            self.hang_up_because(now, leg, ending.clone());
         }
     }
 

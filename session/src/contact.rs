@@ -10,7 +10,7 @@ use model::{
     Cause, Change, CustomerId, Ending, Evidence, Identity, LegId, Medium, Now, Party, SessionId, Side,
     VisitorId,
 };
-use sip_core::api::{CallId, IncomingCall, Peer, Transport};
+use sip_core::api::{CallId, Diversion, IncomingCall, Peer, Transport};
 
 use crate::api::{CustomerCard, Output, RequestId};
 use crate::engine::Engine;
@@ -22,6 +22,9 @@ use crate::view::LegState;
 
 /// How long the store may take to say who a customer is.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Of what stands where a number should.
+const LONGEST_NUMBER: usize = 64;
 
 /// What waits for the store.
 pub(crate) enum Pending {
@@ -187,7 +190,9 @@ impl Engine {
             self.end_session(now, id, ending);
             return;
         }
+        let diversion = arrival.incoming.diversion.clone();
         if let Some(id) = joinable {
+            self.note_diversion(now, id, diversion);
             let superseded = self.sessions.get(&id).is_some_and(|session| {
                 session.flow.is_some() && session.queued.is_none() && session.owner.is_none()
             });
@@ -201,8 +206,17 @@ impl Engine {
         }
         let caller = arrival.number.clone();
         let id = self.open_session(now, customer, called.clone(), Medium::Voice);
+        self.note_diversion(now, id, diversion);
         let leg = self.add_customer_call(now, id, arrival, false);
         self.start_flow(now, id, leg, plan, flow, ChannelKind::Voice, caller, Some(called));
+    }
+
+    /// Whom the call was meant for first, and why it was sent on to us: for flows and for whoever takes it.
+    fn note_diversion(&mut self, now: Now, id: SessionId, diversion: Option<Diversion>) {
+        let Some(Diversion { number, reason }) = diversion else { return };
+        let number = number.chars().filter(|c| !c.is_control()).take(LONGEST_NUMBER).collect();
+        self.set_context(now, id, "diverted_from".to_owned(), number, true);
+        self.set_context(now, id, "diversion_reason".to_owned(), reason, true);
     }
 
     /// A call joins a session that is there already. Returns its leg.
@@ -251,8 +265,16 @@ impl Engine {
                 LegKind::Rtp { nat: matches!(incoming.peer, Peer::User { .. }) }
             }
         };
+        let codecs = match &incoming.peer {
+            Peer::Trunk { name } => self.policies.get(name).map(|policy| policy.codecs.clone()),
+            Peer::User { .. } => None,
+        };
         let address = match &incoming.peer {
-            Peer::Trunk { .. } => number.unwrap_or_else(|| incoming.caller.chars().take(64).collect()),
+            // Known to the carrier, maybe to us, and not to be told to anybody.
+            Peer::Trunk { .. } if incoming.withheld => "withheld".to_owned(),
+            Peer::Trunk { .. } => {
+                number.unwrap_or_else(|| incoming.caller.chars().take(LONGEST_NUMBER).collect())
+            }
             Peer::User { username, aor } if username.starts_with("talk-") => {
                 let _ = aor;
                 "browser".to_owned()
@@ -265,7 +287,7 @@ impl Engine {
             session.hops = incoming.hops;
         }
         self.add_call(id, leg, incoming.call);
-        self.add_leg(now, id, leg, Party::Customer, address, Line::Voice(voice));
+        self.add_leg(now, id, leg, Party::Customer, address, Line::Voice(Box::new(voice)));
         if !answer {
             self.sip.ring(now, incoming.call, 180, None);
         }
@@ -276,6 +298,7 @@ impl Engine {
             channel: Channel::Customer,
             kind,
             offer,
+            codecs: codecs.unwrap_or_default(),
         }));
         leg
     }
@@ -294,6 +317,9 @@ impl Engine {
             Line::Chat(_) => (Medium::Chat, LegState::Up),
         };
         self.legs.insert(leg, id);
+        if let Party::Agent { agent } = party {
+            self.watches.leg_opened(agent, leg);
+        }
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.legs.insert(
             leg,
@@ -306,6 +332,7 @@ impl Engine {
                 since: now.wall,
                 held: false,
                 muted: false,
+                rang: false,
                 line,
             },
         );

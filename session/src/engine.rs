@@ -20,7 +20,7 @@ use sip_core::api::{CallId, Event as SipEvent, Output as SipOutput};
 
 use crate::api::{
     AdminCommand, AgentEvent, AgentSetup, Config, Counts, Input, Output, Refusal, Reply, RequestId,
-    VisitorEvent,
+    TrunkPolicy, VisitorEvent,
 };
 use crate::contact::{Pending, Visitor};
 use crate::park::Slot;
@@ -28,6 +28,7 @@ use crate::session::Session;
 use crate::timers::{Timer, Timers};
 use crate::trunks::trunk_changed;
 use crate::view::{QueueStatus, SessionSummary};
+use crate::watch::Watches;
 
 /// How often the floor is shown at most.
 const FLOOR_INTERVAL: Duration = Duration::from_secs(1);
@@ -65,10 +66,13 @@ pub struct Engine {
     pub(crate) consulted: BTreeMap<AgentId, SessionId>,
     pub(crate) parked: BTreeMap<Slot, SessionId>,
     pub(crate) trunks: Vec<String>,
+    /// Of trunks without one the default holds.
+    pub(crate) policies: BTreeMap<String, TrunkPolicy>,
     /// When a line of the routes was called by within the last second.
     pub(crate) route_calls: BTreeMap<usize, VecDeque<Instant>>,
     /// What visitors wrote in chats that are closed by now, the latest only: sender, his id of the message, where it stands.
     pub(crate) closed_messages: VecDeque<(VisitorId, String, Reply)>,
+    pub(crate) watches: Watches,
     pub(crate) timers: Timers,
     pub(crate) draining: bool,
     drained_said: bool,
@@ -91,7 +95,9 @@ pub(crate) struct Agent {
 impl Engine {
     pub fn new(now: Now, config: Config) -> Self {
         let mut rng = StdRng::from_seed(config.seed);
-        let sip = Stack::new(now, config.sip.clone());
+        let mut sip = Stack::new(now, config.sip.clone());
+        // There is no conversation yet that a SIP message could become part of: none is acknowledged and lost.
+        sip.set_keeps_messages(false);
         let acd = Acd::new(rng.random());
         Self {
             config,
@@ -117,8 +123,10 @@ impl Engine {
             consulted: BTreeMap::new(),
             parked: BTreeMap::new(),
             trunks: Vec::new(),
+            policies: BTreeMap::new(),
             route_calls: BTreeMap::new(),
             closed_messages: VecDeque::new(),
+            watches: Watches::default(),
             timers: Timers::default(),
             draining: false,
             drained_said: false,
@@ -203,6 +211,9 @@ impl Engine {
             Timer::TransportLost(leg) => self.transport_lost(now, leg),
             Timer::Parked(session) => self.parked_too_long(now, session),
             Timer::Floor => self.floor_due = true,
+            Timer::Watch(subscription) => {
+                self.tell_news(now, subscription);
+            }
         }
     }
 
@@ -225,6 +236,7 @@ impl Engine {
             }
             AdminCommand::RemoveAgent(agent) => {
                 let sessions = self.sessions_of(agent);
+                self.watches_end(now, agent);
                 self.acd.remove_agent(now, agent);
                 for id in sessions {
                     self.owner_is_no_more(now, id);
@@ -239,6 +251,8 @@ impl Engine {
                 self.trunks = trunks.iter().map(|trunk| trunk.name.clone()).collect();
                 self.sip.set_trunks(trunks);
             }
+            AdminCommand::SetTrunkPolicies(policies) => self.policies = policies,
+            AdminCommand::SetSessionTimers(timers) => self.sip.set_session_timers(timers),
             AdminCommand::SetDigest(algorithms) => self.sip.set_digest_algorithms(algorithms),
             AdminCommand::SetUserLimits(limits) => self.sip.set_user_limits(limits),
             AdminCommand::SetQueues(queues) => self.acd.set_queues(now, queues),
@@ -285,7 +299,7 @@ impl Engine {
                 quiet = false;
                 self.handle_acd(now, output);
             }
-            if quiet {
+            if quiet && !self.tell_watchers(now) {
                 break;
             }
         }
@@ -319,7 +333,7 @@ impl Engine {
         match event {
             SipEvent::Incoming(incoming) => self.incoming_call(now, incoming),
             SipEvent::Confirmed { call, sdp } => self.call_confirmed(now, call, sdp),
-            SipEvent::Ringing { call, .. } => self.call_ringing(now, call),
+            SipEvent::Ringing { call, sdp, .. } => self.call_ringing(now, call, sdp),
             SipEvent::Answered { call, sdp } => self.call_answered(now, call, sdp),
             SipEvent::Offer { call, sdp } => self.call_offer(now, call, sdp),
             // We make no offers within a dialog; an answer to one can only be late.
@@ -332,11 +346,8 @@ impl Engine {
             }
             SipEvent::ReferProgress { .. } => {}
             SipEvent::Message(_) | SipEvent::MessageAnswered { .. } => {}
-            // There is nothing to tell yet.
-            SipEvent::Subscribed(subscription) => {
-                self.sip.end_subscription(now, subscription.subscription, "rejected");
-            }
-            SipEvent::Unsubscribed { .. } => {}
+            SipEvent::Subscribed(subscription) => self.subscribed(now, subscription),
+            SipEvent::Unsubscribed { subscription } => self.unsubscribed(subscription),
             SipEvent::Registered(binding) => self.registered(now, binding),
             SipEvent::Unregistered(binding) => self.unregistered(now, binding),
             SipEvent::TrunkChanged(state) => trunk_changed(&state),
@@ -382,6 +393,7 @@ impl Engine {
     }
 
     pub(crate) fn show_desk(&mut self, agent: AgentId) {
+        self.watches.changed(agent);
         self.desks_to_show.insert(agent);
         self.floor_changed = true;
     }

@@ -261,6 +261,9 @@ impl Engine {
             }
             Err(why) => {
                 tracing::warn!(session = %id, ?why, "the call is not transferred");
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.transfer_ended = Some(why.ending());
+                }
                 false
             }
         }
@@ -303,7 +306,12 @@ impl Engine {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.flow = None;
         }
-        self.bring_together(now, id);
+        let unanswered =
+            self.sessions.get(&id).and_then(|s| s.customer_voice()).filter(|l| !l.is_up()).map(|l| l.id);
+        match unanswered {
+            Some(caller) => self.answer_customer(now, id, caller),
+            None => self.bring_together(now, id),
+        }
     }
 
     pub(crate) fn transfer_leg_gone(&mut self, now: Now, id: SessionId) {

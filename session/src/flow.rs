@@ -155,6 +155,9 @@ impl Engine {
                 }
             }
             Effect::Transfer { to } => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.transfer_ended = None;
+                }
                 let started = match &to {
                     TransferTarget::Number(number) => self.transfer_to_number(now, id, number),
                     TransferTarget::Agent(login) => self.transfer_to_agent(now, id, login),

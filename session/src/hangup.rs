@@ -2,7 +2,7 @@
 
 use media::api::Command as MediaCommand;
 use model::{Cause, Change, Ending, LegId, Now, OfferOutcome, Party, SessionId, Side};
-use sip_core::api::CallId;
+use sip_core::api::{CallId, final_status};
 
 use crate::api::Output;
 use crate::engine::Engine;
@@ -10,14 +10,32 @@ use crate::leg::{Line, Role};
 
 impl Engine {
     pub(crate) fn hang_up(&mut self, now: Now, leg: LegId, cause: Cause, by: Side) {
+        self.hang_up_because(now, leg, Ending::new(cause, by));
+    }
+
+    /// A leg ends because another one did: its peer is told what that one's said, in the words of SIP and of the telephone network.
+    pub(crate) fn hang_up_because(&mut self, now: Now, leg: LegId, ending: Ending) {
         let Some(id) = self.legs.get(&leg).copied() else { return };
+        let told = self.told_to_caller(id, leg, &ending);
         let Some(call) = self.voice_of(id, leg).map(|voice| voice.call) else { return };
+        let mut ending = ending;
         if let Some(call) = call {
             // The stack's own `Ended` comes later and finds nothing left to do.
             self.calls.remove(&call);
-            self.sip.hangup(now, call, cause, by);
+            self.sip.hangup_because(now, call, told.clone().unwrap_or_else(|| ending.clone()));
         }
-        self.leg_ended(now, id, leg, Ending::new(cause, by));
+        if let Some(told) = told {
+            ending = Ending { sip_status: Some(final_status(&told)), q850: told.q850, ..ending };
+        }
+        self.leg_ended(now, id, leg, ending);
+    }
+
+    /// A flow that ends a call which nobody has answered leaves it as whom it called last did: busy is busy.
+    fn told_to_caller(&self, id: SessionId, leg: LegId, ending: &Ending) -> Option<Ending> {
+        let session = self.sessions.get(&id)?;
+        let caller = session.legs.get(&leg).filter(|leg| leg.is_customer() && !leg.is_up())?;
+        let incoming = caller.voice().is_some_and(|voice| voice.role == Role::CustomerIn);
+        session.transfer_ended.clone().filter(|_| incoming && ending.cause == Cause::Completed)
     }
 
     /// The leg is gone and nobody meant it.
@@ -43,11 +61,15 @@ impl Engine {
     }
 
     pub(crate) fn leg_ended(&mut self, now: Now, id: SessionId, leg: LegId, ending: Ending) {
+        self.early_over(id, leg);
         self.legs.remove(&leg);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(gone) = session.legs.remove(&leg) else { return };
-        if gone.is_up() && matches!(gone.party, Party::Agent { .. }) {
-            session.owner_was_muted = gone.muted;
+        if let Party::Agent { agent } = gone.party {
+            self.watches.leg_ended(agent, leg);
+            if gone.is_up() {
+                session.owner_was_muted = gone.muted;
+            }
         }
         self.put(Output::Media(MediaCommand::Close { leg }));
         self.journal(now, id, Change::LegEnded { leg, ending: ending.clone() });
@@ -69,6 +91,9 @@ impl Engine {
             Role::Offer(offer) => self.offer_leg_gone(now, id, offer, &ending),
             Role::Owner(reason) => self.owner_leg_gone(now, id, reason),
             Role::TransferAgent | Role::TransferOut => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.transfer_ended = Some(ending.clone());
+                }
                 if !self.transfer_failed(now, id, &ending) {
                     self.transfer_leg_gone(now, id);
                 }

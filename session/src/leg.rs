@@ -19,12 +19,14 @@ pub(crate) struct Leg {
     pub since: Timestamp,
     pub held: bool,
     pub muted: bool,
+    /// It rings at the other end.
+    pub rang: bool,
     pub line: Line,
 }
 
 /// How the party is reached.
 pub(crate) enum Line {
-    Voice(Voice),
+    Voice(Box<Voice>),
     Chat(VisitorId),
 }
 

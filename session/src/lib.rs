@@ -2,11 +2,11 @@
 //!
 //! `engine` is the border; the other files are its parts, one subject each:
 //! `contact` who comes in and which session he joins · `chat` the widget's commands · `desk` the operator's ·
-//! `voice` SIP and media of every leg · `ringing` our own calls · `hangup` how legs end ·
+//! `voice` SIP and media of every leg · `ringing` our own calls · `early` what is heard before an answer · `hangup` how legs end ·
 //! `flow` the dialplan at work · `routing` the ACD's decisions ·
 //! `transfer` REFER and Replaces · `own_calls` what an operator dials · `consult` calls beside the customer's · `pickup` and `park` customers
 //! taken from elsewhere · `redirect` 302 · `trunks` which carriers a number takes · `devices` which device rings first ·
-//! `escalate` from one medium to the other · `closing` how things end · `restore` sessions from before a restart.
+//! `watch` what phones are told of colleagues · `escalate` from one medium to the other · `closing` how things end · `restore` sessions from before a restart.
 
 pub mod api;
 mod chat;
@@ -15,6 +15,7 @@ mod consult;
 mod contact;
 mod desk;
 mod devices;
+mod early;
 mod engine;
 mod escalate;
 mod flow;
@@ -34,5 +35,6 @@ mod transfer;
 mod trunks;
 pub mod view;
 mod voice;
+mod watch;
 
 pub use engine::Engine;

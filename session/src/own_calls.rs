@@ -68,9 +68,16 @@ impl Engine {
         let leg = LegId::new(now.wall, self.random());
         let voice = Voice::incoming(role, &incoming, answer);
         self.add_call(id, leg, incoming.call);
-        self.add_leg(now, id, leg, Party::Agent { agent }, address, Line::Voice(voice));
+        self.add_leg(now, id, leg, Party::Agent { agent }, address, Line::Voice(Box::new(voice)));
         let offer = incoming.sdp.map(Into::into);
         let channel = role.channel();
-        self.put(Output::Media(MediaCommand::Open { leg, session: id, channel, kind, offer }));
+        self.put(Output::Media(MediaCommand::Open {
+            leg,
+            session: id,
+            channel,
+            kind,
+            offer,
+            codecs: Vec::new(),
+        }));
     }
 }

@@ -114,6 +114,7 @@ impl Engine {
                     since,
                     held: false,
                     muted: false,
+                    rang: false,
                     line,
                 },
             );

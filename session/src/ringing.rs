@@ -76,8 +76,15 @@ impl Engine {
         kind: LegKind,
     ) -> LegId {
         let leg = LegId::new(now.wall, self.random());
-        self.add_leg(now, id, leg, party, address, Line::Voice(voice));
-        self.put(Output::Media(MediaCommand::Open { leg, session: id, channel, kind, offer: None }));
+        self.add_leg(now, id, leg, party, address, Line::Voice(Box::new(voice)));
+        self.put(Output::Media(MediaCommand::Open {
+            leg,
+            session: id,
+            channel,
+            kind,
+            offer: None,
+            codecs: Vec::new(),
+        }));
         leg
     }
 
@@ -158,17 +165,6 @@ impl Engine {
         }
     }
 
-    pub(crate) fn call_ringing(&mut self, now: Now, call: CallId) {
-        if let Some((id, leg)) = self.at(call) {
-            self.journal(now, id, Change::LegRinging { leg });
-            self.transfer_rings(now, id, leg);
-            let role = self.voice_of(id, leg).map(|voice| voice.role);
-            if role.is_some_and(Role::is_consulted) {
-                self.consulted_rings(now, id);
-            }
-        }
-    }
-
     pub(crate) fn call_answered(&mut self, now: Now, call: CallId, sdp: Option<Vec<u8>>) {
         let Some((id, leg)) = self.at(call) else {
             self.sip.hangup(now, call, Cause::Failed, Side::System);
@@ -182,6 +178,9 @@ impl Engine {
         self.note_try(now, id, leg, "answered".to_owned());
         let Some(voice) = self.voice_of(id, leg) else { return };
         voice.step = Step::Up;
+        if let Some(dialled) = voice.dialled.as_mut() {
+            dialled.early.anew();
+        }
         let role = voice.role;
         match role {
             Role::Offer(offer) => {

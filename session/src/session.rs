@@ -39,6 +39,8 @@ pub(crate) struct Session {
     pub owner_lost_until: Option<Instant>,
     /// Whoever serves the customer is sending him on.
     pub transfer: Option<Transfer>,
+    /// How the last call ended that was to take the customer over.
+    pub transfer_ended: Option<Ending>,
     /// Where he is parked.
     pub parked: Option<Parked>,
     /// What is left of Max-Forwards, and through how many of us the customer's call has come.
@@ -131,6 +133,7 @@ impl Session {
             owner: None,
             owner_lost_until: None,
             transfer: None,
+            transfer_ended: None,
             parked: None,
             forwards: None,
             hops: 0,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use model::{Instant, LegId, SessionId};
+use sip_core::api::SubscriptionId;
 
 use crate::api::RequestId;
 
@@ -22,6 +23,8 @@ pub(crate) enum Timer {
     Resolve(RequestId),
     /// When a leg whose media transport is gone should have said goodbye.
     TransportLost(LegId),
+    /// When a subscriber may be told again.
+    Watch(SubscriptionId),
     /// When a parked customer comes back to whoever parked him.
     Parked(SessionId),
     /// When the floor may be shown again.

@@ -6,11 +6,14 @@
 use std::time::Duration;
 
 use dialplans::{RouteLimits, Way};
+use media::api::{Codec, Command as MediaCommand};
 use model::{Cause, Change, Ending, Instant, LegId, Now, SessionId, Side};
 use sip_core::api::{
     CallIdentity, CallOptions, Diversion, OutgoingCall, RegistrationState, Target, TrunkState,
 };
 
+use crate::api::Output;
+use crate::early::Early;
 use crate::engine::Engine;
 use crate::leg::{Role, Step};
 use crate::phone;
@@ -32,6 +35,11 @@ pub(crate) struct Dialled {
     tried: Vec<String>,
     /// The line of the routes that it goes by.
     line: Option<usize>,
+    /// What our description has: empty for all.
+    codecs: Vec<Codec>,
+    /// The trunk whose codecs our description is being made for.
+    next: Option<String>,
+    pub early: Early,
 }
 
 impl Dialled {
@@ -47,7 +55,15 @@ impl Dialled {
 
     /// No carrier leads there: the leg ends as soon as it is tried.
     pub(crate) fn nowhere(number: &str) -> Dialled {
-        Dialled { number: number.to_owned(), via: Vec::new(), tried: Vec::new(), line: None }
+        Dialled {
+            number: number.to_owned(),
+            via: Vec::new(),
+            tried: Vec::new(),
+            line: None,
+            codecs: Vec::new(),
+            next: None,
+            early: Early::default(),
+        }
     }
 }
 
@@ -59,6 +75,16 @@ pub(crate) enum Denied {
     /// In the words of the route.
     Route(String),
     Full,
+}
+
+impl Denied {
+    /// What a caller is told who would have been sent on.
+    pub(crate) fn ending(&self) -> Ending {
+        match self {
+            Denied::NoTrunk | Denied::Full => Ending::with_status(Cause::Overload, Side::System, 503),
+            Denied::Abroad | Denied::Route(_) => Ending::with_status(Cause::Refused, Side::System, 403),
+        }
+    }
 }
 
 impl Engine {
@@ -75,8 +101,7 @@ impl Engine {
     }
 
     pub(crate) fn way_of(&self, id: SessionId, number: &str) -> Result<Dialled, Denied> {
-        let dialled =
-            |via: Vec<String>, line| Dialled { number: number.to_owned(), via, tried: Vec::new(), line };
+        let dialled = |via: Vec<String>, line| Dialled { via, line, ..Dialled::nowhere(number) };
         if self.trunks.is_empty() {
             return Err(Denied::NoTrunk);
         }
@@ -144,8 +169,19 @@ impl Engine {
         let Some(sdp) = voice.local_sdp.clone() else { return };
         let names = out.via.clone();
         while out.tried.len() < MOST_TRIES {
-            let next = self.sip.candidates(now, &names).into_iter().find(|name| !out.tried.contains(name));
-            let Some(trunk) = next else { break };
+            let candidates = self.sip.candidates(now, &names).into_iter();
+            let mut untried = candidates.filter(|name| !out.tried.contains(name));
+            let Some(trunk) = out.next.take().or_else(|| untried.next()) else { break };
+            let codecs = self.policies.get(&trunk).map_or(&[][..], |policy| &policy.codecs);
+            if out.codecs != codecs {
+                // Our description has to be another one first.
+                out.codecs = codecs.to_vec();
+                out.next = Some(trunk);
+                voice.call = None;
+                voice.step = Step::Preparing;
+                let describe = MediaCommand::Describe { leg, codecs: codecs.to_vec() };
+                return self.put(Output::Media(describe));
+            }
             out.tried.push(trunk.clone());
             let diversion = called.clone().filter(|_| sent_on);
             let call = OutgoingCall {
@@ -188,12 +224,14 @@ impl Engine {
         if voice.step != Step::Calling || voice.dialled.is_none() {
             return false;
         }
-        let carriers_fault =
-            ending.cause == Cause::Lost || matches!(ending.sip_status, Some(408 | 500..=599));
+        // Another carrier may speak what this one does not.
+        let carriers_fault = matches!(ending.cause, Cause::Lost | Cause::Incompatible)
+            || matches!(ending.sip_status, Some(408 | 500..=599));
         if !carriers_fault {
             return false;
         }
         voice.call = None;
+        self.early_over(id, leg);
         self.call_through_next(now, id, leg, Some(ending.clone()));
         true
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dialplans::api::Input as FlowInput;
 use media::api::{Command as MediaCommand, Direction, Event as MediaEvent};
-use model::{Cause, Change, Ending, LegId, Now, RecordingId, SessionId, Side};
+use model::{Cause, Change, Ending, LegId, Now, Party, RecordingId, SessionId, Side};
 use sip_core::api::{Binding, CallId};
 
 use crate::api::Output;
@@ -45,7 +45,9 @@ impl Engine {
                 }
             }
             MediaEvent::Accepted { leg, direction } => {
-                if let Some(id) = self.legs.get(&leg).copied() {
+                if let Some(id) = self.legs.get(&leg).copied()
+                    && !self.early_judged(now, id, leg, true)
+                {
                     if let Some(voice) = self.voice_of(id, leg) {
                         voice.agreed = true;
                     }
@@ -162,6 +164,9 @@ impl Engine {
         if let Some(leg) = self.sessions.get_mut(&id).and_then(|session| session.legs.get_mut(&leg)) {
             leg.state = LegState::Up;
             leg.since = now.wall;
+            if let Party::Agent { agent } = leg.party {
+                self.watches.changed(agent);
+            }
         }
         self.journal(now, id, Change::LegAnswered { leg });
     }
@@ -272,6 +277,9 @@ impl Engine {
 
     fn incompatible(&mut self, now: Now, leg: LegId, why: &str) {
         let Some(id) = self.legs.get(&leg).copied() else { return };
+        if self.early_judged(now, id, leg, false) {
+            return;
+        }
         let Some(voice) = self.voice_of(id, leg) else { return };
         let (step, call, agreed) = (voice.step, voice.call, voice.agreed);
         tracing::info!(%leg, why, "no common media");

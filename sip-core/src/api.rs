@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::Ending;
 
+pub use crate::call::final_status;
 pub use crate::locate::{Answer, BadDestination, Destination, DestinationHost, Naptr, Question, Srv};
 pub use crate::saved::{BindingChange, SavedBinding};
 pub use crate::trunk::{

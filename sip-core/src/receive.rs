@@ -5,7 +5,7 @@ use model::{Cause, Ending, Now};
 use crate::api::{CallId, Hop, Output, Peer, Rejection};
 use crate::auth::{NONCE_LIFETIME, Verdict};
 use crate::message::{Host, Message, Method, Name};
-use crate::respond::{ALLOW, REGISTRAR, Refusal, SDP, SUPPORTED};
+use crate::respond::{REGISTRAR, Refusal, SDP, SUPPORTED};
 use crate::stack::Stack;
 use crate::subscription::ALLOW_EVENTS;
 use crate::timer::Timer;
@@ -112,7 +112,7 @@ impl Stack {
         self.answer_to(request, hop.remote, 200, tag)
             .header(Name::Contact, self.contact(hop))
             .header(Name::Supported, SUPPORTED)
-            .header(Name::Allow, ALLOW)
+            .header(Name::Allow, self.allow())
             .header(Name::AllowEvents, ALLOW_EVENTS)
             .header(Name::Accept, SDP)
             .header(Name::AcceptEncoding, "identity")

@@ -12,8 +12,11 @@ use crate::stack::Stack;
 use crate::transaction::{ClientKey, Owner, ServerKey, TransactionId};
 
 /// What we understand. RFC 3261 §20.5
-pub(crate) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, SUBSCRIBE, NOTIFY, MESSAGE, REGISTER";
+const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, SUBSCRIBE, NOTIFY, REGISTER, MESSAGE";
+/// The same while nobody keeps messages.
+const ALLOW_NO_MESSAGES: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REFER, SUBSCRIBE, NOTIFY, REGISTER";
 /// The extensions that we speak: option tags of Supported, and what Require may name.
 pub(crate) const SUPPORTED: &str = "100rel, timer, replaces, norefersub";
 /// What Require of a REGISTER may name besides.
@@ -45,6 +48,10 @@ impl Refusal {
 }
 
 impl Stack {
+    pub(crate) fn allow(&self) -> &'static str {
+        if self.keeps_messages { ALLOW } else { ALLOW_NO_MESSAGES }
+    }
+
     /// Begins an answer. `tag` goes into To when there is none.
     pub(crate) fn answer_to(&self, request: &Message, source: SocketAddr, status: u16, tag: &str) -> Builder {
         self.answer_with_reason(request, source, status, None, tag)
@@ -62,7 +69,7 @@ impl Stack {
         let answer =
             request.response(status, reason, source, tag).header(Name::Server, &self.config.server_name);
         match status {
-            405 | 501 => answer.header(Name::Allow, ALLOW),
+            405 | 501 => answer.header(Name::Allow, self.allow()),
             // RFC 3261 §21.4.13
             415 => answer.header(Name::Accept, BODIES).header(Name::AcceptEncoding, "identity"),
             // RFC 3261 §21.4.26: why. We refuse descriptions for their formats.

@@ -48,6 +48,7 @@ pub struct Stack {
     pub(crate) draining: bool,
     pub(crate) session_timers: SessionTimers,
     pub(crate) demanded: Vec<String>,
+    pub(crate) keeps_messages: bool,
     /// Of the messages that we have sent outside of calls.
     pub(crate) last_message: u64,
     pub(crate) subscriptions: Subscriptions,
@@ -74,6 +75,7 @@ impl Stack {
             draining: false,
             session_timers: SessionTimers::default(),
             demanded: Vec::new(),
+            keeps_messages: true,
             last_message: 0,
             subscriptions: Subscriptions::default(),
         }
@@ -186,6 +188,12 @@ impl Stack {
     /// Option tags that a caller must name in Supported or Require: others get 421. None at the start.
     pub fn set_demanded_extensions(&mut self, extensions: Vec<String>) {
         self.demanded = extensions;
+    }
+
+    /// Whether whoever owns the stack keeps the text messages that come (RFC 3428): they are acknowledged as they are handed over. Without
+    /// it they are refused (405). True at the start.
+    pub fn set_keeps_messages(&mut self, keeps: bool) {
+        self.keeps_messages = keeps;
     }
 
     /// While draining, what would begin something gets 503 with Retry-After; registrations and requests within dialogs are served.

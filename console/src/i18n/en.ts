@@ -173,7 +173,7 @@ export const en = {
     first_time: "None yet.",
   },
   context: { page: "Page", locale: "Language", topic: "Topic" },
-  address: { browser: "from the browser" },
+  address: { browser: "from the browser", withheld: "number withheld" },
   evidence: { origin: "from the contact", stated: "told by the customer", code: "by code", token: "by link" },
   author: { customer: "Customer", flow: "Dialplan", system: "Tandem" },
   party: { customer: "Customer", external: "Outside party" },

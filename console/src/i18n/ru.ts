@@ -178,7 +178,7 @@ export const ru = {
     first_time: "Пока не было.",
   },
   context: { page: "Страница", locale: "Язык", topic: "Тема" },
-  address: { browser: "из браузера" },
+  address: { browser: "из браузера", withheld: "номер скрыт" },
   evidence: { origin: "из обращения", stated: "со слов клиента", code: "по коду", token: "по ссылке" },
   author: { customer: "Клиент", flow: "Сценарий", system: "Tandem" },
   party: { customer: "Клиент", external: "Внешний абонент" },

@@ -75,9 +75,7 @@ impl Transfer {
     pub fn start<'p>(&'p self, turn: &mut Turn<'_>) -> Next<'p> {
         match (turn.channel(), &self.instead) {
             (ChannelKind::Voice, _) => {
-                if turn.must_answer() {
-                    return Next::Wait(Waiting::Answered);
-                }
+                // Who is not answered yet hears what comes from there, and is answered when somebody takes the call.
                 turn.put(Effect::Transfer { to: self.to.value.clone() });
                 Next::Wait(Waiting::Transferred)
             }

@@ -24,9 +24,10 @@ impl Core {
         out: &mut impl Sink,
     ) {
         match command {
-            Command::Open { leg, session, channel, kind, offer } => {
-                self.open(now, leg, session, channel, kind, offer, ports);
+            Command::Open { leg, session, channel, kind, offer, codecs } => {
+                self.open(now, leg, session, channel, kind, offer, codecs, ports);
             }
+            Command::Describe { leg, codecs } => self.describe(leg, codecs),
             Command::Answer { leg, sdp } => self.accept_answer(now, leg, sdp),
             Command::Offer { leg, sdp } => self.accept_offer(now, leg, &sdp),
             Command::Connect { a, b } => self.connect(a, b),
@@ -74,11 +75,12 @@ impl Core {
         channel: Channel,
         kind: LegKind,
         offer: Option<Arc<[u8]>>,
+        codecs: Vec<Codec>,
         ports: Option<LocalPorts>,
     ) {
         assert!(!self.by_id.contains_key(&id), "leg {id} is opened only once");
         let opened = match kind {
-            LegKind::Rtp { nat } => self.open_rtp(now, nat, offer.as_deref(), ports),
+            LegKind::Rtp { nat } => self.open_rtp(now, nat, offer.as_deref(), codecs, ports),
             LegKind::WebRtc => self.open_webrtc(now, id, offer.as_deref()),
         };
         let (transport, sdp, agreed) = match opened {
@@ -127,12 +129,13 @@ impl Core {
         now: Now,
         nat: bool,
         offer: Option<&[u8]>,
+        codecs: Vec<Codec>,
         ports: Option<LocalPorts>,
     ) -> Result<(Transport, Vec<u8>, Option<Agreed>), String> {
         let ports = ports.ok_or("no free media port")?;
         // Within 63 bits, which is all that some peers can hold.
         let id = self.random.random::<u64>() >> 1;
-        let mut negotiation = Negotiation::new(id, self.config.address, ports.port);
+        let mut negotiation = Negotiation::new(id, self.config.address, ports.port, codecs);
         let (sdp, agreed) = match offer {
             Some(offer) => negotiation
                 .answer(offer)
@@ -142,6 +145,16 @@ impl Core {
         };
         let transport = RtpTransport::new(ports, negotiation, nat, now.instant);
         Ok((Transport::Rtp(Box::new(transport)), sdp, agreed))
+    }
+
+    fn describe(&mut self, id: LegId, codecs: Vec<Codec>) {
+        let Some(leg) = self.find(id) else { return };
+        let Transport::Rtp(rtp) = &mut leg.transport else { return };
+        rtp.negotiation.limit(codecs);
+        let sdp = rtp.negotiation.offer();
+        leg.answer = None;
+        let direction = Direction { sends: true, receives: true };
+        self.event(Event::LocalSdp { leg: id, sdp: sdp.into(), direction });
     }
 
     fn open_webrtc(

@@ -66,7 +66,7 @@ pub enum Incompatible {
     Sdp(#[from] SdpError),
     #[error("no RTP/AVP audio section")]
     NoAudio,
-    #[error("no common codec: PCMU or PCMA is needed")]
+    #[error("no common codec")]
     NoCodec,
     #[error("the audio section of line {line} has no connection address")]
     NoAddress { line: usize },
@@ -90,23 +90,39 @@ pub struct Negotiation {
     /// The last exchange began with an offer of ours.
     offered: bool,
     codec: Option<Codec>,
+    /// What may be spoken, the preferred first.
+    allowed: Vec<Codec>,
+    /// The peer's preferences count for nothing.
+    strict: bool,
 }
 
 impl Negotiation {
-    /// `id` for the `o=` line; it should differ between legs.
-    pub fn new(id: u64, address: IpAddr, port: u16) -> Self {
-        Self { id, version: 0, address, port, last: String::new(), offered: false, codec: None }
+    /// `id` for the `o=` line; it should differ between legs. `codecs`: see [`Negotiation::limit`].
+    pub fn new(id: u64, address: IpAddr, port: u16, codecs: Vec<Codec>) -> Self {
+        let last = String::new();
+        let (allowed, strict) = (Vec::new(), false);
+        let mut new =
+            Self { id, version: 0, address, port, last, offered: false, codec: None, allowed, strict };
+        new.limit(codecs);
+        new
+    }
+
+    /// From the next exchange on only these may be spoken, in this order. None: whatever plain RTP carries, as the peer prefers.
+    pub fn limit(&mut self, codecs: Vec<Codec>) {
+        self.strict = !codecs.is_empty();
+        self.allowed = if self.strict { codecs } else { vec![Codec::Pcma, Codec::Pcmu] };
     }
 
     /// Our offer.
     pub fn offer(&mut self) -> Vec<u8> {
         self.offered = true;
         let mut body = self.head("0 0");
-        let port = self.port;
-        let _ = write!(
-            body,
-            "m=audio {port} RTP/AVP 8 0 {OWN_DIGITS}\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\n"
-        );
+        let (mut formats, mut maps) = (String::new(), String::new());
+        for (number, codec) in self.own() {
+            let _ = write!(formats, "{number} ");
+            let _ = write!(maps, "a=rtpmap:{number} {}/8000\r\n", name(codec));
+        }
+        let _ = write!(body, "m=audio {} RTP/AVP {formats}{OWN_DIGITS}\r\n{maps}", self.port);
         self.tail(&mut body, Some(OWN_DIGITS), Way::SendRecv, true);
         self.sign(body)
     }
@@ -125,12 +141,11 @@ impl Negotiation {
                 continue;
             }
             let (payload_type, codec) = choice;
-            let name = if codec == Codec::Pcma { "PCMA" } else { "PCMU" };
             let digits = agreed.digits.map(|digits| digits.payload_type);
             let list = digits.map(|digits| format!(" {digits}")).unwrap_or_default();
             let (port, protocol) = (self.port, &media.protocol);
             let _ = write!(body, "m=audio {port} {protocol} {payload_type}{list}\r\n");
-            let _ = write!(body, "a=rtpmap:{payload_type} {name}/8000\r\n");
+            let _ = write!(body, "a=rtpmap:{payload_type} {}/8000\r\n", name(codec));
             let Direction { sends, receives } = agreed.direction;
             let way = match (receives, sends) {
                 (true, true) => Way::SendRecv,
@@ -164,8 +179,9 @@ impl Negotiation {
             return Err(Incompatible::Unasked("we offered RTP/AVP"));
         }
         let mut receive = codecs(media);
+        receive.retain(|(_, codec)| self.allowed.contains(codec));
         let choice = *receive.first().ok_or(Incompatible::NoCodec)?;
-        for own in [(8, Codec::Pcma), (0, Codec::Pcmu)] {
+        for own in self.own() {
             if !receive.iter().any(|(number, _)| *number == own.0) {
                 receive.push(own);
             }
@@ -193,13 +209,27 @@ impl Negotiation {
             return Err(Incompatible::NoAudio);
         }
         for (index, media) in audio {
-            let codecs = codecs(media);
+            let mut codecs = codecs(media);
+            codecs.retain(|(_, codec)| self.allowed.contains(codec));
+            if self.strict {
+                codecs.sort_by_key(|(_, codec)| self.allowed.iter().position(|own| own == codec));
+            }
             let kept = codecs.iter().find(|(_, codec)| Some(*codec) == self.codec).or(codecs.first());
             if let Some(choice) = kept {
                 return Ok((index, media, *choice));
             }
         }
         Err(Incompatible::NoCodec)
+    }
+
+    /// Our own numbers for what may be spoken.
+    fn own(&self) -> Vec<(u8, Codec)> {
+        let number = |codec: &Codec| match codec {
+            Codec::Pcma => Some((8, Codec::Pcma)),
+            Codec::Pcmu => Some((0, Codec::Pcmu)),
+            Codec::Opus => None,
+        };
+        self.allowed.iter().filter_map(number).collect()
     }
 
     fn agree(
@@ -286,6 +316,15 @@ impl Negotiation {
     }
 }
 
+/// As plain RTP writes it.
+fn name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Pcma => "PCMA",
+        Codec::Pcmu => "PCMU",
+        Codec::Opus => "opus",
+    }
+}
+
 /// The voice codecs of the section in its writer's order.
 fn codecs(media: &Media) -> Vec<(u8, Codec)> {
     let codec = |number: u8| match media.maps.iter().find(|map| map.payload_type == number) {
@@ -324,7 +363,7 @@ mod tests {
     use super::*;
 
     fn negotiation() -> Negotiation {
-        Negotiation::new(77, [198, 51, 100, 1].into(), 20_000)
+        Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, Vec::new())
     }
 
     fn sdp(media: &str) -> Vec<u8> {
@@ -434,6 +473,32 @@ mod tests {
         assert_eq!(again.codec, Codec::Pcma, "the last answer counts");
         negotiation.answer(&sdp("m=audio 4000 RTP/AVP 0\r\n")).unwrap();
         assert_eq!(negotiation.accept(&sdp("m=audio 4000 RTP/AVP 0\r\n")), Err(Incompatible::NoOffer));
+    }
+
+    #[test]
+    fn only_what_is_allowed_is_spoken_and_in_that_order() {
+        let limited = |codecs| Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, codecs);
+        let ordered = || vec![Codec::Pcmu, Codec::Pcma];
+        let offer = String::from_utf8(limited(ordered()).offer()).unwrap();
+        assert!(
+            offer.contains("RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"),
+            "{offer}"
+        );
+        let both = sdp("m=audio 4000 RTP/AVP 8 0\r\n");
+        assert_eq!(limited(ordered()).answer(&both).unwrap().1.codec, Codec::Pcmu, "our order, not his");
+        let mut one = limited(vec![Codec::Pcma]);
+        let offer = String::from_utf8(one.offer()).unwrap();
+        assert!(offer.contains("m=audio 20000 RTP/AVP 8 101\r\n") && !offer.contains("PCMU"), "{offer}");
+        let agreed = one.accept(&sdp("m=audio 4000 RTP/AVP 0 8\r\n")).unwrap();
+        assert_eq!((agreed.codec, agreed.content(0)), (Codec::Pcma, None));
+        let other = sdp("m=audio 4000 RTP/AVP 0\r\n");
+        assert_eq!(limited(vec![Codec::Pcma]).answer(&other), Err(Incompatible::NoCodec));
+        one.offer();
+        assert_eq!(one.accept(&other), Err(Incompatible::NoCodec));
+        one.limit(Vec::new());
+        let offer = String::from_utf8(one.offer()).unwrap();
+        assert!(offer.contains("o=- 77 2 ") && offer.contains("RTP/AVP 8 0 101\r\n"), "{offer}");
+        assert_eq!(one.accept(&other).unwrap().codec, Codec::Pcmu);
     }
 
     #[test]

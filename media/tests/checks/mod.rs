@@ -7,7 +7,7 @@ use media::sdp::{Description, Negotiation};
 /// Nothing panics; our answer to what can be answered is a description with as many sections, and the same answer the second time.
 pub fn description(bytes: &[u8]) {
     let parsed = Description::parse(bytes);
-    let own = || Negotiation::new(7, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 40_000);
+    let own = || Negotiation::new(7, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 40_000, Vec::new());
     let mut negotiation = own();
     if let Ok((answer, _)) = negotiation.answer(bytes) {
         let offer = parsed.expect("what was answered was read");

@@ -271,6 +271,7 @@ fn a_call_of_ours_is_answered_and_heard() {
         channel: Channel::Agent,
         kind,
         offer: None,
+        codecs: Vec::new(),
     };
     world.command_with(open, Some(ports));
     world.connect(0, 1);
@@ -322,8 +323,14 @@ fn a_leg_that_cannot_open_says_why_and_gives_its_ports_back() {
     let offer =
         Some(b"v=0\r\no=- 1 1 IN IP4 x\r\nc=IN IP4 1.2.3.4\r\nm=audio 5 RTP/AVP 9\r\n".as_slice().into());
     let kind = LegKind::Rtp { nat: false };
-    let open =
-        Command::Open { leg: leg(0), session: crate::world::SESSION, channel: Channel::Agent, kind, offer };
+    let open = Command::Open {
+        leg: leg(0),
+        session: crate::world::SESSION,
+        channel: Channel::Agent,
+        kind,
+        offer,
+        codecs: Vec::new(),
+    };
     world.command_with(open.clone(), Some(ports));
     assert!(
         matches!(&world.events[..], [Event::Incompatible { why, .. }, Event::Closed { .. }] if why.contains("codec"))

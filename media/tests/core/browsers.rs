@@ -27,7 +27,14 @@ fn call(world: &mut World, channel: Channel, hertz: f64) {
     let offer = Some(browser.offer(Direction::SendRecv).into());
     world.browsers.push(browser);
     let (session, kind) = (SESSION, LegKind::WebRtc);
-    world.command(Command::Open { leg: leg(BROWSER + number), session, channel, kind, offer });
+    world.command(Command::Open {
+        leg: leg(BROWSER + number),
+        session,
+        channel,
+        kind,
+        offer,
+        codecs: Vec::new(),
+    });
     answer(world, number);
 }
 

@@ -60,7 +60,7 @@ proptest! {
         let ports = world.ports();
         let offer = Some(octets.into());
         let session = crate::world::SESSION;
-        let open = Command::Open { leg: leg(5), session, channel: Channel::Agent, kind, offer };
+        let open = Command::Open { leg: leg(5), session, channel: Channel::Agent, kind, offer, codecs: Vec::new() };
         world.command_with(open, (!browser).then_some(ports));
         let refused = matches!(world.events.last(), Some(Event::Closed { .. }));
         prop_assert!(refused);

@@ -209,7 +209,14 @@ impl World {
             got_rtcp: Vec::new(),
         });
         let offer = self.description(index, "sendrecv");
-        let open = Command::Open { leg: leg(index), session: SESSION, channel, kind, offer: Some(offer) };
+        let open = Command::Open {
+            leg: leg(index),
+            session: SESSION,
+            channel,
+            kind,
+            offer: Some(offer),
+            codecs: Vec::new(),
+        };
         self.command_with(open, Some(ports));
         assert!(matches!(self.events.last(), Some(Event::LocalSdp { .. })), "{:?}", self.events.last());
         index

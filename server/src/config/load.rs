@@ -6,7 +6,7 @@ use std::time::Duration;
 use acd::api::QueueConfig;
 use model::QueueName;
 use session::redirect::Redirects;
-use sip_core::api::Transport;
+use sip_core::api::{SessionTimers, Transport};
 use sip_core::digest::Algorithm;
 use toml::Spanned;
 
@@ -41,15 +41,18 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
         toml::from_str(text).map_err(|error| Problems(vec![syntax_problem(file, text, &error)]))?;
     let mut check = Check::new(file, text);
     let data = check.path(raw.server.data, "../data");
+    let sip = sip(&mut check, raw.sip);
+    let (trunks, trunk_policies) = super::trunk::trunks(&mut check, raw.trunk, &sip.listeners);
     let config = Config {
         server: Server {
             drain: check.duration(raw.server.drain, 30 * SECOND, Duration::ZERO..=HOUR),
             data: data.clone(),
         },
-        sip: sip(&mut check, raw.sip),
+        sip,
         protection: super::protection::check(&mut check, raw.protection),
         ladder: super::protection::ladder(&mut check, raw.ladder),
-        trunks: super::trunk::trunks(&mut check, raw.trunk),
+        trunks,
+        trunk_policies,
         http: http(&mut check, raw.http),
         chat: chat(&mut check, raw.chat),
         media: media(&mut check, raw.media),
@@ -104,6 +107,7 @@ fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
         listeners,
         min_expires: check.duration(raw.min_expires, 30 * SECOND, SECOND..=HOUR),
         max_expires: check.duration(raw.max_expires, HOUR, MINUTE..=DAY),
+        session_timers: session_timers(check, raw.session_expires, raw.min_se),
         digest: digest(check, raw.digest),
         max_bindings: check.number(raw.max_bindings, 10, 1..=1_000),
         max_calls: check.number(raw.max_calls, 4_000, 1..=1_000_000),
@@ -124,6 +128,24 @@ fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
         check.problem(region.span(), message, Some("two capital letters of ISO 3166, such as \"RU\"".into()));
     }
     sip
+}
+
+/// RFC 4028 §4: nobody has to refresh more often than every 90 s.
+fn session_timers(
+    check: &mut Check<'_>,
+    expires: Option<Spanned<String>>,
+    min: Option<Spanned<String>>,
+) -> SessionTimers {
+    let (default, least) = (SessionTimers::default(), 90 * SECOND);
+    let written = expires.as_ref().or(min.as_ref()).map(Spanned::span);
+    let timers = SessionTimers {
+        expires: check.duration(expires, default.expires, least..=DAY),
+        min: check.duration(min, default.min, least..=HOUR),
+    };
+    if let Some(span) = written.filter(|_| timers.expires < timers.min) {
+        check.problem(span, "`session_expires` is less than `min_se`", None);
+    }
+    timers
 }
 
 fn digest(check: &mut Check<'_>, written: Option<Spanned<Vec<Spanned<String>>>>) -> Vec<Algorithm> {

@@ -7,13 +7,15 @@ mod protection;
 mod raw;
 mod trunk;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use acd::api::QueueConfig;
+use session::api::TrunkPolicy;
 use session::redirect::Redirects;
-use sip_core::api::{Transport, Trunk};
+use sip_core::api::{SessionTimers, Transport, Trunk};
 use sip_core::digest::Algorithm;
 
 use crate::tap::Bounds;
@@ -32,6 +34,8 @@ pub struct Config {
     /// How much is remembered of calls, message by message.
     pub ladder: Bounds,
     pub trunks: Vec<Trunk>,
+    /// Of every trunk, by its name.
+    pub trunk_policies: BTreeMap<String, TrunkPolicy>,
     pub http: Http,
     pub chat: Chat,
     pub media: Media,
@@ -65,6 +69,8 @@ pub struct Sip {
     pub listeners: Vec<SipListener>,
     pub min_expires: Duration,
     pub max_expires: Duration,
+    /// How long calls may go without a sign of life.
+    pub session_timers: SessionTimers,
     /// What phones are challenged for, the preferred first.
     pub digest: Vec<Algorithm>,
     pub max_bindings: usize,

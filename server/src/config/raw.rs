@@ -44,6 +44,8 @@ pub struct Sip {
     pub redirects: List,
     pub min_expires: Text,
     pub max_expires: Text,
+    pub session_expires: Text,
+    pub min_se: Text,
     pub digest: List,
     pub max_bindings: Number,
     pub max_calls: Number,
@@ -113,6 +115,10 @@ pub struct Trunk {
     pub assert_identity: Flag,
     #[serde(default)]
     pub from_account: Flag,
+    #[serde(default)]
+    pub early_media: Text,
+    #[serde(default)]
+    pub codecs: List,
 }
 
 /// `[trunk.account]`

@@ -1,8 +1,10 @@
 //! `[[trunk]]`: carriers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use media::api::Codec;
+use session::api::{EarlyMedia, TrunkPolicy};
 use sip_core::api::{
     Account, Destination, DestinationHost, HealthCheck, IdentityRules, Limits, NumberFormat, NumberStyle,
     Place, Prefix, Registration, Secret, Transport, Trunk,
@@ -10,7 +12,8 @@ use sip_core::api::{
 use toml::Spanned;
 
 use super::check::Check;
-use super::{load, raw};
+use super::problem::nearest;
+use super::{SipListener, load, raw};
 
 #[derive(Clone, Copy)]
 enum Style {
@@ -19,9 +22,15 @@ enum Style {
     National,
 }
 
-pub fn trunks(check: &mut Check<'_>, raw: Vec<raw::Trunk>) -> Vec<Trunk> {
+/// The trunks, and how the media of each are dealt with.
+pub fn trunks(
+    check: &mut Check<'_>,
+    raw: Vec<raw::Trunk>,
+    listeners: &[SipListener],
+) -> (Vec<Trunk>, BTreeMap<String, TrunkPolicy>) {
     let mut names = BTreeSet::new();
     let mut trunks = Vec::new();
+    let mut policies = BTreeMap::new();
     for raw in raw {
         load::unique(check, &mut names, &raw.name, "trunk");
         let name = raw.name.get_ref().clone();
@@ -50,7 +59,10 @@ pub fn trunks(check: &mut Check<'_>, raw: Vec<raw::Trunk>) -> Vec<Trunk> {
         };
         let account = account(check, &raw.account);
         let registration = registration(check, &raw.registration, &raw.name, account.as_ref());
+        let policy = policy(check, raw.early_media.as_ref(), raw.codecs);
+        let listener = raw.listener.map(|name| listener(check, name, transport, listeners));
         let Some(destination) = destination else { continue };
+        policies.insert(name.clone(), policy);
         let trunk = Trunk {
             domain: raw.domain.map(|domain| check.text(Some(domain), "")),
             registration,
@@ -72,13 +84,65 @@ pub fn trunks(check: &mut Check<'_>, raw: Vec<raw::Trunk>) -> Vec<Trunk> {
             },
             account,
             tls_name: raw.tls_name.map(|name| name.into_inner().to_ascii_lowercase()),
-            listener: raw.listener.map(Spanned::into_inner),
+            listener,
             nat: raw.nat.is_some_and(Spanned::into_inner),
             ..Trunk::new(&name, sources, destination, transport)
         };
         trunks.push(trunk);
     }
-    trunks
+    (trunks, policies)
+}
+
+/// One that a `[[sip.listener]]` has, for the transport that the trunk wants.
+fn listener(
+    check: &mut Check<'_>,
+    name: Spanned<String>,
+    transport: Option<Transport>,
+    listeners: &[SipListener],
+) -> String {
+    let known: BTreeSet<&str> = listeners.iter().filter_map(|listener| listener.name.as_deref()).collect();
+    let text = name.get_ref().as_str();
+    let mut named = listeners.iter().filter(|listener| listener.name.as_deref() == Some(text)).peekable();
+    if named.peek().is_none() {
+        let hint = match nearest(text, known.iter().copied()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None if known.is_empty() => "give a [[sip.listener]] a `name`".to_owned(),
+            None => format!("one of: {}", Vec::from_iter(known).join(", ")),
+        };
+        check.problem(name.span(), format!("there is no [[sip.listener]] named `{text}`"), Some(hint));
+    } else if let Some(wanted) = transport
+        && !named.any(|listener| listener.transport == wanted)
+    {
+        let message = format!("the listener `{text}` is not for the `transport` of this trunk");
+        check.problem(name.span(), message, None);
+    }
+    name.into_inner()
+}
+
+fn policy(
+    check: &mut Check<'_>,
+    early_media: Option<&Spanned<String>>,
+    codecs: Option<Spanned<Vec<Spanned<String>>>>,
+) -> TrunkPolicy {
+    let ways = [("pass", EarlyMedia::Pass), ("ignore", EarlyMedia::Ignore)];
+    let known = [("PCMA", Codec::Pcma), ("PCMU", Codec::Pcmu)];
+    let early_media = check.choice(early_media, EarlyMedia::Pass, &ways);
+    if let Some(none) = codecs.as_ref().filter(|codecs| codecs.get_ref().is_empty()) {
+        let hint = "leave `codecs` out to allow all".to_owned();
+        check.problem(none.span(), "nothing could be spoken without a codec", Some(hint));
+    }
+    let mut chosen = Vec::new();
+    for name in codecs.map(Spanned::into_inner).unwrap_or_default() {
+        // As SDP has it, in any case.
+        let upper = Spanned::new(name.span(), name.get_ref().to_ascii_uppercase());
+        let is_known = known.iter().any(|(known, _)| known == upper.get_ref());
+        let codec = check.choice(Some(if is_known { &upper } else { &name }), Codec::Pcma, &known);
+        if is_known && chosen.contains(&codec) {
+            check.problem(name.span(), format!("`{}` stands here twice", name.get_ref()), None);
+        }
+        chosen.push(codec);
+    }
+    TrunkPolicy { early_media, codecs: chosen }
 }
 
 fn account(check: &mut Check<'_>, raw: &raw::Account) -> Option<Account> {

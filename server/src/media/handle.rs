@@ -150,7 +150,8 @@ impl MediaHandle {
                 }
                 a.and(b)
             }
-            Command::Answer { leg, .. }
+            Command::Describe { leg, .. }
+            | Command::Answer { leg, .. }
             | Command::Offer { leg, .. }
             | Command::Disconnect { leg }
             | Command::Play { leg, .. }
@@ -386,7 +387,7 @@ mod tests {
         fn open(&self, leg: LegId, phone: &Phone, channel: Channel) -> SocketAddr {
             let offer = Some(phone.offer().into_bytes().into());
             let kind = LegKind::Rtp { nat: false };
-            self.send(Command::Open { leg, session: session(), channel, kind, offer });
+            self.send(Command::Open { leg, session: session(), channel, kind, offer, codecs: Vec::new() });
             let sdp = self.event(|event| match event {
                 Event::LocalSdp { leg: of, sdp, .. } if of == leg => Some(sdp),
                 _ => None,
@@ -480,7 +481,14 @@ mod tests {
                 let leg = LegId(Uuid::from_u128(u128::from(round * 2 + half)));
                 let offer = Some(Arc::from(&b"not SDP"[..]));
                 let (channel, kind) = (Channel::Customer, LegKind::WebRtc);
-                world.send(Command::Open { leg, session: session(), channel, kind, offer });
+                world.send(Command::Open {
+                    leg,
+                    session: session(),
+                    channel,
+                    kind,
+                    offer,
+                    codecs: Vec::new(),
+                });
                 // The second order meets the thread at another point each time.
                 (0..round % 512).for_each(|_| std::hint::spin_loop());
             }

@@ -54,6 +54,7 @@ impl World {
             listeners: vec![listener(Transport::Udp), listener(Transport::Tcp)],
             min_expires: Duration::from_secs(60),
             max_expires: Duration::from_secs(3600),
+            session_timers: sip_core::api::SessionTimers::default(),
             digest: Vec::new(),
             max_bindings: 10,
             max_calls: 10,

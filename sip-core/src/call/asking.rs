@@ -92,7 +92,8 @@ impl Stack {
         let (request, hop) = (dialog.request(&method, cseq), dialog.next_hop());
         // RFC 4028 §7.4: timers are a matter of answered calls.
         let request = if early { request } else { exchange.timer.ask(request, policy) };
-        let request = describe_ourselves(request.header(Name::Contact, self.contact(hop))).body(SDP, body);
+        let request = describe_ourselves(request.header(Name::Contact, self.contact(hop)), self.allow())
+            .body(SDP, body);
         self.start_in_dialog(now, owner, method, &dialog, request);
     }
 

@@ -167,21 +167,32 @@ impl Stack {
     }
 }
 
-/// What an unanswered caller is told.
-fn final_status(ending: &Ending) -> u16 {
-    if let Some(q850) = ending.q850.filter(|cause| *cause != 16) {
+/// What an unanswered caller is told by [`Stack::hangup_because`].
+pub fn final_status(ending: &Ending) -> u16 {
+    // What the called party or its phone decided was said in SIP; of what the network says, its own cause tells more.
+    let decided = matches!(ending.sip_status, Some(402..=406 | 408..=419 | 484..=489 | 600..=699));
+    if let Some(q850) =
+        ending.q850.filter(|cause| *cause != 16 && !(decided && ending.cause == Cause::Refused))
+    {
         return status_of_q850(q850);
     }
     match ending.cause {
-        Cause::Refused => ending.sip_status.filter(|status| (400..700).contains(status)).unwrap_or(603),
+        Cause::Refused => match ending.sip_status {
+            // What the next hop wanted of us is not what the caller could do anything about. RFC 3261 §16.7 step 6
+            Some(401 | 407 | 420..=423 | 481 | 493 | 494) => 503,
+            Some(status @ 400..=699) => status,
+            // A redirection that is not followed.
+            Some(300..=399) => 480,
+            Some(_) | None => 603,
+        },
         Cause::Incompatible => 488,
         Cause::Overload | Cause::Restarted => 503,
-        Cause::Failed => 500,
+        Cause::Failed => ending.sip_status.filter(|status| (500..600).contains(status)).unwrap_or(500),
+        Cause::Lost => ending.sip_status.filter(|status| matches!(status, 408 | 500..=599)).unwrap_or(480),
         Cause::HungUp
         | Cause::Cancelled
         | Cause::Abandoned
         | Cause::NoAnswer
-        | Cause::Lost
         | Cause::MediaTimeout
         | Cause::Completed
         | Cause::Merged

@@ -16,7 +16,7 @@ use crate::api::{CallId, Event, Hop, IncomingCall, Peer, Rejection};
 use crate::dialog::Dialog;
 use crate::message::{Message, Name, decimal};
 use crate::quota::Over;
-use crate::respond::{ALLOW, HOPS, MAX_FORWARDS, Refusal, SDP, reply_hop};
+use crate::respond::{HOPS, MAX_FORWARDS, Refusal, SDP, reply_hop};
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, T1, Timer};
 use crate::transaction::{MergeKey, ServerKey, TransactionId};
@@ -95,7 +95,7 @@ impl Stack {
             Peer::Trunk { name } => {
                 if let Some(entry) = self.trunks.named(name) {
                     let trunk = &entry.settings;
-                    withheld = identity::wants_privacy(request);
+                    withheld = identity::wants_privacy(request) || identity::is_anonymous(&from.uri());
                     if trunk.identity.trusted {
                         // RFC 3325: what a trusted peer asserts counts more than what the caller says.
                         if let Some((number, name)) = identity::asserted(request) {
@@ -225,7 +225,7 @@ impl Stack {
             .answer_to(&invite, source, status, &tag)
             .copy(&invite, Name::RecordRoute)
             .header(Name::Contact, self.contact_for(hop, &invite))
-            .header(Name::Allow, ALLOW);
+            .header(Name::Allow, self.allow());
         let describes = sdp.is_some();
         if let Some(sdp) = sdp {
             answer = answer.body(SDP, sdp);

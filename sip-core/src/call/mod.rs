@@ -41,6 +41,7 @@ use crate::keyed::{Keyed, Keys};
 use crate::message::{Message, Replaces};
 use crate::trunk::Carrier;
 
+pub use end::final_status;
 pub(crate) use exchange::{Exchange, Ours};
 pub(crate) use incoming::Incoming;
 pub(crate) use outgoing::{Goal, Outgoing};

@@ -9,7 +9,7 @@ use super::exchange::{Ours, Pending, Unacked, lists};
 use super::{Call, Phase};
 use crate::api::{CallId, Event, Hop};
 use crate::message::{Builder, Message, Method, Name};
-use crate::respond::{ALLOW, Refusal, SDP, SUPPORTED, reply_hop};
+use crate::respond::{Refusal, SDP, SUPPORTED, reply_hop};
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, T1, T2, Timer};
 use crate::transaction::{MergeKey, ServerKey, TransactionId};
@@ -65,7 +65,7 @@ impl Stack {
             .answer_to(request, *source, 200, tag)
             .copy(request, Name::RecordRoute)
             .header(Name::Contact, self.contact_for(hop, request))
-            .header(Name::Allow, ALLOW)
+            .header(Name::Allow, self.allow())
             .header(Name::Supported, SUPPORTED)
             .header(Name::Accept, SDP)
             .body(SDP, sdp);
@@ -106,7 +106,7 @@ impl Stack {
         let mut answer = self
             .answer_to(request, hop.remote, 200, "")
             .header(Name::Contact, self.contact_for(hop, request))
-            .header(Name::Allow, ALLOW)
+            .header(Name::Allow, self.allow())
             .header(Name::Supported, SUPPORTED);
         if self.calls.get(call).is_some_and(|call| matches!(call.phase, Phase::Confirmed(_))) {
             answer = self.grant_timer(now, call, request, answer);
@@ -259,8 +259,8 @@ impl Stack {
 }
 
 /// What our INVITEs and UPDATEs say about ourselves.
-pub(crate) fn describe_ourselves(request: Builder) -> Builder {
-    request.header(Name::Supported, SUPPORTED).header(Name::Allow, ALLOW)
+pub(crate) fn describe_ourselves(request: Builder, allow: &str) -> Builder {
+    request.header(Name::Supported, SUPPORTED).header(Name::Allow, allow)
 }
 
 /// Whether the peer wants (or only could do with) reliable provisional answers. RFC 3262 §3

@@ -145,7 +145,7 @@ impl Stack {
             .header(Name::CallId, self.random.call_id())
             .header(Name::CSeq, format!("{cseq} INVITE"))
             .header(Name::Accept, SDP);
-        request = SessionTimer::default().ask(describe_ourselves(request), self.session_timers);
+        request = SessionTimer::default().ask(describe_ourselves(request, self.allow()), self.session_timers);
         request = referred(request, options.referred_by.as_deref(), options.replaces.as_deref());
         if options.hops > 0 {
             request = request.extension(HOPS, &options.hops.to_string())?;

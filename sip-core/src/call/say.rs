@@ -114,6 +114,9 @@ impl Stack {
     }
 
     pub(crate) fn receive_message_in(&mut self, now: Now, hop: Hop, call: CallId, request: &Message) {
+        if !self.keeps_messages {
+            return self.refuse_once(now, hop, request, 405);
+        }
         match instant(request) {
             Err(Refusal { status, .. }) => self.refuse_once(now, hop, request, status),
             Ok((content_type, body)) => {
@@ -137,6 +140,9 @@ impl Stack {
         }
         if self.refuses_extensions(hop, request) {
             return;
+        }
+        if !self.keeps_messages {
+            return self.refuse(hop, request, Refusal::new(405), None);
         }
         match instant(request) {
             Err(refusal) => self.refuse(hop, request, refusal, Some(Rejection::BadRequest)),

@@ -143,6 +143,20 @@ fn messages_are_taken_from_whom_we_know_and_nobody_else() {
 }
 
 #[test]
+fn messages_that_nobody_keeps_are_refused_and_never_acknowledged() {
+    let mut solo = Solo::new();
+    solo.stack.set_keeps_messages(false);
+    let message = Request::new("MESSAGE").call_id("one").body("text/plain", "hello");
+    let refused = solo.ask_as(udp(PHONE), message, "anna", "secret");
+    assert_eq!(refused.status(), Some(405));
+    assert!(!refused.text(Name::Allow).unwrap().contains("MESSAGE"));
+    let (_, to) = solo.established();
+    let within = Solo::within("MESSAGE", &to, 2).body("text/plain", "hello");
+    assert_eq!(solo.ask(udp(CARRIER), &within).status(), Some(405));
+    assert!(!solo.happened().iter().any(|event| matches!(event, Event::Message(_))));
+}
+
+#[test]
 fn a_message_of_ours_fits_into_one_datagram_or_is_not_sent() {
     let mut solo = Solo::new();
     let id = solo.stack.send_message(solo.now, &trunk(), "100", "text/plain", b"hi".to_vec()).unwrap();

@@ -524,6 +524,19 @@ fn only_a_trusted_carrier_is_believed() {
 }
 
 #[test]
+fn a_caller_who_calls_himself_anonymous_is_withheld_whatever_the_carrier_asserts() {
+    let mut solo = with(vec![trunk()]);
+    for from in ["\"Anonymous\" <sip:Anonymous@c.example>;tag=a", "<sip:x1@anonymous.invalid>;tag=b"] {
+        let mut request = Request::invite().with("P-Asserted-Identity: <tel:+7-900-111-22-33>");
+        request.call_id = format!("c{}", from.len());
+        request.from = from.to_owned();
+        solo.send(udp(CARRIER), &request);
+        let Some(Event::Incoming(came)) = solo.events.pop() else { panic!() };
+        assert!(came.withheld, "{from}");
+    }
+}
+
+#[test]
 fn a_carrier_of_which_nothing_is_heard_is_given_up_early_when_asked_for() {
     let mut solo = with(vec![trunk()]);
     let target = Target::Trunk { name: "carrier".to_owned(), number: "+74951234567".to_owned() };

@@ -1,7 +1,7 @@
 //! Who calls and whom the call was meant for, toward carriers and from them. RFC 3323, RFC 3325, RFC 5806, RFC 7044
 
 use crate::api::Trunk;
-use crate::message::{Builder, Message, Name, NameAddr, Uri, name_addr, sip_uri, text};
+use crate::message::{Builder, Host, Message, Name, NameAddr, Uri, name_addr, sip_uri, text};
 
 /// What a call of ours says about its caller beyond his number.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -99,6 +99,13 @@ pub(crate) fn wants_privacy(request: &Message) -> bool {
         let value = value.trim_ascii();
         [b"id".as_slice(), b"user"].iter().any(|wanted| value.eq_ignore_ascii_case(wanted))
     })
+}
+
+/// From names nobody. RFC 3323 §4.1.1.3, RFC 3261 §8.1.1.3
+pub(crate) fn is_anonymous(from: &Uri<'_>) -> bool {
+    let nobody =
+        |host: Host<'_>| matches!(host, Host::Name(name) if name.eq_ignore_ascii_case(b"anonymous.invalid"));
+    from.user_text().eq_ignore_ascii_case("anonymous") || from.host().is_some_and(nobody)
 }
 
 /// Whom the call was meant for: the first who sent it on.

@@ -1,6 +1,7 @@
 //! Media without sound: describes, plays for as long as a prompt would last, records, and reports as the real one does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::api::{Channel, Command, Direction, Event, Prompt, Statistics};
@@ -18,11 +19,27 @@ pub(super) struct SimulatedMedia {
     pairs: BTreeMap<LegId, LegId>,
     channels: BTreeMap<LegId, Channel>,
     recordings: BTreeMap<SessionId, RecordingId>,
+    /// What each leg is played, whom else it hears, and how its peer described itself last.
+    played: BTreeMap<LegId, Vec<Prompt>>,
+    peers: BTreeMap<LegId, Arc<[u8]>>,
 }
 
 impl SimulatedMedia {
     pub fn open_legs(&self) -> usize {
         self.legs.len()
+    }
+
+    /// What this leg hears: a prompt, or its partner as that described itself.
+    pub fn heard_by(&self, leg: LegId) -> String {
+        if let Some(what) = self.played.get(&leg) {
+            return match &what[..] {
+                [Prompt::Ringback] => "ring-back".to_owned(),
+                [Prompt::Music(_)] => "music".to_owned(),
+                _ => "prompts".to_owned(),
+            };
+        }
+        let peer = self.pairs.get(&leg).and_then(|partner| self.peers.get(partner));
+        peer.map_or("nothing".to_owned(), |sdp| String::from_utf8_lossy(sdp).into_owned())
     }
 
     /// Whom the leg hears, unless something is played to it.
@@ -56,11 +73,22 @@ impl SimulatedMedia {
     pub fn handle(&mut self, command: Command, random: &mut StdRng) -> Vec<(Duration, Event)> {
         let soon = Duration::from_micros(random.random_range(50..5_000));
         match command {
-            Command::Open { leg, channel, .. } => {
+            Command::Describe { leg, codecs } => vec![(
+                soon,
+                Event::LocalSdp {
+                    leg,
+                    sdp: format!("v=0 {leg} {codecs:?}").into_bytes().into(),
+                    direction: BOTH,
+                },
+            )],
+            Command::Open { leg, channel, offer, codecs, .. } => {
                 assert!(self.ever.insert(leg), "leg {leg} opened twice");
+                if let Some(offer) = offer {
+                    self.peers.insert(leg, offer);
+                }
                 self.legs.insert(leg, None);
                 self.channels.insert(leg, channel);
-                let sdp = format!("v=0 {leg}").into_bytes().into();
+                let sdp = format!("v=0 {leg} {codecs:?}").into_bytes().into();
                 let mut events = vec![(soon, Event::LocalSdp { leg, sdp, direction: BOTH })];
                 if channel == Channel::Customer && random.random_bool(0.5) {
                     let after = Duration::from_millis(random.random_range(500..20_000));
@@ -69,7 +97,11 @@ impl SimulatedMedia {
                 }
                 events
             }
-            Command::Answer { leg, .. } if self.legs.contains_key(&leg) => {
+            Command::Answer { leg, sdp } if self.legs.contains_key(&leg) => {
+                if sdp.starts_with(b"v=0 unfit") {
+                    return vec![(soon, Event::Incompatible { leg, why: "unfit".to_owned() })];
+                }
+                self.peers.insert(leg, sdp);
                 vec![(soon, Event::Accepted { leg, direction: BOTH })]
             }
             Command::Offer { leg, .. } if self.legs.contains_key(&leg) => {
@@ -79,6 +111,7 @@ impl SimulatedMedia {
             Command::Play { leg, playback, what, repeat } => {
                 let Some(playing) = self.legs.get_mut(&leg) else { return Vec::new() };
                 *playing = Some(playback);
+                self.played.insert(leg, what.clone());
                 let endless = repeat || what.iter().any(|prompt| matches!(prompt, Prompt::Music(_)));
                 if endless {
                     return Vec::new();
@@ -90,6 +123,7 @@ impl SimulatedMedia {
                 if let Some(playing) = self.legs.get_mut(&leg) {
                     *playing = None;
                 }
+                self.played.remove(&leg);
                 Vec::new()
             }
             Command::Connect { a, b } => {
@@ -120,11 +154,15 @@ impl SimulatedMedia {
             Command::Close { leg } => {
                 self.legs.remove(&leg);
                 self.part(leg);
+                self.played.remove(&leg);
                 vec![(soon, Event::Closed { leg, statistics: Statistics::default() })]
+            }
+            Command::Disconnect { leg } => {
+                self.part(leg);
+                Vec::new()
             }
             Command::Answer { .. }
             | Command::Offer { .. }
-            | Command::Disconnect { .. }
             | Command::SendDigits { .. }
             | Command::Mute { .. } => Vec::new(),
         }

@@ -354,6 +354,9 @@ impl World {
                 self.drain();
             }
             Delivery::Packet { hop, bytes } if hop.local == people::CARRIER => {
+                if bytes.starts_with(b"INVITE ") {
+                    self.carrier.invited = Some((hop, bytes.to_vec()));
+                }
                 self.carrier.stack.handle_packet(now, hop, &bytes);
                 self.drain_carrier();
             }

@@ -80,18 +80,27 @@ pub(crate) enum VisitorAct {
     CallMe { phone: String },
 }
 
+/// The status of a 18x and the description in it.
+pub type Provisional = (u16, Option<Vec<u8>>);
+
 pub(crate) struct Carrier {
     pub stack: Stack,
     /// Calls of ours that it was asked to deliver, for scripts.
     pub rung: Vec<CallId>,
+    /// The last INVITE that came, as it came.
+    pub invited: Option<(Hop, Vec<u8>)>,
+    /// Calls that ended at the caller, and how, for scripts.
+    pub ended: BTreeMap<CallId, Ending>,
+    /// What the callers of calls that ring were last told: the status of the 18x, and its description.
+    pub heard: BTreeMap<CallId, Vec<Provisional>>,
+    /// Calls that were answered, with the description in the answer.
+    pub answered: BTreeMap<CallId, Option<Vec<u8>>>,
     /// The numbers of those calls.
     pub called: Vec<String>,
     /// What became of the transfers that it asked for.
     pub told: Vec<(u16, bool)>,
     /// What stands in the Contact of its 302.
     pub moved_to: String,
-    /// Calls that ended at the caller, for scripts.
-    pub ended: Vec<CallId>,
 }
 
 pub(crate) struct Operator {
@@ -117,6 +126,12 @@ pub(crate) struct Operator {
     pub cancelled_as_taken: bool,
     /// What became of the transfers that he asked for: statuses, and whether that was the last word.
     pub told: Vec<(u16, bool)>,
+    /// The SUBSCRIBE that waits for its challenge: package and colleague.
+    asks: Option<(String, String)>,
+    /// What its NOTIFYs said: when, Subscription-State and body.
+    pub notified: Vec<(model::Instant, String, String)>,
+    /// How its SUBSCRIBEs were answered.
+    pub granted: Vec<u16>,
     planned: BTreeMap<SessionId, ()>,
     planned_offers: BTreeMap<model::OfferId, ()>,
 }
@@ -140,7 +155,10 @@ fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32])
             seed,
         },
     );
-    stack.set_trunks(vec![sip_core::testing::trunk("tandem", server_address(transport), transport)]);
+    let mut tandem = sip_core::testing::trunk("tandem", server_address(transport), transport);
+    // Also when its caller does not want to be named.
+    tandem.identity.assert = true;
+    stack.set_trunks(vec![tandem]);
     stack
 }
 
@@ -161,7 +179,10 @@ impl Carrier {
         Self {
             stack: peer_stack(now, Transport::Udp, CARRIER, seed),
             rung: Vec::new(),
-            ended: Vec::new(),
+            invited: None,
+            ended: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            answered: BTreeMap::new(),
             called: Vec::new(),
             told: Vec::new(),
             moved_to: String::new(),
@@ -187,6 +208,9 @@ impl Operator {
             called_early: None,
             cancelled_as_taken: false,
             told: Vec::new(),
+            asks: None,
+            notified: Vec::new(),
+            granted: Vec::new(),
             planned: BTreeMap::new(),
             planned_offers: BTreeMap::new(),
         }
@@ -208,7 +232,54 @@ impl Operator {
     }
 }
 
+impl Operator {
+    fn subscribe(&mut self, event: &str, user: &str, authorization: Option<String>) -> Vec<u8> {
+        self.cseq += 1;
+        let (login, address, cseq) = (&self.login, self.address, self.cseq);
+        let authorization =
+            authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
+        self.asks = authorization.is_empty().then(|| (event.to_owned(), user.to_owned()));
+        format!(
+            "SUBSCRIBE sip:{user}@{DOMAIN} SIP/2.0\r\n\
+             Via: SIP/2.0/TCP {address};branch=z9hG4bK-{login}-{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{login}@{DOMAIN}>;tag=s{login}\r\nTo: <sip:{user}@{DOMAIN}>\r\n\
+             Call-ID: subscribe-{event}-{user}-{address}\r\nCSeq: {cseq} SUBSCRIBE\r\nEvent: {event}\r\n\
+             Expires: 600\r\nContact: <sip:{login}@{address};transport=tcp>\r\n{authorization}\
+             Content-Length: 0\r\n\r\n"
+        )
+        .into_bytes()
+    }
+}
+
+/// An answer with what it has to copy of its request.
+pub(crate) fn answer_of(request: &[u8], status: u16, to_tag: Option<&str>) -> String {
+    let request = String::from_utf8_lossy(request).into_owned();
+    let mut answer = format!("SIP/2.0 {status} Answer\r\n");
+    for line in request.lines().take_while(|line| !line.is_empty()) {
+        let name = line.split(':').next().unwrap_or_default();
+        match (name, to_tag) {
+            ("Via" | "From" | "Call-ID" | "CSeq", _) | ("To", None) => answer += &format!("{line}\r\n"),
+            ("To", Some(tag)) => answer += &format!("{line};tag={tag}\r\n"),
+            _ => {}
+        }
+    }
+    answer
+}
+
 impl World {
+    /// His phone asks to be told of a colleague.
+    pub fn operator_subscribes(&mut self, agent: AgentId, event: &str, user: &str) {
+        let Some(operator) = self.operators.get_mut(&agent) else { return };
+        let bytes = operator.subscribe(event, user, None);
+        let hop = Hop {
+            transport: Transport::Tcp,
+            local: operator.address,
+            remote: server_address(Transport::Tcp),
+            connection: operator.connection,
+        };
+        self.network.send(self.now.instant, hop, bytes.into());
+    }
+
     // --- callers ---
 
     pub(crate) fn caller_acts(&mut self, act: CallerAct) {
@@ -274,7 +345,15 @@ impl World {
                     let talk = Duration::from_millis(self.random.random_range(5_000..90_000));
                     self.schedule(self.now.instant + delay + talk, Event::Caller(CallerAct::HangUp { call }));
                 }
-                SipOutput::Event(SipEvent::Ended { call, .. }) => self.carrier.ended.push(call),
+                SipOutput::Event(SipEvent::Ended { call, ending }) => {
+                    self.carrier.ended.insert(call, ending);
+                }
+                SipOutput::Event(SipEvent::Ringing { call, status, sdp, .. }) => {
+                    self.carrier.heard.entry(call).or_default().push((status, sdp));
+                }
+                SipOutput::Event(SipEvent::Answered { call, sdp }) => {
+                    self.carrier.answered.insert(call, sdp);
+                }
                 SipOutput::Event(SipEvent::ReferProgress { status, over, .. }) => {
                     self.carrier.told.push((status, over));
                 }
@@ -440,9 +519,18 @@ impl World {
             return;
         }
         let agent = *agent;
-        let response = Message::parse(bytes)
-            .ok()
-            .filter(|message| message.status().is_some() && *message.cseq().method == Method::Register);
+        let ours = |method: &Method| matches!(method, Method::Register | Method::Subscribe);
+        let message = Message::parse(bytes).ok();
+        if let Some(notify) = message.as_ref().filter(|m| m.is_request() && *m.method() == Method::Notify)
+            && let Some(state) = notify.text(Name::SubscriptionState)
+            && notify.text(Name::Event).is_some_and(|event| !event.starts_with("refer"))
+        {
+            let body = String::from_utf8_lossy(notify.body()).into_owned();
+            operator.notified.push((now.instant, state, body));
+            let answer = answer_of(bytes, 200, None) + "Content-Length: 0\r\n\r\n";
+            return self.network.send(now.instant, hop, answer.into_bytes().into());
+        }
+        let response = message.filter(|message| message.status().is_some() && ours(message.cseq().method));
         let Some(response) = response else {
             if let Some((id, caller, called)) = ringing(bytes) {
                 operator.called_early = Some(format!("{id};to-tag={called};from-tag={caller}"));
@@ -457,17 +545,19 @@ impl World {
             let challenge = response.credentials(Name::WwwAuthenticate).next();
             let Some(challenge) = challenge else { panic!("401 without a challenge") };
             let login = operator.login.clone();
-            let answer = digest::answer(
-                &challenge,
-                &Method::Register,
-                &format!("sip:{DOMAIN}"),
-                &login,
-                PASSWORD,
-                "cn",
-                1,
-            );
-            let bytes = operator.register(answer);
+            let asks = operator.asks.take();
+            let (method, uri) = match &asks {
+                Some((_, user)) => (Method::Subscribe, format!("sip:{user}@{DOMAIN}")),
+                None => (Method::Register, format!("sip:{DOMAIN}")),
+            };
+            let answer = digest::answer(&challenge, &method, &uri, &login, PASSWORD, "cn", 1);
+            let bytes = match asks {
+                Some((event, user)) => operator.subscribe(&event, &user, answer),
+                None => operator.register(answer),
+            };
             self.network.send(now.instant, hop, bytes.into());
+        } else if *response.cseq().method == Method::Subscribe {
+            operator.granted.extend(response.status());
         } else {
             assert_eq!(response.status(), Some(200), "the operator may not register");
         }

@@ -1,5 +1,6 @@
 //! What a test does and sees in a scripted world.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,13 @@ use model::{
 };
 use rand::RngExt;
 use session::Engine;
-use session::api::{AdminCommand, AgentCommand, Refusal, Reply, RestoredSession, VisitorCommand};
+use session::api::{
+    AdminCommand, AgentCommand, Refusal, Reply, RestoredSession, TrunkPolicy, VisitorCommand,
+};
 use session::view::DeskView;
-use sip_core::api::{CallId, CallOptions, OutgoingCall, Target, Trunk, UserLimits};
+use sip_core::api::{CallId, CallIdentity, CallOptions, OutgoingCall, Target, Trunk, UserLimits};
 
-use super::people::{OperatorAct, Visitor};
+use super::people::{OperatorAct, Provisional, Visitor};
 use super::{Audit, EngineEvent, Event, NUMBER, PLAN, World};
 
 impl World {
@@ -27,11 +30,16 @@ impl World {
     }
 
     pub fn caller_calls(&mut self, caller: &str) -> CallId {
+        self.caller_calls_number(caller, NUMBER, CallIdentity::default())
+    }
+
+    /// A call to another number of ours, with what the carrier says of its caller.
+    pub fn caller_calls_number(&mut self, caller: &str, number: &str, identity: CallIdentity) -> CallId {
         let call = OutgoingCall {
-            target: Target::Trunk { name: "tandem".to_owned(), number: NUMBER.to_owned() },
+            target: Target::Trunk { name: "tandem".to_owned(), number: number.to_owned() },
             caller: caller.to_owned(),
             caller_name: None,
-            identity: Default::default(),
+            identity,
             sdp: b"v=0 caller".to_vec(),
             headers: Vec::new(),
             ring_timeout: Duration::from_secs(180),
@@ -92,6 +100,100 @@ impl World {
         self.pass(Duration::from_millis(500));
     }
 
+    /// The newest of our calls ends at the far end, before or after it was answered, as this says.
+    pub fn called_ends(&mut self, ending: Ending) {
+        let call = *self.carrier.rung.last().expect("a call came");
+        self.carrier.stack.hangup_because(self.now, call, ending);
+        self.drain_carrier();
+    }
+
+    /// The newest of our calls rings at the far end, with or without a description of early media.
+    pub fn called_rings(&mut self, status: u16, sdp: Option<&[u8]>) {
+        let call = *self.carrier.rung.last().expect("a call came");
+        self.carrier.stack.ring(self.now, call, status, sdp.map(<[u8]>::to_vec));
+        self.drain_carrier();
+    }
+
+    /// Another place that our last INVITE to the carrier was forked to answers it, as far as 1xx and 2xx go.
+    pub fn fork_says(&mut self, tag: &str, status: u16, sdp: &str) {
+        let (hop, invite) = self.carrier.invited.clone().expect("an INVITE came");
+        let mut answer = super::people::answer_of(&invite, status, Some(tag));
+        answer += &format!(
+            "Contact: <sip:{tag}@{}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            hop.local,
+            sdp.len()
+        );
+        self.network.send(self.now.instant, hop, answer.into_bytes().into());
+    }
+
+    /// What his phone was told by NOTIFY: when, the state of the subscription, and the body.
+    pub fn operator_was_notified(&self, agent: AgentId) -> &[(model::Instant, String, String)] {
+        &self.operators[&agent].notified
+    }
+
+    /// How his SUBSCRIBEs were answered.
+    pub fn operator_was_granted(&self, agent: AgentId) -> &[u16] {
+        &self.operators[&agent].granted
+    }
+
+    /// What the newest open voice leg of this party hears.
+    pub fn heard_by(&self, party: &Party) -> String {
+        let mut legs = Vec::new();
+        for entry in self.journals().into_iter().flatten() {
+            match entry.change {
+                Change::LegOpened { leg, medium: Medium::Voice, party: found, .. } if found == *party => {
+                    legs.push(leg);
+                }
+                Change::LegEnded { leg, .. } => legs.retain(|open| *open != leg),
+                _ => {}
+            }
+        }
+        self.media.heard_by(*legs.last().expect("he has a voice leg"))
+    }
+
+    pub fn set_trunk_policies(&mut self, policies: BTreeMap<String, TrunkPolicy>) {
+        self.admin(AdminCommand::SetTrunkPolicies(policies));
+    }
+
+    pub fn caller_ends(&mut self, call: CallId, ending: Ending) {
+        self.carrier.stack.hangup_because(self.now, call, ending);
+        self.drain_carrier();
+    }
+
+    /// How the caller's call ended, as he was told.
+    pub fn ending_at_caller(&self, call: CallId) -> Option<&Ending> {
+        self.carrier.ended.get(&call)
+    }
+
+    /// How the operator's last call ended, as his phone was told.
+    pub fn ending_at_operator(&self, agent: AgentId) -> Option<&Ending> {
+        let operator = &self.operators[&agent];
+        let last = operator.rung.last()?;
+        operator.ended.iter().find(|(call, _)| call == last).map(|(_, ending)| ending)
+    }
+
+    pub fn is_answered(&self, call: CallId) -> bool {
+        self.carrier.answered.contains_key(&call)
+    }
+
+    /// How we described ourselves in the answer.
+    pub fn answer_to_caller(&self, call: CallId) -> String {
+        let sdp = self.carrier.answered.get(&call).cloned().flatten().unwrap_or_default();
+        String::from_utf8(sdp).expect("text")
+    }
+
+    /// The description in our last INVITE to the carrier.
+    pub fn offered_to_carrier(&self) -> String {
+        let (_, invite) = self.carrier.invited.as_ref().expect("an INVITE came");
+        let text = String::from_utf8_lossy(invite).into_owned();
+        text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+    }
+
+    /// The provisional answers that the caller has got: statuses and descriptions.
+    pub fn heard_by_caller(&self, call: CallId) -> &[Provisional] {
+        self.carrier.heard.get(&call).map_or(&[], Vec::as_slice)
+    }
+
     /// Trunks that all lead to the one carrier there is, but those named `dead`: nobody answers there.
     pub fn set_trunks(&mut self, trunks: Vec<Trunk>) {
         self.admin(AdminCommand::SetTrunks(trunks));
@@ -109,7 +211,7 @@ impl World {
     }
 
     pub fn call_is_up(&self, call: CallId) -> bool {
-        !self.carrier.ended.contains(&call)
+        !self.carrier.ended.contains_key(&call)
     }
 
     /// How many calls have rung at the operator since he signed in.
@@ -120,6 +222,11 @@ impl World {
     pub fn operator_answers(&mut self, agent: AgentId) {
         let call = *self.operators[&agent].rung.last().expect("his phone rings");
         self.operator_acts(agent, OperatorAct::Answer { call });
+    }
+
+    pub fn operator_refuses(&mut self, agent: AgentId) {
+        let call = *self.operators[&agent].rung.last().expect("his phone rings");
+        self.operator_acts(agent, OperatorAct::Refuse { call });
     }
 
     pub fn operator_hangs_up(&mut self, agent: AgentId) {
@@ -369,6 +476,7 @@ impl World {
             queues: ["support".to_owned()].into(),
             prompts: ["hello", "menu", "wait", "bye"].map(str::to_owned).into(),
             music: ["hold".to_owned()].into(),
+            operators: ["op0".to_owned()].into(),
             ..Default::default()
         }
     }

@@ -217,6 +217,7 @@ fn call(stage: &Stage, part: &Part, folder: &Path, caller: Caller) -> Sipp {
     let (file, time) = match caller {
         Caller::Stays => ("stays", 0),
         Caller::Leaves { after } => ("leaves", after),
+        Caller::IsRefused => ("refused", 0),
     };
     let time = time.to_string();
     sipp(stage, part, file, folder, free_port(), &["-d", &time])
@@ -304,7 +305,8 @@ fn plan(part: &Part) -> String {
         Flow::Queue => {
             format!("queue {name} {{ voice music \"hold\" after 9s overflow }}\non overflow -> bye")
         }
-        Flow::Outside => format!("transfer \"{outside}\"\non failed -> bye"),
+        Flow::Through => format!("transfer \"{outside}\"\non failed -> bye"),
+        Flow::Outside => format!("answer\ntransfer \"{outside}\"\non failed -> bye"),
     };
     format!(
         "flow {name} {{\nentry sip \"{number}\"\nstate start {{\n{start}\n}}\nstate bye {{ close }}\n}}\n"

@@ -88,7 +88,8 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
 }
 
 export function addressText(address: string, t: TFunction): string {
-  return address === "browser" ? t("address.browser") : phone(/^sips?:([^@;]+)/.exec(address)?.[1] ?? address);
+  if (address === "browser" || address === "withheld") return t(`address.${address}`);
+  return phone(/^sips?:([^@;]+)/.exec(address)?.[1] ?? address);
 }
 
 /** `sip:+74950000000` and `chat:main` as one says them. */

@@ -34,6 +34,8 @@ pub enum Caller {
     Stays,
     /// After so many milliseconds.
     Leaves { after: u32 },
+    /// He is not answered: early media, then 486.
+    IsRefused,
 }
 
 /// What becomes of a call to the scenario's number.
@@ -49,6 +51,8 @@ pub enum Flow {
     Queue,
     /// A call through the trunk; we hang up when it fails.
     Outside,
+    /// The same for a caller who has not been answered.
+    Through,
 }
 
 const STAYS: Caller = Caller::Stays;
@@ -97,6 +101,11 @@ impl Scenario {
             Plays::Trunk { .. } => Plays::Trunk { caller },
         };
         Self { plays, ..self }
+    }
+
+    /// A trunk's call that its caller is refused for.
+    const fn refuses(self) -> Self {
+        Self { plays: Plays::Trunk { caller: Caller::IsRefused }, flow: Flow::Through, ..self }
     }
 
     /// A desk phone with so many contacts; SIPp plays them all.
@@ -324,6 +333,9 @@ pub const SCENARIOS: &[Scenario] = &[
     phone("register_flow_through_others"),
     // Who wants to be told
     phone("subscribe_to_nothing_we_know"),
+    phone("subscribe_to_presence"),
+    phone("subscribe_to_dialog"),
+    phone("subscribe_to_message_summary"),
     phone("subscribe_too_brief"),
     phone("subscribe_without_event"),
     phone("subscribe_in_no_dialog"),
@@ -466,6 +478,11 @@ pub const SCENARIOS: &[Scenario] = &[
         "external: hung_up by customer",
         "customer: hung_up by customer",
         "session: hung_up by customer",
+    ]),
+    trunk("trunk_busy_behind_early_media").refuses().ends(&[
+        "external: refused by customer 486",
+        "customer: completed by flow 486",
+        "session: completed by flow",
     ]),
     trunk("trunk_answers_in_the_183_only").ends(&[
         "external: hung_up by customer",
