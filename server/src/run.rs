@@ -252,6 +252,7 @@ async fn set_up(app: &App) -> anyhow::Result<()> {
     app.commands.admin(AdminCommand::SetSessionTimers(app.config.sip.session_timers));
     app.commands.admin(AdminCommand::SetUserLimits(app.config.protection.users.clone()));
     app.commands.admin(AdminCommand::SetDigest(app.config.sip.digest.clone()));
+    app.commands.admin(AdminCommand::SetDemanded(app.config.sip.demanded.clone()));
     let users = app.users_by_id().await?;
     for user in users.values().filter(|user| user.is(Role::Operator)) {
         app.set_agent(user);

@@ -113,6 +113,8 @@ pub enum AdminCommand {
     SetSessionTimers(SessionTimers),
     /// What phones are challenged for, the preferred first; none changes nothing.
     SetDigest(Vec<Algorithm>),
+    /// Extensions that callers must have.
+    SetDemanded(Vec<String>),
     /// What one user may do at most.
     SetUserLimits(UserLimits),
     SetQueues(Vec<acd::api::QueueConfig>),

@@ -254,6 +254,7 @@ impl Engine {
             AdminCommand::SetTrunkPolicies(policies) => self.policies = policies,
             AdminCommand::SetSessionTimers(timers) => self.sip.set_session_timers(timers),
             AdminCommand::SetDigest(algorithms) => self.sip.set_digest_algorithms(algorithms),
+            AdminCommand::SetDemanded(extensions) => self.sip.set_demanded_extensions(extensions),
             AdminCommand::SetUserLimits(limits) => self.sip.set_user_limits(limits),
             AdminCommand::SetQueues(queues) => self.acd.set_queues(now, queues),
             AdminCommand::SetPlan(plan) => self.plan = Some(plan),

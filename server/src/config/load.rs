@@ -109,6 +109,7 @@ fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
         max_expires: check.duration(raw.max_expires, HOUR, MINUTE..=DAY),
         session_timers: session_timers(check, raw.session_expires, raw.min_se),
         digest: digest(check, raw.digest),
+        demanded: demanded(check, raw.demanded),
         max_bindings: check.number(raw.max_bindings, 10, 1..=1_000),
         max_calls: check.number(raw.max_calls, 4_000, 1..=1_000_000),
         max_connections: check.number(raw.max_connections, 10_000, 1..=1_000_000),
@@ -168,6 +169,12 @@ fn redirects(check: &mut Check<'_>, written: Option<Spanned<Vec<Spanned<String>>
         let one = check.choice(Some(name), Redirects::default(), &known);
         Redirects { operators: all.operators || one.operators, trunks: all.trunks || one.trunks }
     })
+}
+
+fn demanded(check: &mut Check<'_>, written: Option<Spanned<Vec<Spanned<String>>>>) -> Vec<String> {
+    let known = [("100rel", "100rel"), ("timer", "timer")];
+    let names = check.list(written, &[]);
+    names.iter().map(|name| check.choice(Some(name), "timer", &known).to_owned()).collect()
 }
 
 fn sip_listener(check: &mut Check<'_>, raw: raw::SipListener) -> Option<SipListener> {

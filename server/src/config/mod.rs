@@ -73,6 +73,8 @@ pub struct Sip {
     pub session_timers: SessionTimers,
     /// What phones are challenged for, the preferred first.
     pub digest: Vec<Algorithm>,
+    /// Extensions that callers must have: others get 421.
+    pub demanded: Vec<String>,
     pub max_bindings: usize,
     pub max_calls: usize,
     /// Open TCP and WebSocket connections, all together.

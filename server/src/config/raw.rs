@@ -47,6 +47,7 @@ pub struct Sip {
     pub session_expires: Text,
     pub min_se: Text,
     pub digest: List,
+    pub demanded: List,
     pub max_bindings: Number,
     pub max_calls: Number,
     pub max_connections: Number,

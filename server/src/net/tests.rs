@@ -56,6 +56,7 @@ impl World {
             max_expires: Duration::from_secs(3600),
             session_timers: sip_core::api::SessionTimers::default(),
             digest: Vec::new(),
+            demanded: Vec::new(),
             max_bindings: 10,
             max_calls: 10,
             max_connections: 100,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use e2e::lab::sip::Udp;
+use e2e::lab::sip::{Request, Udp};
 use e2e::lab::{Process, Sipp, Tandem, free_port, wait_for};
 use serde_json::Value;
 use sip_core::digest::Algorithm;
@@ -204,4 +204,19 @@ fn a_carrier_that_asks_for_the_password_again_and_again_gets_it_until_the_farewe
     customer.process().signal("-TERM");
     customer.process().wait(SOON);
     assert_eq!(registrar.finish(SOON), 1);
+}
+
+#[test]
+fn a_caller_who_lacks_what_is_demanded_is_told_what_that_is() {
+    let tandem = Tandem::start("[sip]\ndemanded = [\"timer\"]\n");
+    let caller = Udp::new(tandem.sip, "127.0.0.1");
+    let invite = |supported: &str| {
+        let mut invite = Request::new("INVITE", &format!("sip:nobody@{}", tandem.sip));
+        invite.extra = format!("Supported: {supported}\r\n");
+        caller.ask(&invite).expect("an answer")
+    };
+    let (status, text) = invite("100rel");
+    assert_eq!(status, 421, "{text}");
+    assert!(text.contains("\r\nRequire: timer\r\n"), "{text}");
+    assert_eq!(invite("100rel, timer").0, 404, "there is no such number");
 }
