@@ -28,8 +28,7 @@ impl Engine {
         let recording = session.recording.is_some();
         let has_chat = session.chat().is_some();
         let others: Vec<LegId> = session
-            .legs
-            .values()
+            .each_leg()
             .filter(|leg| {
                 !leg.is_customer()
                     && !leg.voice().is_some_and(|v| matches!(v.role, Role::Offer(_)) && !leg.is_up())
@@ -242,7 +241,7 @@ impl Engine {
             }
             let recording = session.recording.is_some();
             let voice: Vec<LegId> =
-                session.legs.values().filter(|leg| leg.medium == Medium::Voice).map(|leg| leg.id).collect();
+                session.each_leg().filter(|leg| leg.medium == Medium::Voice).map(|leg| leg.id).collect();
             for leg in voice {
                 self.hang_up(now, leg, Cause::Restarted, Side::System);
             }

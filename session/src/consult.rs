@@ -17,12 +17,12 @@ use crate::session::Session;
 impl Session {
     /// The operator's own leg of the consultation.
     pub(crate) fn consulting(&self) -> Option<&Leg> {
-        self.legs.values().find(|leg| leg.role() == Some(Role::Consults))
+        self.each_leg().find(|leg| leg.role() == Some(Role::Consults))
     }
 
     /// Whoever is consulted, or whose devices ring for it.
     pub(crate) fn consulted(&self) -> impl Iterator<Item = &Leg> {
-        self.legs.values().filter(|leg| leg.role().is_some_and(Role::is_consulted))
+        self.each_leg().filter(|leg| leg.role().is_some_and(Role::is_consulted))
     }
 
     /// The leg on which its owner talks to the customer.

@@ -250,7 +250,7 @@ impl Engine {
     ) -> SessionId {
         let id = SessionId::new(now.wall, self.random());
         let customer_id = customer.customer;
-        self.sessions.insert(id, Session::new(now, id, customer));
+        self.sessions.insert(id, Box::new(Session::new(now, id, customer)));
         self.open_by_customer.entry(customer_id).or_default().push(id);
         self.journal(now, id, Change::SessionOpened { customer: customer_id, entry, medium });
         id
@@ -323,7 +323,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.legs.insert(
             leg,
-            Leg {
+            Box::new(Leg {
                 id: leg,
                 medium,
                 party: party.clone(),
@@ -334,7 +334,7 @@ impl Engine {
                 muted: false,
                 rang: false,
                 line,
-            },
+            }),
         );
         self.journal(now, id, Change::LegOpened { leg, medium, party, address });
     }

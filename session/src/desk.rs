@@ -193,8 +193,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         session.call_when_owner_is_up = None;
         let legs: Vec<_> = session
-            .legs
-            .values()
+            .each_leg()
             .filter(|leg| leg.medium == Medium::Voice)
             .map(|leg| (leg.is_customer(), leg.id))
             .collect();

@@ -41,7 +41,8 @@ pub struct Engine {
     pub(crate) sip: Stack,
     pub(crate) acd: Acd,
     pub(crate) plan: Option<Arc<Plan>>,
-    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    /// Apart from their keys, as their legs are: a node of the tree has room for eleven.
+    pub(crate) sessions: BTreeMap<SessionId, Box<Session>>,
     /// Every live leg.
     pub(crate) legs: BTreeMap<LegId, SessionId>,
     pub(crate) calls: BTreeMap<CallId, LegId>,
@@ -305,7 +306,7 @@ impl Engine {
             }
         }
         for id in std::mem::take(&mut self.to_sweep) {
-            if self.sessions.get(&id).is_some_and(Session::is_over) {
+            if self.sessions.get(&id).is_some_and(|session| session.is_over()) {
                 self.sessions.remove(&id);
             }
         }

@@ -316,7 +316,7 @@ impl Engine {
 
     pub(crate) fn transfer_leg_gone(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.get(&id) else { return };
-        if session.ended.is_some() || session.legs.values().any(|leg| !leg.is_customer()) {
+        if session.ended.is_some() || session.each_leg().any(|leg| !leg.is_customer()) {
             return;
         }
         self.flow_input(now, id, FlowInput::TransferEnded { connected: false });

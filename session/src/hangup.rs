@@ -103,7 +103,7 @@ impl Engine {
 
     fn offer_leg_gone(&mut self, now: Now, id: SessionId, offer: model::OfferId, ending: &Ending) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let ringing = session.legs.values().any(|leg| leg.role() == Some(Role::Offer(offer)));
+        let ringing = session.each_leg().any(|leg| leg.role() == Some(Role::Offer(offer)));
         let Some(live) = session.offer.as_mut().filter(|live| live.offer == offer) else { return };
         live.refused |= ending.cause == Cause::Refused && matches!(ending.sip_status, Some(486 | 600 | 603));
         if ringing {
@@ -126,8 +126,7 @@ impl Engine {
     ) {
         let Some(session) = self.sessions.get(&id) else { return };
         let legs: Vec<LegId> = session
-            .legs
-            .values()
+            .each_leg()
             .filter(|leg| !leg.is_up() && leg.voice().is_some_and(|voice| voice.role == Role::Offer(offer)))
             .map(|leg| leg.id)
             .collect();

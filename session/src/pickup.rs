@@ -18,7 +18,7 @@ impl Engine {
             return self.sip.reject(now, incoming.call, 404, None);
         };
         let rings = |session: &Session| {
-            session.legs.values().find_map(|leg| what_rings(leg).filter(|(rung, _)| *rung == colleague))
+            session.each_leg().find_map(|leg| what_rings(leg).filter(|(rung, _)| *rung == colleague))
         };
         let found = self.legs.values().find_map(|id| Some((*id, rings(self.sessions.get(id)?)?)));
         match found {
@@ -53,7 +53,7 @@ impl Engine {
             }
             Some(Role::PickUp(PickedUp::Transfer)) => {
                 let rings = |leg: &Leg| leg.role() == Some(Role::TransferAgent) && !leg.is_up();
-                session.ended.is_none() && session.legs.values().any(rings)
+                session.ended.is_none() && session.each_leg().any(rings)
             }
             Some(Role::PickUp(PickedUp::Parked)) => session.ended.is_none() && session.parked.is_some(),
             Some(

@@ -135,7 +135,7 @@ impl Engine {
         }
         let rings = |leg: &&Leg| leg.party == Party::Agent { agent: to } && !leg.is_up();
         let legs: Vec<LegId> = match self.sessions.get(&id) {
-            Some(session) => session.legs.values().filter(rings).map(|leg| leg.id).collect(),
+            Some(session) => session.each_leg().filter(rings).map(|leg| leg.id).collect(),
             None => Vec::new(),
         };
         self.set_forwards(id, &legs, forwards);

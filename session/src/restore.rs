@@ -45,7 +45,7 @@ impl Engine {
             replay(&mut session, &mut tail, entry);
         }
         session.queue_name = tail.last_queue.clone();
-        self.sessions.insert(id, session);
+        self.sessions.insert(id, Box::new(session));
         self.open_by_customer.entry(customer).or_default().push(id);
 
         let restarted = Ending::new(Cause::Restarted, Side::System);
@@ -105,7 +105,7 @@ impl Engine {
             let since = session.opened;
             session.legs.insert(
                 leg,
-                Leg {
+                Box::new(Leg {
                     id: leg,
                     medium: Medium::Chat,
                     party,
@@ -116,7 +116,7 @@ impl Engine {
                     muted: false,
                     rang: false,
                     line,
-                },
+                }),
             );
         }
         self.visitors.insert(visitor, Visitor { session: Some(id), ..Visitor::default() });

@@ -24,7 +24,7 @@ pub(crate) struct Session {
     pub customer: CustomerCard,
     pub opened: Timestamp,
     pub seq: u64,
-    pub legs: BTreeMap<LegId, Leg>,
+    pub legs: BTreeMap<LegId, Box<Leg>>,
     pub context: BTreeMap<String, String>,
     pub flow: Option<FlowRun>,
     /// The numbers of the call that the flow serves.
@@ -165,7 +165,7 @@ impl Session {
 
     pub fn media(&self) -> Media {
         let mut media = Media::default();
-        for leg in self.legs.values().filter(|leg| leg.is_customer()) {
+        for leg in self.each_leg().filter(|leg| leg.is_customer()) {
             match leg.medium {
                 Medium::Voice => media.voice = true,
                 Medium::Chat => media.chat = true,
@@ -175,21 +175,25 @@ impl Session {
     }
 
     pub fn customer_voice(&self) -> Option<&Leg> {
-        self.legs.values().find(|leg| leg.is_customer() && leg.medium == Medium::Voice)
+        self.each_leg().find(|leg| leg.is_customer() && leg.medium == Medium::Voice)
     }
 
     /// The operator's or the outside party's leg that the customer talks to, once it is up.
     pub fn talking_partner(&self) -> Option<&Leg> {
-        self.legs.values().find(|leg| !leg.is_customer() && !leg.is_aside() && leg.is_up())
+        self.each_leg().find(|leg| !leg.is_customer() && !leg.is_aside() && leg.is_up())
+    }
+
+    pub fn each_leg(&self) -> impl Iterator<Item = &Leg> {
+        self.legs.values().map(Box::as_ref)
     }
 
     /// The operators' legs, but those of a consultation.
     pub fn agent_voice_legs(&self) -> impl Iterator<Item = &Leg> {
-        self.legs.values().filter(|leg| matches!(leg.party, Party::Agent { .. }) && !leg.is_aside())
+        self.each_leg().filter(|leg| matches!(leg.party, Party::Agent { .. }) && !leg.is_aside())
     }
 
     pub fn chat(&self) -> Option<(LegId, VisitorId)> {
-        self.legs.values().find_map(|leg| match leg.line {
+        self.each_leg().find_map(|leg| match leg.line {
             Line::Chat(visitor) => Some((leg.id, visitor)),
             Line::Voice(_) => None,
         })
@@ -254,7 +258,7 @@ impl Session {
             opened: self.opened,
             queue: self.queue_name.clone(),
             state: self.state(),
-            legs: self.legs.values().map(leg_view).collect(),
+            legs: self.each_leg().map(leg_view).collect(),
             recording: self.recording.is_some(),
             parked: self.parked.map(|parked| parked.slot.to_string()),
             wrap_up_until: self.wrap_up.map(|wrap_up| wrap_up.until),

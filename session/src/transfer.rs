@@ -203,7 +203,7 @@ impl Engine {
         let Some(session) = self.sessions.get(&id).filter(|session| session.transfer.is_some()) else {
             return false;
         };
-        if session.legs.values().filter_map(|leg| leg.voice()).any(|voice| voice.role.is_transfer()) {
+        if session.each_leg().filter_map(|leg| leg.voice()).any(|voice| voice.role.is_transfer()) {
             return true;
         }
         let status = ending.sip_status.filter(|status| *status >= 300).unwrap_or(480);
@@ -244,7 +244,7 @@ impl Engine {
         self.sessions.get(&id).is_some_and(|session| {
             let served =
                 |leg: &Leg| leg.is_up() && !leg.is_aside() && matches!(leg.party, Party::Agent { .. });
-            session.ended.is_none() && session.legs.get(&leg).is_some_and(served)
+            session.ended.is_none() && session.legs.get(&leg).map(Box::as_ref).is_some_and(served)
         })
     }
 

@@ -335,8 +335,7 @@ impl Engine {
         for id in self.sessions_of(agent) {
             let Some(session) = self.sessions.get(&id) else { continue };
             let ringing = session
-                .legs
-                .values()
+                .each_leg()
                 .any(|leg| leg.voice().is_some_and(|voice| voice.binding == Some(binding.id)));
             if session.owner_lost_until.is_some() && !ringing {
                 let reason = Role::Owner(OwnerReason::Reconnect);
