@@ -144,6 +144,7 @@ impl Ours {
                 offer: Some(offer.into_bytes().into()),
                 codecs: Vec::new(),
             });
+            handle.wake();
             let answer = loop {
                 match events.recv_timeout(Duration::from_secs(5)).context("no answer to an offer")? {
                     Event::LocalSdp { sdp, .. } => break sdp,
@@ -156,6 +157,7 @@ impl Ours {
             ports.push((Ipv4Addr::LOCALHOST, port.context("no audio in an answer")?.parse()?).into());
             if index % 2 == 1 {
                 handle.send(Command::Connect { a: LegId(Uuid::from_u128(index as u128)), b: leg });
+                handle.wake();
             }
         }
         Ok(Self { ports, _handle: handle })

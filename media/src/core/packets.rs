@@ -56,6 +56,8 @@ impl Core {
         {
             leg.transport = Transport::WebRtc { connected: true };
             leg.heard = now.instant;
+            // What waited for somebody to hear it begins.
+            self.busy[index] = true;
         }
     }
 

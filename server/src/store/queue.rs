@@ -39,7 +39,7 @@ impl Queue {
 
     /// What has come, `most` at most; waits for it until `due` at the longest. Who calls it will in any case be back in time for
     /// work of `level`, and is not woken for that. `None`: nothing more will come.
-    pub fn take(&self, level: Option<Urgency>, due: Option<Instant>, most: usize) -> Option<VecDeque<Work>> {
+    pub fn take(&self, level: Option<Urgency>, due: Option<Instant>, most: usize) -> Option<Vec<Work>> {
         let mut state = self.0.lock();
         while state.work.is_empty() {
             if state.closed {
@@ -53,9 +53,8 @@ impl Queue {
             };
         }
         state.asleep_for = None;
-        let rest = state.work.len().min(most);
-        let rest = state.work.split_off(rest);
-        Some(std::mem::replace(&mut state.work, rest))
+        let count = state.work.len().min(most);
+        Some(state.work.drain(..count).collect())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one writer of the journal, a thread. It takes the engine's outputs in order, commits what has come together in one
-//! transaction, and only then lets out what stood behind it. While the disk fails nothing is let out.
+//! transaction, and only then lets out what stood behind it. While the disk fails nothing is let out but who a caller is, which
+//! shows him to nobody.
 //!
 //! How long work waits for its commit depends on who waits for it: see [`Urgency`].
 
@@ -111,7 +112,8 @@ struct Counters {
 }
 
 impl Writer {
-    /// Starts the writer on its own connection; `let_out` is called for everything, in order. The thread ends when the last
+    /// Starts the writer on its own connection; `let_out` is called for everything, in order but for
+    /// [`Written::Resolved`], which overtakes. The thread ends when the last
     /// [`Writer`] is gone and all is written.
     pub fn start(
         store: &Store,
