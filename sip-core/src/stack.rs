@@ -83,11 +83,12 @@ impl Stack {
 
     /// One whole message, or a CRLF keep-alive.
     pub fn handle_packet(&mut self, now: Now, hop: Hop, bytes: &[u8]) {
+        let asked = self.heard_on(now, hop);
         if bytes.iter().all(|c| matches!(c, b'\r' | b'\n')) {
             // RFC 5626 §4.4.1
             match bytes {
                 b"\r\n\r\n" if hop.transport.is_stream() => self.transmit(hop, Arc::from(&b"\r\n"[..])),
-                b"\r\n" if hop.transport.is_stream() => self.ponged(now, hop),
+                b"\r\n" if asked => self.ponged(hop),
                 _ => {}
             }
             return;

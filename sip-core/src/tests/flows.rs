@@ -6,6 +6,7 @@ use super::calling::outgoing;
 use super::solo::{PHONE, Request, Solo, label, text, udp, ws};
 use super::trunks::{registering, tick, with};
 use crate::api::{ConnectionId, Event, Hop, RegistrationState, Target, Transport, Trunk};
+use crate::frame::{Frame, Framer, PONG};
 use crate::message::{Message, Name};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -150,13 +151,16 @@ const CARRIER_TCP: &str = "198.51.100.1:5060";
 
 /// We have registered over connection 9 with a carrier.
 fn by_tcp(more: &[(Name, &str)]) -> Solo {
-    let address: std::net::SocketAddr = CARRIER_TCP.parse().unwrap();
-    let trunk = Trunk { transport: Some(Transport::Tcp), destination: address.into(), ..registering() };
-    let mut solo = with(vec![trunk]);
+    let mut solo = with(vec![over_tcp()]);
     tick(&mut solo);
     let register = solo.only();
     answer(&mut solo, &register, 9, more);
     solo
+}
+
+fn over_tcp() -> Trunk {
+    let address: std::net::SocketAddr = CARRIER_TCP.parse().unwrap();
+    Trunk { transport: Some(Transport::Tcp), destination: address.into(), ..registering() }
 }
 
 fn answer(solo: &mut Solo, register: &Message, connection: u64, more: &[(Name, &str)]) {
@@ -235,4 +239,59 @@ fn nothing_is_pinged_over_udp_or_on_a_connection_that_is_gone() {
     solo.stack.handle_connection_closed(solo.now, ConnectionId(9));
     solo.run(200 * SECOND);
     assert!(solo.pings.is_empty());
+}
+
+#[test]
+fn whatever_comes_on_a_connection_shows_that_it_lives() {
+    let mut solo = by_tcp(&[(Name::FlowTimer, "40")]);
+    ping(&mut solo);
+    // One read brings the pong and a message behind it: a stream is free to do that.
+    let mut framer = Framer::of_client();
+    let message = "OPTIONS sip:4950000@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/TCP 198.51.100.1:5060;branch=z9hG4bKalive\r\n\
+                   Max-Forwards: 70\r\nFrom: <sip:c@carrier.example>;tag=1\r\nTo: <sip:4950000@192.0.2.1>\r\n\
+                   Call-ID: alive\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n";
+    framer.push(format!("\r\n{message}").as_bytes());
+    while let Some(frame) = framer.poll() {
+        match frame {
+            Frame::Message(bytes) => solo.raw(tcp(CARRIER_TCP, 9), &bytes),
+            Frame::Pong => solo.raw(tcp(CARRIER_TCP, 9), PONG),
+            Frame::Ping | Frame::Broken(_) => panic!("{frame:?}"),
+        }
+    }
+    solo.run(24 * SECOND);
+    assert!(solo.closed.is_empty() && solo.pings.is_empty(), "it has shown that it lives");
+    ping(&mut solo);
+    solo.run(11 * SECOND);
+    assert_eq!(solo.closed, [ConnectionId(9)], "silence is still noticed");
+}
+
+#[test]
+fn a_pong_counts_for_every_trunk_that_shares_the_connection() {
+    let other = || Trunk { name: "other".to_owned(), ..over_tcp() };
+    let mut solo = with(vec![over_tcp(), other()]);
+    tick(&mut solo);
+    for register in solo.take() {
+        answer(&mut solo, &register, 9, &[]);
+    }
+    ping(&mut solo);
+    solo.raw(tcp(CARRIER_TCP, 9), PONG);
+    // The other has learnt that this carrier answers, whosever ping it was.
+    solo.stack.set_trunks(vec![other()]);
+    ping(&mut solo);
+    solo.run(11 * SECOND);
+    assert_eq!(solo.closed, [ConnectionId(9)]);
+}
+
+#[test]
+fn a_trunk_whose_ping_another_one_answered_keeps_the_connection() {
+    let mut solo = with(vec![over_tcp(), Trunk { name: "other".to_owned(), ..over_tcp() }]);
+    tick(&mut solo);
+    for register in solo.take() {
+        answer(&mut solo, &register, 9, &[(Name::FlowTimer, "90")]);
+    }
+    for _ in 0..12 {
+        ping(&mut solo);
+        solo.raw(tcp(CARRIER_TCP, 9), PONG);
+    }
+    assert_eq!(solo.closed, []);
 }

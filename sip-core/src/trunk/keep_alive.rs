@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use model::Now;
 
-use super::TrunkId;
-use crate::api::{Hop, Output};
+use super::{TrunkId, Trunks};
+use crate::api::{ConnectionId, Hop, Output};
 use crate::message::{Message, Name};
 use crate::stack::Stack;
 use crate::timer::Timer;
@@ -28,6 +28,15 @@ pub(crate) struct Flow {
     waiting: bool,
     /// Pings are never further apart.
     longest: Duration,
+}
+
+impl Trunks {
+    fn flows_on(&mut self, connection: ConnectionId) -> impl Iterator<Item = (TrunkId, &mut Flow)> {
+        self.list
+            .iter_mut()
+            .filter_map(|entry| Some((entry.id, entry.registered.flow.as_mut()?)))
+            .filter(move |(_, flow)| flow.hop.connection == Some(connection))
+    }
 }
 
 impl Stack {
@@ -65,19 +74,25 @@ impl Stack {
         }
     }
 
-    /// A single CRLF on a stream.
-    pub(crate) fn ponged(&mut self, now: Now, hop: Hop) {
-        let of_it = |flow: &Flow| hop.connection.is_some() && flow.hop.connection == hop.connection;
-        let found = self.trunks.iter().find(|entry| entry.registered.flow.as_ref().is_some_and(of_it));
-        let Some(id) = found.map(|entry| entry.id) else { return };
-        let Some(flow) = self.trunks.get_mut(id).and_then(|entry| entry.registered.flow.as_mut()) else {
-            return;
-        };
-        flow.answers = true;
-        let longest = flow.longest;
-        if std::mem::take(&mut flow.waiting) {
+    /// Something came, whatever it is: it shows that the connection lives as well as a pong does. Says whether a ping was out on it.
+    pub(crate) fn heard_on(&mut self, now: Now, hop: Hop) -> bool {
+        let Some(connection) = hop.connection else { return false };
+        let mut waited = false;
+        loop {
+            let mut flows = self.trunks.flows_on(connection);
+            let Some((id, flow)) = flows.find(|(_, flow)| flow.waiting) else { return waited };
+            flow.waiting = false;
+            waited = true;
+            let longest = flow.longest;
+            drop(flows);
             self.next_ping(now, id, longest);
         }
+    }
+
+    /// A single CRLF on a stream. Trunks may share the connection: it counts for all of them.
+    pub(crate) fn ponged(&mut self, hop: Hop) {
+        let Some(connection) = hop.connection else { return };
+        self.trunks.flows_on(connection).for_each(|(_, flow)| flow.answers = true);
     }
 
     /// At random, so that not all carriers are pinged at once. RFC 5626 §4.4
