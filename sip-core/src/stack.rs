@@ -16,6 +16,7 @@ use crate::api::{
 use crate::auth::Auth;
 use crate::call::Calls;
 use crate::digest::Algorithm;
+use crate::frame::PONG;
 use crate::keyed::Keys;
 use crate::message::Message;
 use crate::quota::Quota;
@@ -83,16 +84,19 @@ impl Stack {
 
     /// One whole message, or a CRLF keep-alive.
     pub fn handle_packet(&mut self, now: Now, hop: Hop, bytes: &[u8]) {
-        let asked = self.heard_on(now, hop);
         if bytes.iter().all(|c| matches!(c, b'\r' | b'\n')) {
             // RFC 5626 §4.4.1
             match bytes {
-                b"\r\n\r\n" if hop.transport.is_stream() => self.transmit(hop, Arc::from(&b"\r\n"[..])),
-                b"\r\n" if asked => self.ponged(hop),
+                b"\r\n\r\n" if hop.transport.is_stream() => {
+                    self.heard_on(now, hop);
+                    self.transmit(hop, Arc::from(PONG));
+                }
+                b"\r\n" => self.lone_crlf(now, hop),
                 _ => {}
             }
             return;
         }
+        self.heard_on(now, hop);
         let parsed = match hop.transport {
             Transport::Tcp | Transport::Tls => Message::parse_stream(bytes),
             Transport::Udp | Transport::Ws | Transport::Wss => Message::parse(bytes),
