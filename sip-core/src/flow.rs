@@ -1,6 +1,8 @@
 //! Flows: the connections that phones registered on, which lead back to them. RFC 5626
 //!
-//! Invariant: a contact that was registered over a connection is reached by that connection and no other; it ends with it.
+//! Invariant: a contact whose flow was granted is reached by the connection that it was registered over and no other, and ends with it;
+//! so does every contact over TLS or WebSocket. A plain one over TCP ends with its connection too, but may be connected to after a
+//! restart (`saved`).
 
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ const FLOW_TIMER: Duration = Duration::from_secs(120);
 const MARGIN: Duration = Duration::from_secs(20);
 
 /// Whether the phone registers a flow, and may. RFC 5626 §6
-pub(crate) fn registers_flow(request: &Message) -> Result<bool, Refusal> {
+pub(crate) fn registers_flow(hop: Hop, request: &Message) -> Result<bool, Refusal> {
     let Ok(Contacts::List(contacts)) = request.contacts() else { return Ok(false) };
     let asks = contacts
         .iter()
@@ -24,7 +26,8 @@ pub(crate) fn registers_flow(request: &Message) -> Result<bool, Refusal> {
         return Ok(false);
     }
     if request.vias().is_ok_and(|vias| vias.len() == 1) {
-        return Ok(true);
+        // RFC 5626 §4.4.2: over UDP the phone would ask by STUN whether we are there, and we do not answer that.
+        return Ok(hop.transport.is_stream());
     }
     // It came through others: the one that the phone is connected to must be able to find the flow again.
     let path = request.addresses(Name::Path).unwrap_or_default();

@@ -48,14 +48,14 @@ impl Stack {
                 return self.respond_once(now, hop, request, status, answer);
             }
         };
-        let flow = match registers_flow(request) {
+        let flow = match registers_flow(hop, request) {
             Ok(flow) => flow,
             Err(refusal) => return self.refuse(hop, request, refusal, None),
         };
         let outcome = match request.contacts() {
             Ok(Contacts::Any) => self.unregister_all(request, &aor),
             Ok(Contacts::List(contacts)) => {
-                self.register_all(now, hop, request, &aor, &username, &path, &contacts)
+                self.register_all(now, hop, request, &aor, &username, &path, &contacts, flow)
             }
             Err(_) => Err(Refusal::because(400, "Bad Contact Header")),
         };
@@ -156,9 +156,12 @@ impl Stack {
         username: &str,
         path: &[UriBuf],
         contacts: &[NameAddr<'_>],
+        flow: bool,
     ) -> Result<(), Refusal> {
-        let wishes =
-            contacts.iter().map(|c| self.wish(hop.transport, request, c)).collect::<Result<Vec<_>, _>>()?;
+        let wishes = contacts
+            .iter()
+            .map(|contact| self.wish(hop.transport, request, contact, flow))
+            .collect::<Result<Vec<_>, _>>()?;
         let entries: Vec<_> = self.registrar.of_aor(aor).collect();
         let mut fresh = 0;
         for wish in &wishes {
@@ -177,7 +180,13 @@ impl Stack {
         Ok(())
     }
 
-    fn wish(&self, transport: Transport, request: &Message, contact: &NameAddr<'_>) -> Result<Wish, Refusal> {
+    fn wish(
+        &self,
+        transport: Transport,
+        request: &Message,
+        contact: &NameAddr<'_>,
+        flow: bool,
+    ) -> Result<Wish, Refusal> {
         match contact.uri().scheme() {
             Scheme::Sip => {}
             // RFC 3261 §26.2.2: what came without TLS cannot be reached by TLS alone.
@@ -195,12 +204,12 @@ impl Stack {
             return Err(Refusal::new(423));
         }
         let instance = contact.params().unquoted("+sip.instance").map(|id| id.into_owned());
-        // RFC 5626 §6: without an instance it says nothing.
+        // RFC 5626 §6: without an instance, or a flow that we grant, it says nothing.
         let reg_id = contact
             .params()
             .get("reg-id")
             .and_then(|id| std::str::from_utf8(id).ok()?.parse().ok())
-            .filter(|id| *id > 0 && instance.is_some());
+            .filter(|id| *id > 0 && flow && instance.is_some());
         Ok(Wish {
             uri: contact.uri().into(),
             instance,
@@ -275,13 +284,12 @@ const MOST_LIKED: u16 = 1000;
 const MAX_PATH: usize = 8;
 const OUT_OF_ORDER: Refusal = Refusal::because(500, "CSeq Out Of Order");
 
-/// The same address, or the same device (and the same of its ways to us) at another one. RFC 5626 §6
+/// The same address, or the same device (and the same of its ways to us, if it has several) at another one. RFC 5626 §6
 fn is_about(entry: &Entry, wish: &Wish) -> bool {
-    let same_device =
-        wish.instance.is_some() && entry.instance == wish.instance && entry.reg_id == wish.reg_id;
-    let same_address = entry.uri.get().same_as(&wish.uri.get());
     let other_way = entry.reg_id.is_some() && wish.reg_id.is_some() && entry.reg_id != wish.reg_id;
-    same_device || (same_address && !other_way)
+    let same_device = wish.instance.is_some() && entry.instance == wish.instance;
+    let same_address = entry.uri.get().same_as(&wish.uri.get());
+    (same_device || same_address) && !other_way
 }
 
 fn is_old(entry: &Entry, request: &Message) -> bool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::calling::outgoing;
 use super::solo::{PHONE, Request, Solo, label, text, udp, ws};
 use super::trunks::{registering, tick, with};
-use crate::api::{ConnectionId, Event, Hop, RegistrationState, Target, Transport, Trunk};
+use crate::api::{BindingChange, ConnectionId, Event, Hop, RegistrationState, Target, Transport, Trunk};
 use crate::frame::{Frame, Framer, PONG};
 use crate::message::{Message, Name};
 
@@ -69,9 +69,50 @@ fn who_does_not_promise_to_show_himself_need_not() {
     let mut unsaid = flow(1);
     unsaid.extra.pop();
     assert_eq!(plain(unsaid, tcp(PHONE, 5)), None);
-    // Datagrams have no connection, and WebSockets have pings of their own.
-    assert_eq!(plain(flow(1), udp(PHONE)).as_deref(), Some("outbound"));
+    // WebSockets have pings of their own.
     assert_eq!(plain(flow(1), ws(PHONE, 5)).as_deref(), Some("outbound"));
+}
+
+#[test]
+fn no_flow_is_granted_over_udp_for_we_answer_no_stun_there() {
+    let mut solo = Solo::new();
+    let (ok, first) = registered(&mut solo, udp(PHONE), flow(1));
+    assert_eq!((ok.status(), ok.text(Name::Require), ok.text(Name::FlowTimer)), (Some(200), None, None));
+    assert!(!text(&ok).contains("reg-id"), "RFC 5626 §6: {}", text(&ok));
+    // The device is known by its instance all the same, whatever it calls its way.
+    let mut moved = flow(2).call_id("moved");
+    moved.extra[0] = moved.extra[0].replace("5062", "5063");
+    let (_, second) = registered(&mut solo, udp("203.0.113.7:5063"), moved.clone());
+    assert_eq!(solo.stack.bindings("anna").map(|binding| binding.id).collect::<Vec<_>>(), [second[0].id]);
+    assert_eq!((solo.stack.counts().bindings, first.len()), (1, 1));
+    // So it is when it changes over to a flow, and back.
+    let (ok, third) = registered(&mut solo, tcp(PHONE, 5), flow(1).call_id("changed"));
+    assert_eq!(ok.text(Name::Require).as_deref(), Some("outbound"));
+    assert_eq!((solo.stack.counts().bindings, third.len()), (1, 1));
+    let (_, fourth) = registered(&mut solo, udp("203.0.113.7:5063"), moved.call_id("back"));
+    assert_eq!((solo.stack.counts().bindings, fourth.len()), (1, 1));
+}
+
+#[test]
+fn through_an_edge_datagrams_may_lead_to_a_flow() {
+    let mut solo = Solo::new();
+    let request = flow(1)
+        .with("Via: SIP/2.0/TCP 10.0.0.7;branch=z9hG4bKphone")
+        .with("Path: <sip:token@edge.example;lr;ob>");
+    let (ok, _) = registered(&mut solo, udp(EDGE), request);
+    assert_eq!(ok.text(Name::Require).as_deref(), Some("outbound"));
+}
+
+#[test]
+fn who_names_a_way_but_does_not_ask_for_outbound_is_remembered_like_others() {
+    let mut solo = Solo::new();
+    let contact = "<sip:anna@203.0.113.7:5060;transport=tcp>;+sip.instance=\"<urn:uuid:1>\";reg-id=1";
+    let (ok, new) = registered(&mut solo, tcp(PHONE, 5), Request::register("anna", contact));
+    assert_eq!((ok.text(Name::Require), new.len()), (None, 1));
+    let Some(BindingChange::Put(saved)) = solo.stored.pop() else {
+        panic!("it is not bound to its connection")
+    };
+    assert_eq!((saved.instance.as_deref(), saved.reg_id), (Some("<urn:uuid:1>"), None));
 }
 
 #[test]
