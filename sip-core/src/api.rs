@@ -433,7 +433,7 @@ pub enum Output {
     },
     /// To be stored.
     Binding(BindingChange),
-    /// Whoever sends from here has proved a password.
+    /// Whoever sends from here has proved a password, be it before a restart.
     Authenticated {
         hop: Hop,
     },

@@ -73,6 +73,10 @@ impl Stack {
             cseq: saved.cseq,
             expires,
         });
+        // Its keep-alives are no stranger's questions. Over TCP it will come from another port than that which is known.
+        if !hop.transport.is_stream() {
+            self.output.push_back(Output::Authenticated { hop });
+        }
         self.output.push_back(Output::Event(Event::Registered(binding)));
     }
 

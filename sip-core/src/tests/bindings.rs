@@ -163,3 +163,21 @@ fn every_change_is_stored_but_those_of_connections() {
     solo.register(tcp, "anna", "<sip:anna@203.0.113.7:5099;transport=tcp>");
     assert_eq!(saved(&mut solo).remote.port(), 5099, "its listener, not the port that it called from");
 }
+
+#[test]
+fn the_guard_knows_the_phones_of_before_the_restart() {
+    let mut solo = Solo::new();
+    solo.register(udp(PHONE), "anna", CONTACT);
+    let by_udp = saved(&mut solo);
+    let tcp = Hop { transport: Transport::Tcp, ..ws(PHONE, 6) };
+    solo.register(tcp, "anna", "<sip:anna@203.0.113.7:5099;transport=tcp>");
+    let by_tcp = saved(&mut solo);
+    let mut after = Solo::new();
+    for saved in [by_udp.clone(), by_udp, by_tcp] {
+        after.stack.restore_binding(after.now, saved);
+    }
+    after.drain();
+    assert_eq!(after.stack.counts().bindings, 2);
+    // By TCP it will come from a port that nobody knows yet.
+    assert_eq!(after.proved, [PHONE.parse().unwrap()]);
+}
