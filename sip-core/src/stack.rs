@@ -190,7 +190,7 @@ impl Stack {
         }
     }
 
-    /// Option tags that a caller must name in Supported or Require: others get 421. None at the start.
+    /// Option tags that a caller must name in Supported or Require: others get 421. Callers by WebSocket need not. None at the start.
     pub fn set_demanded_extensions(&mut self, extensions: Vec<String>) {
         self.demanded = extensions;
     }
