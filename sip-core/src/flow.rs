@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::api::{CallId, Hop, Output, Transport};
+use crate::api::{BindingId, CallId, Hop, Output, Transport};
 use crate::message::{Builder, Contacts, Message, Name};
 use crate::respond::Refusal;
 use crate::stack::Stack;
@@ -52,10 +52,22 @@ impl Stack {
         let direct = request.vias().is_ok_and(|vias| vias.len() == 1);
         match (hop.transport, hop.connection) {
             (Transport::Tcp | Transport::Tls, Some(connection)) if direct => {
-                self.output.push_back(Output::Watch { connection, silence: FLOW_TIMER + MARGIN });
+                self.registrar.watched.insert(connection);
+                self.output.push_back(Output::Watch { connection, silence: Some(FLOW_TIMER + MARGIN) });
                 answer.header(Name::FlowTimer, FLOW_TIMER.as_secs().to_string())
             }
             (Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, _) => answer,
+        }
+    }
+
+    /// A REGISTER has granted no flow. When none is left on its connection either, nobody has promised to show himself there.
+    pub(crate) fn end_watch(&mut self, hop: Hop) {
+        let watched = hop.connection.filter(|connection| self.registrar.watched.contains(connection));
+        let Some(connection) = watched else { return };
+        let is_flow = |id: BindingId| self.registrar.get(id).is_some_and(|entry| entry.reg_id.is_some());
+        if !self.registrar.of_connection(connection).into_iter().any(is_flow) {
+            self.registrar.watched.remove(&connection);
+            self.output.push_back(Output::Watch { connection, silence: None });
         }
     }
 

@@ -53,7 +53,7 @@ impl Stack {
             Err(refusal) => return self.refuse(hop, request, refusal, None),
         };
         let outcome = match request.contacts() {
-            Ok(Contacts::Any) => self.unregister_all(request, &aor),
+            Ok(Contacts::Any) => self.unregister_all(request, &aor).map(|()| false),
             Ok(Contacts::List(contacts)) => {
                 self.register_all(now, hop, request, &aor, &username, &path, &contacts, flow)
             }
@@ -61,7 +61,7 @@ impl Stack {
         };
         let tag = self.random.tag();
         match outcome {
-            Ok(()) => {
+            Ok(flow) => {
                 let mut answer = self.answer_to(request, hop.remote, 200, &tag);
                 for entry in self.registrar.of_aor(&aor) {
                     let left = entry.expires.saturating_since(now.instant).as_secs();
@@ -81,6 +81,8 @@ impl Stack {
                 answer = answer.copy(request, Name::Path);
                 if flow {
                     answer = self.grant_flow(hop, request, answer);
+                } else {
+                    self.end_watch(hop);
                 }
                 self.respond_once(now, hop, request, 200, answer);
             }
@@ -145,7 +147,7 @@ impl Stack {
         Ok(path.iter().map(|hop| UriBuf::from(hop.uri())).collect())
     }
 
-    /// All of them or none. RFC 3261 §10.3 item 7
+    /// All of them or none; says whether a flow is among those that stay. RFC 3261 §10.3 item 7
     #[expect(clippy::too_many_arguments, reason = "what a REGISTER is made of")]
     fn register_all(
         &mut self,
@@ -157,7 +159,7 @@ impl Stack {
         path: &[UriBuf],
         contacts: &[NameAddr<'_>],
         flow: bool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let wishes = contacts
             .iter()
             .map(|contact| self.wish(hop.transport, request, contact, flow))
@@ -174,10 +176,11 @@ impl Stack {
         if fresh > 0 && entries.len() + fresh > self.config.max_bindings {
             return Err(Refusal::because(403, "Too Many Contacts"));
         }
+        let granted = wishes.iter().any(|wish| wish.reg_id.is_some() && !wish.lifetime.is_zero());
         for wish in wishes {
             self.grant(now, hop, request, aor, username, path, wish);
         }
-        Ok(())
+        Ok(granted)
     }
 
     fn wish(

@@ -12,6 +12,8 @@ pub(crate) struct Registrar {
     last: u64,
     bindings: BTreeMap<BindingId, Entry>,
     by_aor: BTreeMap<String, BTreeSet<BindingId>>,
+    /// Open connections on which a flow must show that it is there.
+    pub(crate) watched: BTreeSet<ConnectionId>,
 }
 
 #[derive(Debug)]

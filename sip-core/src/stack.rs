@@ -127,6 +127,7 @@ impl Stack {
     /// The connection is closed, by whomever. Its bindings and browser calls die with it.
     pub fn handle_connection_closed(&mut self, now: Now, connection: ConnectionId) {
         self.tls_names.remove(&connection);
+        self.registrar.watched.remove(&connection);
         for binding in self.registrar.of_connection(connection) {
             self.unregister(binding);
         }

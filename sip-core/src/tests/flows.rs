@@ -10,6 +10,7 @@ use crate::frame::{Frame, Framer, PONG};
 use crate::message::{Message, Name};
 
 const SECOND: Duration = Duration::from_secs(1);
+const WATCHED: Option<Duration> = Some(Duration::from_secs(140));
 const EDGE: &str = "203.0.113.99:5060";
 
 fn tcp(remote: &str, connection: u64) -> Hop {
@@ -38,10 +39,54 @@ fn a_flow_is_granted_and_must_show_itself() {
     assert_eq!(ok.status(), Some(200), "{}", text(&ok));
     assert_eq!(ok.text(Name::Require).as_deref(), Some("outbound"));
     assert_eq!(ok.text(Name::FlowTimer).as_deref(), Some("120"));
-    assert_eq!(solo.watched, [(ConnectionId(5), 140 * SECOND)]);
+    assert_eq!(solo.watched, [(ConnectionId(5), WATCHED)]);
     assert!(text(&ok).contains("reg-id=1"), "{}", text(&ok));
     // We are where its requests go anyway: no Service-Route says so. RFC 3608 §6.1
     assert_eq!(ok.text(Name::ServiceRoute), None);
+}
+
+#[test]
+fn a_connection_is_watched_no_longer_than_a_flow_is_there() {
+    let leave = |id: u32| flow(id).with("Expires: 0");
+    let after = |then: &dyn Fn(&mut Solo)| {
+        let mut solo = Solo::new();
+        solo.stack.set_credential(super::solo::credential("bert", "bert", false));
+        registered(&mut solo, tcp(PHONE, 5), flow(1).call_id("flow"));
+        assert_eq!(std::mem::take(&mut solo.watched), [(ConnectionId(5), WATCHED)]);
+        then(&mut solo);
+        std::mem::take(&mut solo.watched)
+    };
+    let ended = [(ConnectionId(5), None)];
+    let signed_off = after(&|solo| {
+        let (ok, _) = registered(solo, tcp(PHONE, 5), leave(1).call_id("leave"));
+        assert_eq!((ok.status(), ok.text(Name::Require), ok.text(Name::FlowTimer)), (Some(200), None, None));
+        assert_eq!(solo.stack.counts().bindings, 0);
+        // Said once.
+        let plain = Request::register("anna", "<sip:anna@203.0.113.7:5062>").call_id("plain");
+        registered(solo, tcp(PHONE, 5), plain);
+    });
+    assert_eq!(signed_off, ended);
+    let without_outbound = after(&|solo| {
+        let mut unsaid = flow(1).call_id("unsaid");
+        unsaid.extra.pop();
+        let (ok, _) = registered(solo, tcp(PHONE, 5), unsaid);
+        assert_eq!((ok.status(), solo.stack.counts().bindings), (Some(200), 1));
+    });
+    assert_eq!(without_outbound, ended);
+    let all_gone = after(&|solo| {
+        let all = Request::register("anna", "*").with("Expires: 0").call_id("all");
+        registered(solo, tcp(PHONE, 5), all);
+    });
+    assert_eq!(all_gone, ended);
+    let other_line = after(&|solo| {
+        let bert = Request::register("bert", "<sip:bert@203.0.113.7:5062>").call_id("bert");
+        assert_eq!(solo.ask_as(tcp(PHONE, 5), bert, "bert", "secret").status(), Some(200));
+        // Nor has another connection anything to do with it.
+        registered(solo, tcp(PHONE, 6), flow(2).call_id("second"));
+        let elsewhere = Request::register("anna", "<sip:anna@203.0.113.7:5070>").call_id("elsewhere");
+        registered(solo, tcp(PHONE, 7), elsewhere);
+    });
+    assert_eq!(other_line, [(ConnectionId(6), WATCHED)], "the flow is still there");
 }
 
 #[test]
