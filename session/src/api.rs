@@ -303,10 +303,10 @@ pub enum Output {
         remote: SocketAddr,
         name: String,
     },
-    /// The connection is to be closed when nothing has come on it for so long.
+    /// The connection is to be closed when nothing has come on it for so long; `None`: it is a connection like others again.
     Watch {
         connection: ConnectionId,
-        silence: Duration,
+        silence: Option<Duration>,
     },
     SipRejected {
         hop: Hop,

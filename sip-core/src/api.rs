@@ -426,14 +426,15 @@ pub enum Output {
         bytes: Arc<[u8]>,
     },
     CloseConnection(ConnectionId),
-    /// The connection is to be closed when nothing at all, be it a keep-alive, has come on it for so long. Until it is said anew.
+    /// The connection is to be closed when nothing at all, be it a keep-alive, has come on it for so long. Until it is said anew: with
+    /// `None` it is a connection like others again.
     Watch {
         connection: ConnectionId,
-        silence: Duration,
+        silence: Option<Duration>,
     },
     /// To be stored.
     Binding(BindingChange),
-    /// Whoever sends from here has proved a password.
+    /// Whoever sends from here has proved a password, be it before a restart.
     Authenticated {
         hop: Hop,
     },

@@ -1,10 +1,12 @@
 //! Flows: the connections that phones registered on, which lead back to them. RFC 5626
 //!
-//! Invariant: a contact that was registered over a connection is reached by that connection and no other; it ends with it.
+//! Invariant: a contact whose flow was granted is reached by the connection that it was registered over and no other, and ends with it;
+//! so does every contact over TLS or WebSocket. A plain one over TCP ends with its connection too, but may be connected to after a
+//! restart (`saved`).
 
 use std::time::Duration;
 
-use crate::api::{CallId, Hop, Output, Transport};
+use crate::api::{BindingId, CallId, Hop, Output, Transport};
 use crate::message::{Builder, Contacts, Message, Name};
 use crate::respond::Refusal;
 use crate::stack::Stack;
@@ -15,7 +17,7 @@ const FLOW_TIMER: Duration = Duration::from_secs(120);
 const MARGIN: Duration = Duration::from_secs(20);
 
 /// Whether the phone registers a flow, and may. RFC 5626 §6
-pub(crate) fn registers_flow(request: &Message) -> Result<bool, Refusal> {
+pub(crate) fn registers_flow(hop: Hop, request: &Message) -> Result<bool, Refusal> {
     let Ok(Contacts::List(contacts)) = request.contacts() else { return Ok(false) };
     let asks = contacts
         .iter()
@@ -24,7 +26,8 @@ pub(crate) fn registers_flow(request: &Message) -> Result<bool, Refusal> {
         return Ok(false);
     }
     if request.vias().is_ok_and(|vias| vias.len() == 1) {
-        return Ok(true);
+        // RFC 5626 §4.4.2: over UDP the phone would ask by STUN whether we are there, and we do not answer that.
+        return Ok(hop.transport.is_stream());
     }
     // It came through others: the one that the phone is connected to must be able to find the flow again.
     let path = request.addresses(Name::Path).unwrap_or_default();
@@ -49,10 +52,22 @@ impl Stack {
         let direct = request.vias().is_ok_and(|vias| vias.len() == 1);
         match (hop.transport, hop.connection) {
             (Transport::Tcp | Transport::Tls, Some(connection)) if direct => {
-                self.output.push_back(Output::Watch { connection, silence: FLOW_TIMER + MARGIN });
+                self.registrar.watched.insert(connection);
+                self.output.push_back(Output::Watch { connection, silence: Some(FLOW_TIMER + MARGIN) });
                 answer.header(Name::FlowTimer, FLOW_TIMER.as_secs().to_string())
             }
             (Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss, _) => answer,
+        }
+    }
+
+    /// A REGISTER has granted no flow. When none is left on its connection either, nobody has promised to show himself there.
+    pub(crate) fn end_watch(&mut self, hop: Hop) {
+        let watched = hop.connection.filter(|connection| self.registrar.watched.contains(connection));
+        let Some(connection) = watched else { return };
+        let is_flow = |id: BindingId| self.registrar.get(id).is_some_and(|entry| entry.reg_id.is_some());
+        if !self.registrar.of_connection(connection).into_iter().any(is_flow) {
+            self.registrar.watched.remove(&connection);
+            self.output.push_back(Output::Watch { connection, silence: None });
         }
     }
 

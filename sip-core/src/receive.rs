@@ -98,8 +98,12 @@ impl Stack {
         true
     }
 
-    /// Option tags that a caller has to understand: those of [`Stack::set_demanded_extensions`].
+    /// Option tags that a caller has to understand: those of [`Stack::set_demanded_extensions`]. Browsers are let off: they speak by
+    /// what our own console and widget bring along (JsSIP), which names no 100rel.
     pub(crate) fn misses_extensions(&mut self, hop: Hop, request: &Message) -> bool {
+        if hop.transport.is_websocket() {
+            return false;
+        }
         let Some(extension) = validate::demanded(request, &self.demanded) else { return false };
         let tag = self.auth.stateless_tag(request);
         let answer = self.answer_to(request, hop.remote, 421, &tag).header(Name::Require, extension);

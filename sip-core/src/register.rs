@@ -48,20 +48,20 @@ impl Stack {
                 return self.respond_once(now, hop, request, status, answer);
             }
         };
-        let flow = match registers_flow(request) {
+        let flow = match registers_flow(hop, request) {
             Ok(flow) => flow,
             Err(refusal) => return self.refuse(hop, request, refusal, None),
         };
         let outcome = match request.contacts() {
-            Ok(Contacts::Any) => self.unregister_all(request, &aor),
+            Ok(Contacts::Any) => self.unregister_all(request, &aor).map(|()| false),
             Ok(Contacts::List(contacts)) => {
-                self.register_all(now, hop, request, &aor, &username, &path, &contacts)
+                self.register_all(now, hop, request, &aor, &username, &path, &contacts, flow)
             }
             Err(_) => Err(Refusal::because(400, "Bad Contact Header")),
         };
         let tag = self.random.tag();
         match outcome {
-            Ok(()) => {
+            Ok(flow) => {
                 let mut answer = self.answer_to(request, hop.remote, 200, &tag);
                 for entry in self.registrar.of_aor(&aor) {
                     let left = entry.expires.saturating_since(now.instant).as_secs();
@@ -81,6 +81,8 @@ impl Stack {
                 answer = answer.copy(request, Name::Path);
                 if flow {
                     answer = self.grant_flow(hop, request, answer);
+                } else {
+                    self.end_watch(hop);
                 }
                 self.respond_once(now, hop, request, 200, answer);
             }
@@ -145,7 +147,7 @@ impl Stack {
         Ok(path.iter().map(|hop| UriBuf::from(hop.uri())).collect())
     }
 
-    /// All of them or none. RFC 3261 §10.3 item 7
+    /// All of them or none; says whether a flow is among those that stay. RFC 3261 §10.3 item 7
     #[expect(clippy::too_many_arguments, reason = "what a REGISTER is made of")]
     fn register_all(
         &mut self,
@@ -156,9 +158,12 @@ impl Stack {
         username: &str,
         path: &[UriBuf],
         contacts: &[NameAddr<'_>],
-    ) -> Result<(), Refusal> {
-        let wishes =
-            contacts.iter().map(|c| self.wish(hop.transport, request, c)).collect::<Result<Vec<_>, _>>()?;
+        flow: bool,
+    ) -> Result<bool, Refusal> {
+        let wishes = contacts
+            .iter()
+            .map(|contact| self.wish(hop.transport, request, contact, flow))
+            .collect::<Result<Vec<_>, _>>()?;
         let entries: Vec<_> = self.registrar.of_aor(aor).collect();
         let mut fresh = 0;
         for wish in &wishes {
@@ -171,13 +176,20 @@ impl Stack {
         if fresh > 0 && entries.len() + fresh > self.config.max_bindings {
             return Err(Refusal::because(403, "Too Many Contacts"));
         }
+        let granted = wishes.iter().any(|wish| wish.reg_id.is_some() && !wish.lifetime.is_zero());
         for wish in wishes {
             self.grant(now, hop, request, aor, username, path, wish);
         }
-        Ok(())
+        Ok(granted)
     }
 
-    fn wish(&self, transport: Transport, request: &Message, contact: &NameAddr<'_>) -> Result<Wish, Refusal> {
+    fn wish(
+        &self,
+        transport: Transport,
+        request: &Message,
+        contact: &NameAddr<'_>,
+        flow: bool,
+    ) -> Result<Wish, Refusal> {
         match contact.uri().scheme() {
             Scheme::Sip => {}
             // RFC 3261 §26.2.2: what came without TLS cannot be reached by TLS alone.
@@ -195,12 +207,12 @@ impl Stack {
             return Err(Refusal::new(423));
         }
         let instance = contact.params().unquoted("+sip.instance").map(|id| id.into_owned());
-        // RFC 5626 §6: without an instance it says nothing.
+        // RFC 5626 §6: without an instance, or a flow that we grant, it says nothing.
         let reg_id = contact
             .params()
             .get("reg-id")
             .and_then(|id| std::str::from_utf8(id).ok()?.parse().ok())
-            .filter(|id| *id > 0 && instance.is_some());
+            .filter(|id| *id > 0 && flow && instance.is_some());
         Ok(Wish {
             uri: contact.uri().into(),
             instance,
@@ -275,13 +287,12 @@ const MOST_LIKED: u16 = 1000;
 const MAX_PATH: usize = 8;
 const OUT_OF_ORDER: Refusal = Refusal::because(500, "CSeq Out Of Order");
 
-/// The same address, or the same device (and the same of its ways to us) at another one. RFC 5626 §6
+/// The same address, or the same device (and the same of its ways to us, if it has several) at another one. RFC 5626 §6
 fn is_about(entry: &Entry, wish: &Wish) -> bool {
-    let same_device =
-        wish.instance.is_some() && entry.instance == wish.instance && entry.reg_id == wish.reg_id;
-    let same_address = entry.uri.get().same_as(&wish.uri.get());
     let other_way = entry.reg_id.is_some() && wish.reg_id.is_some() && entry.reg_id != wish.reg_id;
-    same_device || (same_address && !other_way)
+    let same_device = wish.instance.is_some() && entry.instance == wish.instance;
+    let same_address = entry.uri.get().same_as(&wish.uri.get());
+    (same_device || same_address) && !other_way
 }
 
 fn is_old(entry: &Entry, request: &Message) -> bool {

@@ -12,6 +12,8 @@ pub(crate) struct Registrar {
     last: u64,
     bindings: BTreeMap<BindingId, Entry>,
     by_aor: BTreeMap<String, BTreeSet<BindingId>>,
+    /// Open connections on which a flow must show that it is there.
+    pub(crate) watched: BTreeSet<ConnectionId>,
 }
 
 #[derive(Debug)]
@@ -20,7 +22,7 @@ pub(crate) struct Entry {
     pub(crate) uri: UriBuf,
     /// `+sip.instance`: the device, whatever address it has now. RFC 5626 §4.1
     pub(crate) instance: Option<Vec<u8>>,
-    /// Which of the device's ways to us it is. RFC 5626 §4.2
+    /// Which of the device's ways to us it is: a flow that was granted. RFC 5626 §4.2
     pub(crate) reg_id: Option<u32>,
     /// Route of what goes to it. RFC 3327
     pub(crate) path: Vec<UriBuf>,

@@ -73,6 +73,10 @@ impl Stack {
             cseq: saved.cseq,
             expires,
         });
+        // Its keep-alives are no stranger's questions. Over TCP it will come from another port than that which is known.
+        if !hop.transport.is_stream() {
+            self.output.push_back(Output::Authenticated { hop });
+        }
         self.output.push_back(Output::Event(Event::Registered(binding)));
     }
 
@@ -113,7 +117,7 @@ fn lasting_address(entry: &Entry) -> Option<SocketAddr> {
     let hop = entry.binding.hop;
     match hop.transport {
         Transport::Udp => Some(hop.remote),
-        // RFC 5626 §5.3: it asked to be reached by this connection alone.
+        // RFC 5626 §5.3: it has a flow, and is to be reached by that alone.
         Transport::Tcp if entry.reg_id.is_some() => None,
         // Behind a NAT nobody could connect to it.
         Transport::Tcp => {

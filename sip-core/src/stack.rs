@@ -16,6 +16,7 @@ use crate::api::{
 use crate::auth::Auth;
 use crate::call::Calls;
 use crate::digest::Algorithm;
+use crate::frame::PONG;
 use crate::keyed::Keys;
 use crate::message::Message;
 use crate::quota::Quota;
@@ -86,12 +87,16 @@ impl Stack {
         if bytes.iter().all(|c| matches!(c, b'\r' | b'\n')) {
             // RFC 5626 §4.4.1
             match bytes {
-                b"\r\n\r\n" if hop.transport.is_stream() => self.transmit(hop, Arc::from(&b"\r\n"[..])),
-                b"\r\n" if hop.transport.is_stream() => self.ponged(now, hop),
+                b"\r\n\r\n" if hop.transport.is_stream() => {
+                    self.heard_on(now, hop);
+                    self.transmit(hop, Arc::from(PONG));
+                }
+                b"\r\n" => self.lone_crlf(now, hop),
                 _ => {}
             }
             return;
         }
+        self.heard_on(now, hop);
         let parsed = match hop.transport {
             Transport::Tcp | Transport::Tls => Message::parse_stream(bytes),
             Transport::Udp | Transport::Ws | Transport::Wss => Message::parse(bytes),
@@ -122,6 +127,7 @@ impl Stack {
     /// The connection is closed, by whomever. Its bindings and browser calls die with it.
     pub fn handle_connection_closed(&mut self, now: Now, connection: ConnectionId) {
         self.tls_names.remove(&connection);
+        self.registrar.watched.remove(&connection);
         for binding in self.registrar.of_connection(connection) {
             self.unregister(binding);
         }
@@ -185,7 +191,7 @@ impl Stack {
         }
     }
 
-    /// Option tags that a caller must name in Supported or Require: others get 421. None at the start.
+    /// Option tags that a caller must name in Supported or Require: others get 421. Callers by WebSocket need not. None at the start.
     pub fn set_demanded_extensions(&mut self, extensions: Vec<String>) {
         self.demanded = extensions;
     }

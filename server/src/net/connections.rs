@@ -101,10 +101,10 @@ impl Connections {
         }
     }
 
-    /// A stream that is silent for longer is ended.
-    pub fn watch(&self, id: ConnectionId, silence: Duration) {
+    /// A stream that is silent for longer is ended; `None`: for longer than any may be.
+    pub fn watch(&self, id: ConnectionId, silence: Option<Duration>) {
         if let Some(open) = self.lock().open.get(&id) {
-            open.silence.send_replace(Some(silence));
+            open.silence.send_replace(silence);
         }
     }
 

@@ -182,8 +182,8 @@ impl Network {
         self.running.shared.client_tls.expect(remote, name);
     }
 
-    /// From now on a stream that is silent for longer is ended.
-    pub fn watch(&self, connection: ConnectionId, silence: Duration) {
+    /// From now on a stream that is silent for longer is ended; `None`: for longer than any may be.
+    pub fn watch(&self, connection: ConnectionId, silence: Option<Duration>) {
         self.running.shared.connections.watch(connection, silence);
     }
 

@@ -42,15 +42,24 @@ fn a_device_may_have_several_ways_to_us_and_is_rung_by_the_newest() {
     let way = |id: u32, n: u32| {
         format!("<sip:anna@203.0.113.7:5062>;+sip.instance=\"<urn:uuid:1>\";reg-id={id};x={n}")
     };
-    solo.register(ws(PHONE, 1), "anna", &way(1, 1));
+    let register = |solo: &mut Solo, connection: u64, contact: &str| {
+        let request = Request::register("anna", contact).with("Supported: path, outbound");
+        solo.ask_as(ws(PHONE, connection), request.call_id(&format!("way-{connection}")), "anna", "secret");
+        let new = solo.happened().into_iter().find_map(|event| match event {
+            Event::Registered(binding) => Some(binding),
+            _ => None,
+        });
+        new.expect("a new binding")
+    };
+    register(&mut solo, 1, &way(1, 1));
     solo.run(Duration::from_secs(1));
-    let second = solo.register(ws(PHONE, 2), "anna", &way(2, 2));
+    let second = register(&mut solo, 2, &way(2, 2));
     assert_eq!(solo.stack.counts().bindings, 2);
     let rung: Vec<_> = solo.stack.bindings("anna").map(|b| b.id).collect();
     assert_eq!(rung, [second.id]);
     solo.run(Duration::from_secs(1));
     // The first way again, over a new connection: it takes the place of the old one.
-    let third = solo.register(ws(PHONE, 3), "anna", &way(1, 3));
+    let third = register(&mut solo, 3, &way(1, 3));
     assert_eq!(solo.stack.counts().bindings, 2);
     assert_eq!(solo.stack.bindings("anna").map(|b| b.id).collect::<Vec<_>>(), [third.id]);
     solo.stack.handle_connection_closed(solo.now, crate::api::ConnectionId(3));
@@ -62,7 +71,7 @@ fn who_supports_outbound_is_told_that_it_is_done() {
     let mut solo = Solo::new();
     let contact = "<sip:anna@203.0.113.7:5062>;+sip.instance=\"<urn:uuid:1>\";reg-id=1";
     let request = Request::register("anna", contact).with("Supported: path, outbound");
-    let ok = solo.ask_as(udp(PHONE), request, "anna", "secret");
+    let ok = solo.ask_as(ws(PHONE, 1), request, "anna", "secret");
     assert_eq!(ok.header(Name::Require), Some(&b"outbound"[..]));
     assert!(text(&ok).contains("+sip.instance=\"<urn:uuid:1>\";reg-id=1"), "{}", text(&ok));
 }
@@ -153,4 +162,22 @@ fn every_change_is_stored_but_those_of_connections() {
     assert!(solo.stored.is_empty(), "behind a NAT nobody could call it back");
     solo.register(tcp, "anna", "<sip:anna@203.0.113.7:5099;transport=tcp>");
     assert_eq!(saved(&mut solo).remote.port(), 5099, "its listener, not the port that it called from");
+}
+
+#[test]
+fn the_guard_knows_the_phones_of_before_the_restart() {
+    let mut solo = Solo::new();
+    solo.register(udp(PHONE), "anna", CONTACT);
+    let by_udp = saved(&mut solo);
+    let tcp = Hop { transport: Transport::Tcp, ..ws(PHONE, 6) };
+    solo.register(tcp, "anna", "<sip:anna@203.0.113.7:5099;transport=tcp>");
+    let by_tcp = saved(&mut solo);
+    let mut after = Solo::new();
+    for saved in [by_udp.clone(), by_udp, by_tcp] {
+        after.stack.restore_binding(after.now, saved);
+    }
+    after.drain();
+    assert_eq!(after.stack.counts().bindings, 2);
+    // By TCP it will come from a port that nobody knows yet.
+    assert_eq!(after.proved, [PHONE.parse().unwrap()]);
 }

@@ -31,7 +31,7 @@ pub struct Solo {
     /// CRLF keep-alives of the stack's own.
     pub pings: Vec<Hop>,
     pub closed: Vec<ConnectionId>,
-    pub watched: Vec<(ConnectionId, Duration)>,
+    pub watched: Vec<(ConnectionId, Option<Duration>)>,
     branches: u32,
     counts: u32,
 }

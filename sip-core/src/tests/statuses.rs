@@ -2,7 +2,7 @@
 
 use model::{Cause, Side};
 
-use super::solo::{CARRIER, PHONE, Request, Solo, text, udp};
+use super::solo::{CARRIER, PHONE, Request, Solo, text, udp, ws};
 use crate::api::{Event, Output};
 use crate::frame::{Frame, Framer};
 use crate::message::{MAX_BODY, MAX_URI, Message, Name};
@@ -194,6 +194,18 @@ fn a_caller_that_lacks_what_we_insist_on_gets_421_with_what_it_is() {
     assert_eq!((bare.status(), bare.text(Name::Require).as_deref()), (Some(421), Some("100rel")));
     let able = solo.ask(udp(CARRIER), &invite(&["k: 100rel, Timer"]).call_id("able"));
     assert_eq!(able.status(), Some(100));
+}
+
+#[test]
+fn browsers_are_not_asked_for_what_no_browser_has() {
+    for (hop, status) in [(ws(PHONE, 5), 100), (udp(PHONE), 421)] {
+        let mut solo = Solo::new();
+        solo.stack.set_demanded_extensions(vec!["100rel".to_owned()]);
+        let mut call = Request::new("INVITE").with("Contact: <sip:anna@203.0.113.7:5062>");
+        call.body = Request::invite().body;
+        let answer = solo.ask_as(hop, call, "anna", "secret");
+        assert_eq!(answer.status(), Some(status), "{hop:?}");
+    }
 }
 
 #[test]

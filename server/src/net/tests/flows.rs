@@ -8,7 +8,7 @@ async fn a_flow_that_misses_its_keep_alive_is_cut_and_one_that_keeps_it_is_not()
     let mut phone = TcpStream::connect(world.address(Transport::Tcp)).await.unwrap();
     phone.write_all(OPTIONS).await.unwrap();
     let (hop, _) = world.packet().await;
-    world.network.watch(hop.connection.unwrap(), Duration::from_secs(40));
+    world.network.watch(hop.connection.unwrap(), Some(Duration::from_secs(40)));
     for _ in 0..5 {
         tokio::time::sleep(Duration::from_secs(35)).await;
         phone.write_all(b"\r\n\r\n").await.unwrap();
