@@ -165,7 +165,7 @@ impl Engine {
     /// Whoever was consulted, or one of his devices, is gone.
     pub(crate) fn consulted_gone(&mut self, now: Now, id: SessionId, party: &Party, ending: &Ending) {
         let Some(session) = self.sessions.get(&id) else { return };
-        let own = session.consulting().map(|leg| (leg.id, leg.is_up()));
+        let own = session.consulting().map(|leg| leg.id);
         let others = session.consulted().next().is_some();
         let his_others = session.consulted().any(|leg| leg.party == *party);
         if let (Party::Agent { agent }, false) = (party, his_others) {
@@ -174,15 +174,9 @@ impl Engine {
         if others {
             return;
         }
-        let Some((own, up)) = own else { return };
-        let call = self.voice_of(id, own).and_then(|voice| voice.call).filter(|_| !up);
-        if let Some(call) = call {
-            let status = ending.sip_status.filter(|status| (400..700).contains(status)).unwrap_or(480);
-            self.calls.remove(&call);
-            self.sip.reject(now, call, status, None);
-            return self.leg_ended(now, id, own, ending.clone());
+        if let Some(own) = own {
+            self.hang_up_because(now, own, ending.clone());
         }
-        self.hang_up(now, own, ending.cause, ending.by);
     }
 
     /// Both legs of it end.

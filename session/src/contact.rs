@@ -62,10 +62,6 @@ pub(crate) struct Visitor {
 impl Engine {
     pub(crate) fn incoming_call(&mut self, now: Now, incoming: IncomingCall) {
         let call = incoming.call;
-        if self.draining || self.sessions.len() + self.pending.len() >= self.config.max_sessions {
-            self.sip.reject(now, call, 503, Some("Overloaded"));
-            return;
-        }
         if let Some(replaced) = incoming.replaces {
             return self.take_over(now, incoming, replaced);
         }
@@ -86,6 +82,11 @@ impl Engine {
             return;
         }
         let Some(incoming) = self.operator_calls(now, incoming) else { return };
+        // Whatever came so far is about a session that is there already.
+        if self.draining || self.sessions.len() + self.pending.len() >= self.config.max_sessions {
+            self.sip.reject(now, call, 503, Some("Overloaded"));
+            return;
+        }
         let Some((plan, flow, called)) = self.entry_of(&incoming.called) else {
             self.sip.reject(now, call, 404, None);
             return;

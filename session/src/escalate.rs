@@ -128,6 +128,10 @@ impl Engine {
         let region = &self.config.region;
         let number = phone::normalise(region, text)
             .ok_or_else(|| refusal_of("phone", "bad_phone", "This is not a phone number."))?;
+        // The same number has many spellings: what counts is the one that is called, but what was written is not allowed either.
+        if self.sip.denies(&number) || self.sip.denies(text) {
+            return Err(refusal_of("phone", "denied", "This number is not called."));
+        }
         match self.way_of(id, &number) {
             Ok(_) => {}
             Err(Denied::Abroad) => return Err(refusal_of("phone", "abroad", "We do not call abroad.")),
@@ -251,20 +255,17 @@ impl Engine {
 
     // --- transfers of the flow ---
 
-    /// Whether a call is on its way.
-    pub(crate) fn transfer_to_number(&mut self, now: Now, id: SessionId, number: &str) -> bool {
+    /// The leg of the call that is on its way.
+    pub(crate) fn transfer_to_number(&mut self, now: Now, id: SessionId, number: &str) -> Option<LegId> {
         let number = phone::normalise(&self.config.region, number).unwrap_or_else(|| number.to_owned());
         match self.dial(now, id, &number) {
-            Ok(dialled) => {
-                self.call_number(now, id, Party::External, dialled, Role::TransferOut);
-                true
-            }
+            Ok(dialled) => Some(self.call_number(now, id, Party::External, dialled, Role::TransferOut)),
             Err(why) => {
                 tracing::warn!(session = %id, ?why, "the call is not transferred");
                 if let Some(session) = self.sessions.get_mut(&id) {
                     session.transfer_ended = Some(why.ending());
                 }
-                false
+                None
             }
         }
     }

@@ -159,7 +159,7 @@ impl Engine {
                     session.transfer_ended = None;
                 }
                 let started = match &to {
-                    TransferTarget::Number(number) => self.transfer_to_number(now, id, number),
+                    TransferTarget::Number(number) => self.transfer_to_number(now, id, number).is_some(),
                     TransferTarget::Agent(login) => self.transfer_to_agent(now, id, login),
                 };
                 if !started {

@@ -51,6 +51,8 @@ pub(crate) struct Voice {
     pub dialled: Option<Dialled>,
     /// How often the call was sent on before it came here.
     pub forwards: u8,
+    /// The login of whoever asked for the call: it is one of his.
+    pub charged: Option<String>,
 }
 
 impl Voice {
@@ -68,6 +70,7 @@ impl Voice {
             late_offer: false,
             dialled,
             forwards: 0,
+            charged: None,
         }
     }
 
@@ -85,6 +88,7 @@ impl Voice {
             late_offer: incoming.sdp.is_none(),
             dialled: None,
             forwards: 0,
+            charged: None,
         }
     }
 }

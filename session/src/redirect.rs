@@ -102,6 +102,7 @@ impl Engine {
             }
             let Some(dialled) = self.number_for(now, id, &login, &user) else { continue };
             let leg = self.call_number(now, id, Party::Agent { agent }, dialled, role);
+            self.charge_to(id, leg, login);
             return self.set_forwards(id, &[leg], forwards);
         }
     }
@@ -109,7 +110,7 @@ impl Engine {
     /// A number that the operator could call himself.
     fn number_for(&mut self, now: Now, id: SessionId, login: &str, user: &str) -> Option<Dialled> {
         let number = self.number_to_call(id, user).ok()?;
-        self.sip.charge(now, login, user).ok()?;
+        self.sip.charge(now, login, &number).ok()?;
         self.dial(now, id, &number).ok()
     }
 

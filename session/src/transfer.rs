@@ -49,7 +49,13 @@ impl Engine {
         }
         let started = match destination {
             Destination::Agent(login) => self.transfer_to_agent(now, id, &login),
-            Destination::Number(number) => self.transfer_to_number(now, id, &number),
+            Destination::Number(number) => {
+                let leg = self.transfer_to_number(now, id, &number);
+                if let Some((leg, login)) = leg.zip(self.login_of(id)) {
+                    self.charge_to(id, leg, login);
+                }
+                leg.is_some()
+            }
             Destination::Queue(queue) => {
                 self.sip.accept_refer(now, call);
                 return self.back_to_queue(now, id, queue);
@@ -89,7 +95,8 @@ impl Engine {
         if talk.id != leg || referral.replaces_elsewhere.is_some() {
             return Err(603);
         }
-        let user = referral.user.as_str();
+        // Another centre's anna is not ours.
+        let user = referral.user.as_deref().ok_or(403_u16)?;
         if let Some(place) = self.parking_place(user) {
             return Ok(Destination::Park(place));
         }
@@ -103,7 +110,7 @@ impl Engine {
         match self.number_to_call(id, user) {
             Ok(number) => {
                 let login = self.login_of(id).unwrap_or_default();
-                self.sip.charge(now, &login, user).map(|()| Destination::Number(number))
+                self.sip.charge(now, &login, &number).map(|()| Destination::Number(number))
             }
             Err(refusal) if refusal.code == "bad_phone" => Err(404),
             Err(_) => Err(403),

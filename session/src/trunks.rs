@@ -152,6 +152,13 @@ impl Engine {
         self.legs.iter().filter(by_it).count()
     }
 
+    /// The calls of this leg are calls of whoever asked for them.
+    pub(crate) fn charge_to(&mut self, id: SessionId, leg: LegId, login: String) {
+        if let Some(voice) = self.voice_of(id, leg) {
+            voice.charged = Some(login);
+        }
+    }
+
     /// Tries the next carrier. When there is none the leg ends as the last one left it.
     pub(crate) fn call_through_next(&mut self, now: Now, id: SessionId, leg: LegId, last: Option<Ending>) {
         let last = last.unwrap_or(Ending::with_status(Cause::Failed, Side::Carrier, 503));
@@ -201,6 +208,9 @@ impl Engine {
             };
             match self.sip.invite(now, call) {
                 Ok(call) => {
+                    if let Some(login) = &voice.charged {
+                        self.sip.spent_on(login, call);
+                    }
                     voice.call = Some(call);
                     voice.step = Step::Calling;
                     self.add_call(id, leg, call);

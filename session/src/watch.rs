@@ -197,7 +197,8 @@ impl Engine {
     fn presence_of(&self, agent: AgentId) -> Told {
         let Some(view) = self.acd.agent(agent) else { return Told::Presence(false, "offline") };
         let on_the_phone = self.watches.legs.contains_key(&agent);
-        let there = view.reachable_by_voice || view.reachable_by_text;
+        // Who is consulted cannot be offered calls and is there all the same.
+        let there = self.has_device(agent) || view.reachable_by_text;
         let works = on_the_phone || !view.sessions.is_empty() || !view.wrapping_up.is_empty();
         match view.status {
             AgentStatus::SignedOut => Told::Presence(false, "offline"),

@@ -152,7 +152,8 @@ pub struct UserLimits {
     pub calls: usize,
     pub per_second: u32,
     pub per_day: u32,
-    /// Beginnings of numbers, as they are dialled, that nobody may call.
+    /// Beginnings of numbers that nobody may call, in the spelling of what is compared: what a user dials, and whatever its owner asks
+    /// [`Stack::denies`](crate::Stack::denies) or [`Stack::charge`](crate::Stack::charge) about.
     pub denied: Vec<String>,
 }
 
@@ -241,8 +242,9 @@ pub struct CallOptions {
 pub struct Referral {
     /// Whom to call, without the headers of Refer-To.
     pub uri: String,
-    /// Its user part or number, unescaped; may be empty.
-    pub user: String,
+    /// The user or number that it names at our own domain or addresses, or by what the peer calls us, or in a `tel:` URI. `None`: it
+    /// leads elsewhere.
+    pub user: Option<String>,
     /// Another call of ours that shall be joined with this one (attended transfer).
     pub replaces: Option<CallId>,
     /// The Replaces value when that call is none of ours.

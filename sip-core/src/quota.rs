@@ -41,12 +41,17 @@ impl Stack {
         self.quota.limits = limits;
     }
 
+    /// Whether nobody may call this number, as far as it is written like this.
+    pub fn denies(&self, number: &str) -> bool {
+        self.quota.limits.denied.iter().any(|prefix| number.starts_with(prefix.as_str()))
+    }
+
     /// Whether this user may call there now; counted as a call when he may.
     pub(crate) fn spend(&mut self, now: Now, aor: &str, called: &str) -> Result<(), Over> {
-        let Quota { limits, users } = &mut self.quota;
-        if limits.denied.iter().any(|prefix| called.starts_with(prefix.as_str())) {
+        if self.denies(called) {
             return Err(Over::Destination);
         }
+        let Quota { limits, users } = &mut self.quota;
         let used = users.entry(aor.to_owned()).or_default();
         let calls = &self.calls;
         used.calls.retain(|id| calls.get(*id).is_some_and(|call| !call.ended));
@@ -67,7 +72,8 @@ impl Stack {
         Ok(())
     }
 
-    /// Counts a call that a user makes by asking us for it, as with a REFER; else what he is answered.
+    /// Counts a call that a user makes by asking us for it, as with a REFER; else what he is answered. Its calls are then told of with
+    /// [`Stack::spent_on`].
     pub fn charge(&mut self, now: Now, aor: &str, called: &str) -> Result<(), u16> {
         self.spend(now, aor, called).map_err(|over| match over {
             Over::Destination => 403,
@@ -75,8 +81,8 @@ impl Stack {
         })
     }
 
-    /// The call that was just counted.
-    pub(crate) fn spent_on(&mut self, aor: &str, call: CallId) {
+    /// A call for which he was charged: one of his, until it ends.
+    pub fn spent_on(&mut self, aor: &str, call: CallId) {
         if let Some(used) = self.quota.users.get_mut(aor) {
             used.calls.push(call);
         }

@@ -165,7 +165,7 @@ impl Stack {
     }
 
     /// A carrier is known by its address, unless it claims to be one of us.
-    fn trunk_of(&self, hop: Hop, request: &Message) -> Option<String> {
+    pub(crate) fn trunk_of(&self, hop: Hop, request: &Message) -> Option<String> {
         if hop.transport.is_websocket() {
             return None;
         }

@@ -70,6 +70,7 @@ fn a_thousand_calls_and_chats_in_a_storm_leave_nothing_behind() {
         deaths: 10,
         transfers: 20,
         redirects: true,
+        max_sessions: 10_000,
         scripted: false,
     };
     let world = play(&scenario);
@@ -104,6 +105,7 @@ fn small_centres_of_many_seeds_leave_nothing_behind() {
             deaths: 25,
             transfers: 40,
             redirects: true,
+            max_sessions: 10_000,
             scripted: false,
         });
     }

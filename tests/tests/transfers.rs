@@ -4,6 +4,7 @@
 mod transfers {
     mod attended;
     mod blind;
+    mod limits;
     mod park;
     mod pickup;
     mod redirect;
@@ -52,7 +53,7 @@ mod transfers {
     }
 
     fn address(world: &World, agent: AgentId) -> String {
-        format!("sip:{}@tandem.example", world.login(agent))
+        format!("sip:{}@tandem.test", world.login(agent))
     }
 
     /// The leg of a party in the only session, when one is answered.

@@ -157,3 +157,34 @@ fn nobody_is_told_of_whom_there_is_not() {
     world.pass(seconds(2));
     assert_eq!(world.operator_was_notified(watcher)[3].1, "terminated;reason=rejected");
 }
+
+#[test]
+fn who_is_asked_something_at_a_phone_without_a_desk_is_busy_and_not_away() {
+    let mut world = World::new(&Scenario::scripted(3));
+    world.pass(seconds(1));
+    let [watcher, first, second] = world.agents()[..] else { panic!("three operators") };
+    let away = AgentStatus::NotReady { reason: "lunch".to_owned() };
+    world.agent_does(watcher, AgentCommand::SetStatus { status: away }).expect("he may");
+    world.caller_calls(CALLER);
+    while world.rings(first) + world.rings(second) == 0 {
+        world.pass(seconds(1));
+    }
+    let (agent, colleague) = if world.rings(first) > 0 { (first, second) } else { (second, first) };
+    world.operator_answers(agent);
+    world.pass(seconds(1));
+    world.desk_vanishes(colleague);
+    world.pass(seconds(1));
+    let login = world.login(colleague).to_owned();
+    world.operator_subscribes(watcher, "presence", &login);
+    world.pass(seconds(2));
+    world.operator_calls(agent, &login, None);
+    assert_eq!(world.rings(colleague), 1);
+    world.operator_answers(colleague);
+    world.pass(seconds(3));
+    let told = bodies(&world, watcher);
+    assert!(told[0].contains("<note>available</note>"), "{told:?}");
+    for body in &told {
+        assert!(body.contains("<basic>open</basic>"), "{body}");
+    }
+    assert!(told.last().expect("told").contains("<note>busy</note>"), "{told:?}");
+}

@@ -53,7 +53,9 @@ pub(crate) struct Incoming {
 
 impl Stack {
     pub(crate) fn receive_invite(&mut self, now: Now, hop: Hop, key: ServerKey, request: &Message) {
-        if self.draining || self.calls.live() >= self.config.max_calls {
+        // Only a user's calls and what replaces one can be about a session that is there already.
+        let new = self.draining && request.header(Name::Replaces).is_none();
+        if self.calls.live() >= self.config.max_calls || new && self.trunk_of(hop, request).is_some() {
             return self.refuse_for_now(hop, request, Rejection::Overload);
         }
         let Some((peer, one_time)) = self.identify(now, hop, request) else { return };

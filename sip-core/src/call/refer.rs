@@ -28,7 +28,7 @@ pub(crate) enum Referring {
 
 impl Stack {
     pub(crate) fn receive_refer(&mut self, now: Now, hop: Hop, id: CallId, request: &Message) {
-        let refusal = match self.referral(id, request) {
+        let refusal = match self.referral(hop, id, request) {
             Err(refusal) => Some(refusal),
             Ok(_) if self.calls.get(id).is_some_and(|call| call.referring.is_some()) => {
                 Some(Refusal::new(491))
@@ -40,7 +40,7 @@ impl Stack {
             let answer = self.answer_with_reason(request, hop.remote, status, reason, &tag);
             return self.respond_once(now, hop, request, status, answer);
         }
-        let Ok(referral) = self.referral(id, request) else { return };
+        let Ok(referral) = self.referral(hop, id, request) else { return };
         let transaction = self.open_transaction(hop, request);
         if let Some(call) = self.calls.live_mut(id) {
             let request = Box::new(request.clone());
@@ -49,7 +49,7 @@ impl Stack {
         self.emit(id, Event::Refer { call: id, referral });
     }
 
-    fn referral(&self, id: CallId, request: &Message) -> Result<Referral, Refusal> {
+    fn referral(&self, hop: Hop, id: CallId, request: &Message) -> Result<Referral, Refusal> {
         let bad = |_| Refusal::because(400, "Bad Refer-To Header");
         // RFC 3515 §2.4.2: exactly one.
         let to = request.refer_to().map_err(bad)?.ok_or(Refusal::because(400, "Missing Refer-To Header"))?;
@@ -75,7 +75,7 @@ impl Stack {
         };
         Ok(Referral {
             uri: text(to.uri().without_headers()),
-            user: to.uri().user_text(),
+            user: self.user_referred_to(hop, request, &to.uri()),
             replaces,
             replaces_elsewhere,
             referred_by: request.text(Name::ReferredBy),

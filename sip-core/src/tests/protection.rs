@@ -117,3 +117,30 @@ fn while_draining_what_is_new_is_refused_and_registrations_are_refreshed() {
     let again = register().call_id("refresh");
     assert_eq!(solo.ask_as(udp(PHONE), again, "anna", "secret").status(), Some(200));
 }
+
+#[test]
+fn while_draining_users_may_still_call_and_carriers_only_to_replace_a_call() {
+    let mut solo = Solo::new();
+    solo.stack.set_draining(true);
+    assert_eq!(call(&mut solo, "a", "*501"), 100, "it may be about a session that is there");
+    let new = solo.ask(udp(super::solo::CARRIER), &Request::invite().call_id("b"));
+    assert_eq!(new.status(), Some(503));
+    let replaces = "Replaces: gone;to-tag=a;from-tag=b";
+    let replacing = solo.ask(udp(super::solo::CARRIER), &Request::invite().call_id("c").with(replaces));
+    assert_eq!(replacing.status(), Some(481));
+}
+
+#[test]
+fn a_call_that_a_user_asked_for_is_one_of_his_until_it_ends() {
+    let mut solo = Solo::new();
+    let limits = crate::api::UserLimits { calls: 1, ..Default::default() };
+    solo.stack.set_user_limits(limits);
+    let asked = solo.incoming().call;
+    assert_eq!(solo.stack.charge(solo.now, "anna", "+4930123"), Ok(()));
+    solo.stack.spent_on("anna", asked);
+    assert_eq!(solo.stack.charge(solo.now, "anna", "+4930123"), Err(503));
+    assert_eq!(solo.stack.charge(solo.now, "boris", "+4930123"), Ok(()), "it is not his");
+    solo.stack.reject(solo.now, asked, 486, None);
+    solo.drain();
+    assert_eq!(solo.stack.charge(solo.now, "anna", "+4930123"), Ok(()));
+}

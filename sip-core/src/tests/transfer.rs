@@ -5,7 +5,7 @@ use model::{Cause, Side};
 use super::calling::{outgoing, trunk};
 use super::pair::SECOND;
 use super::solo::{CARRIER, Request, Solo, label, labels, text, udp};
-use crate::api::{CallId, CallOptions, Event, Referral};
+use crate::api::{CallId, CallOptions, Event, Listener, Referral};
 use crate::message::{Message, Name, Replaces};
 use crate::testing::{Pair, Side as Node, Weather};
 
@@ -37,7 +37,7 @@ fn a_refer_is_accepted_and_its_progress_is_told() {
     solo.send(udp(CARRIER), &request);
     assert!(solo.take().is_empty());
     let asked = referral(&mut solo, call);
-    assert_eq!((asked.uri.as_str(), asked.user.as_str()), ("sip:sales@tandem.example", "sales"));
+    assert_eq!((asked.uri.as_str(), asked.user.as_deref()), ("sip:sales@tandem.example", Some("sales")));
     assert_eq!((asked.replaces, asked.replaces_elsewhere), (None, None));
     assert_eq!(asked.referred_by.as_deref(), Some("<sip:bob@carrier.example>"));
     // One at a time.
@@ -73,7 +73,7 @@ fn a_refer_without_subscription_hears_nothing() {
     let (call, to) = solo.established();
     let request = refer(&to, 2, "<tel:+15550111>").with("Refer-Sub: false").with("Require: norefersub");
     solo.send(udp(CARRIER), &request);
-    assert_eq!(referral(&mut solo, call).user, "+15550111");
+    assert_eq!(referral(&mut solo, call).user.as_deref(), Some("+15550111"));
     solo.stack.accept_refer(solo.now, call);
     let ok = solo.only();
     assert_eq!((ok.status(), ok.text(Name::ReferSub).as_deref()), (Some(200), Some("false")));
@@ -191,7 +191,7 @@ fn two_of_us_transfer_and_hear_how_it_went() {
     pair.run(SECOND);
     let events = pair.events(Node::B);
     let [Event::Refer { call, referral }] = events.as_slice() else { panic!("{events:?}") };
-    assert_eq!((*call, referral.user.as_str()), (b, "+15550111"));
+    assert_eq!((*call, referral.user.as_deref()), (b, Some("+15550111")));
     let now = pair.now;
     pair.b.stack.accept_refer(now, b);
     pair.b.stack.refer_progress(now, b, 180);
@@ -283,4 +283,36 @@ fn an_address_is_ours_or_the_trunks_or_nobodys() {
         assert_eq!(at(foreign), None, "{foreign}");
     }
     assert_eq!(solo.stack.number_at_trunk("nobody", "sip:+7495@192.0.2.1"), None);
+}
+
+#[test]
+fn whom_a_refer_names_is_ours_at_every_address_of_ours_and_at_what_the_peer_calls_us() {
+    let solo = || {
+        Solo::with(|config| {
+            let udp = config.listeners[0].clone();
+            let behind = "10.1.1.1:5060".parse().unwrap();
+            let carriers_side =
+                Listener { local: behind, advertised: "sip.tandem.example:5070".to_owned(), ..udp };
+            config.listeners.push(carriers_side);
+        })
+    };
+    let here = udp(CARRIER).local.ip();
+    for (host, at_home) in [
+        ("tandem.example", true),
+        ("TANDEM.example:5080", true),
+        ("10.1.1.1", true),
+        ("SIP.tandem.example", true),
+        (here.to_string().as_str(), true),
+        ("proxy.lan", true),
+        ("partner.example", false),
+        ("192.0.2.99", false),
+    ] {
+        let mut solo = solo();
+        let (call, to) = solo.established();
+        let request =
+            refer(&to, 2, &format!("<sip:anna@{host}>")).with("Referred-By: <sip:bob@Proxy.lan:5080>");
+        solo.send(udp(CARRIER), &request);
+        let asked = referral(&mut solo, call);
+        assert_eq!(asked.user.as_deref(), at_home.then_some("anna"), "{host}");
+    }
 }

@@ -92,6 +92,8 @@ pub struct Scenario {
     pub transfers: u32,
     /// 301 and 302 are followed.
     pub redirects: bool,
+    /// Sessions at once.
+    pub max_sessions: usize,
     /// Nobody does anything of his own accord: the test acts through the methods of [`World`].
     pub scripted: bool,
 }
@@ -109,6 +111,7 @@ impl Scenario {
             deaths: 0,
             transfers: 0,
             redirects: false,
+            max_sessions: 10_000,
             scripted: true,
         }
     }
@@ -179,7 +182,7 @@ impl World {
             agent_grace: Duration::from_secs(20),
             chat_idle: Duration::from_secs(600),
             code_lifetime: Duration::from_secs(600),
-            max_sessions: 10_000,
+            max_sessions: scenario.max_sessions,
             max_text: 4000,
             seed: random.random(),
         };

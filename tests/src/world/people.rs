@@ -122,6 +122,8 @@ pub(crate) struct Operator {
     pub called_early: Option<String>,
     /// What stands in the Contact of his 302.
     pub moved_to: String,
+    /// Its ACKs do not reach us.
+    pub acks_get_lost: bool,
     /// A CANCEL said that the call is completed elsewhere.
     pub cancelled_as_taken: bool,
     /// What became of the transfers that he asked for: statuses, and whether that was the last word.
@@ -206,6 +208,7 @@ impl Operator {
             early: None,
             moved_to: String::new(),
             called_early: None,
+            acks_get_lost: false,
             cancelled_as_taken: false,
             told: Vec::new(),
             asks: None,
@@ -453,6 +456,9 @@ impl World {
                 SipOutput::Transmit { hop, bytes } => {
                     if let Some((id, caller, called)) = ringing(&bytes) {
                         operator.early = Some(format!("{id};to-tag={caller};from-tag={called};early-only"));
+                    }
+                    if operator.acks_get_lost && bytes.starts_with(b"ACK") {
+                        continue;
                     }
                     let bytes = moved(&operator.moved_to, bytes);
                     self.network.send(self.now.instant, hop, bytes);

@@ -59,6 +59,16 @@ impl World {
         std::mem::take(&mut self.carrier.told)
     }
 
+    /// From now on nothing new begins.
+    pub fn drain_server(&mut self) {
+        self.admin(AdminCommand::Drain);
+    }
+
+    /// Whether his phone's ACKs get lost.
+    pub fn lose_acks_of(&mut self, agent: AgentId, lost: bool) {
+        self.operators.get_mut(&agent).expect("he is there").acks_get_lost = lost;
+    }
+
     pub fn set_user_limits(&mut self, limits: UserLimits) {
         self.admin(AdminCommand::SetUserLimits(limits));
     }
@@ -244,12 +254,23 @@ impl World {
 
     /// His phone calls somebody of its own accord, maybe to replace a call (RFC 3891).
     pub fn operator_calls(&mut self, agent: AgentId, number: &str, replaces: Option<&str>) -> CallId {
+        self.operator_calls_with(agent, number, replaces, b"v=0 operator")
+    }
+
+    /// The same with this offer, or without any.
+    pub fn operator_calls_with(
+        &mut self,
+        agent: AgentId,
+        number: &str,
+        replaces: Option<&str>,
+        offer: &[u8],
+    ) -> CallId {
         let call = OutgoingCall {
             target: Target::Trunk { name: "tandem".to_owned(), number: number.to_owned() },
             caller: self.login(agent).to_owned(),
             caller_name: None,
             identity: Default::default(),
-            sdp: b"v=0 operator".to_vec(),
+            sdp: offer.to_vec(),
             headers: Vec::new(),
             ring_timeout: Duration::from_secs(60),
             silence: None,

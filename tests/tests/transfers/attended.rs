@@ -78,7 +78,7 @@ fn an_attended_transfer_to_an_outside_number_frees_the_operator() {
     world.pass(seconds(1));
     assert!(world.was_answered(agent, consultation));
     let first = world.newest_ring(agent);
-    world.operator_joins(agent, first, &format!("sip:{OUTSIDE}@tandem.example"), consultation);
+    world.operator_joins(agent, first, &format!("sip:{OUTSIDE}@tandem.test"), consultation);
     world.pass(seconds(2));
     assert_eq!(world.operator_was_told(agent).last(), Some(&(200, true)));
     assert!(world.call_is_up(call));
@@ -168,4 +168,23 @@ fn a_consultation_ends_with_the_customers_call() {
     assert!(world.ending_at(agent, consultation).is_some());
     assert!(world.ending_at(colleague, his).is_some());
     assert_eq!(world.media_legs_open(), 0);
+}
+
+#[test]
+fn a_colleague_who_hangs_up_before_the_operators_phone_has_said_what_it_speaks_ends_the_consultation() {
+    let (mut world, call, agent, others) = talking(2);
+    let colleague = others[0];
+    let login = world.login(colleague).to_owned();
+    let consultation = world.operator_calls_with(agent, &login, None, b"");
+    world.lose_acks_of(agent, true);
+    world.operator_answers(colleague);
+    world.pass(seconds(1));
+    assert!(world.was_answered(agent, consultation));
+    world.operator_ends(colleague, world.newest_ring(colleague));
+    world.pass(seconds(1));
+    world.lose_acks_of(agent, false);
+    world.pass(seconds(10));
+    assert!(world.ending_at(agent, consultation).is_some(), "he does not sit in silence");
+    assert_eq!(world.desk(agent).sessions[0].legs.len(), 2);
+    assert!(world.call_is_up(call));
 }

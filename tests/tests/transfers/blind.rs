@@ -32,7 +32,7 @@ fn a_blind_transfer_to_a_colleague_gives_him_the_session() {
 #[test]
 fn a_blind_transfer_to_an_outside_number_frees_the_operator() {
     let (mut world, call, agent, _) = talking(1);
-    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
+    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.test"));
     world.pass(seconds(2));
     assert_eq!(world.calls_to_customers(), 1);
     world.customer_answers();
@@ -53,7 +53,7 @@ fn a_blind_transfer_to_an_outside_number_frees_the_operator() {
 #[test]
 fn a_transfer_that_nobody_takes_leaves_the_customer_where_he_was() {
     let (mut world, call, agent, _) = talking(1);
-    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
+    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.test"));
     world.pass(seconds(2));
     world.customer_refuses(486);
     world.pass(seconds(2));
@@ -61,7 +61,7 @@ fn a_transfer_that_nobody_takes_leaves_the_customer_where_he_was() {
     assert!(world.call_is_up(call));
     assert_eq!(world.desk(agent).sessions[0].state, SessionState::Active);
     // He may try again, and has hung up himself when it fails: he gets the customer back.
-    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
+    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.test"));
     world.pass(seconds(2));
     world.operator_hangs_up(agent);
     world.pass(seconds(2));
@@ -79,7 +79,7 @@ fn a_transfer_that_nobody_takes_leaves_the_customer_where_he_was() {
 fn a_transfer_into_a_queue_waits_for_whoever_is_free() {
     let (mut world, call, agent, others) = talking(2);
     let queue = world.desk(agent).sessions[0].queue.clone().expect("he came by a queue");
-    world.operator_refers(agent, &format!("sip:{}@tandem.example", queue.0));
+    world.operator_refers(agent, &format!("sip:{}@tandem.test", queue.0));
     world.pass(seconds(2));
     assert_eq!(world.operator_was_told(agent).last(), Some(&(200, true)));
     assert!(world.call_is_up(call));
@@ -92,9 +92,9 @@ fn a_transfer_into_a_queue_waits_for_whoever_is_free() {
 fn nobody_is_sent_abroad_or_to_nobody() {
     let (mut world, call, agent, _) = talking(1);
     for (to, status) in [
-        ("sip:+442071838750@tandem.example", 403),
-        ("sip:nobody@tandem.example", 404),
-        ("sip:op0@tandem.example", 480),
+        ("sip:+442071838750@tandem.test", 403),
+        ("sip:nobody@tandem.test", 404),
+        ("sip:op0@tandem.test", 480),
     ] {
         world.operator_refers(agent, to);
         world.pass(seconds(1));
@@ -107,7 +107,7 @@ fn nobody_is_sent_abroad_or_to_nobody() {
 #[test]
 fn a_transfer_is_a_call_of_whoever_asks_for_it() {
     let (mut world, call, agent, _) = talking(1);
-    let to = format!("sip:{OUTSIDE}@tandem.example");
+    let to = format!("sip:{OUTSIDE}@tandem.test");
     world.set_user_limits(UserLimits { denied: vec!["+7900555".to_owned()], ..UserLimits::default() });
     world.operator_refers(agent, &to);
     world.pass(seconds(1));

@@ -19,7 +19,7 @@ fn slots(world: &World) -> Vec<Option<String>> {
 
 #[test]
 fn whoever_dials_the_slot_gets_the_parked_customer() {
-    for (to, slot) in [("sip:park@tandem.example", "01"), ("sip:*542@tandem.example", "42")] {
+    for (to, slot) in [("sip:park@tandem.test", "01"), ("sip:*542@tandem.test", "42")] {
         let (mut world, call, agent, others) = talking(2);
         world.operator_refers(agent, to);
         world.pass(seconds(2));
@@ -48,18 +48,18 @@ fn whoever_dials_the_slot_gets_the_parked_customer() {
 #[test]
 fn a_taken_slot_is_refused_and_one_is_free_again_when_its_customer_hangs_up() {
     let (mut world, call, agent, others) = talking(2);
-    world.operator_refers(agent, "sip:*507@tandem.example");
+    world.operator_refers(agent, "sip:*507@tandem.test");
     world.pass(seconds(2));
     let second = world.caller_calls("+79004445566");
     world.pass(seconds(20));
     world.operator_answers(others[0]);
     world.pass(seconds(1));
-    world.operator_refers(others[0], "sip:*507@tandem.example");
+    world.operator_refers(others[0], "sip:*507@tandem.test");
     world.pass(seconds(1));
     assert_eq!(world.operator_was_told(others[0]), [(486, true)]);
     world.caller_hangs_up(call);
     world.pass(seconds(1));
-    world.operator_refers(others[0], "sip:*507@tandem.example");
+    world.operator_refers(others[0], "sip:*507@tandem.test");
     world.pass(seconds(1));
     assert_eq!(world.operator_was_told(others[0]).last(), Some(&(200, true)));
     assert!(world.call_is_up(second));
@@ -68,7 +68,7 @@ fn a_taken_slot_is_refused_and_one_is_free_again_when_its_customer_hangs_up() {
 #[test]
 fn a_customer_for_whom_nobody_comes_rings_at_whoever_parked_him_and_then_waits_in_the_queue() {
     let (mut world, call, agent, _) = talking(2);
-    world.operator_refers(agent, "sip:park@tandem.example");
+    world.operator_refers(agent, "sip:park@tandem.test");
     world.pass(seconds(100));
     assert_eq!(world.rings(agent), 1);
     world.pass(seconds(25));
@@ -78,7 +78,7 @@ fn a_customer_for_whom_nobody_comes_rings_at_whoever_parked_him_and_then_waits_i
     world.pass(seconds(1));
     assert_eq!(customers_partner(&world), Some(Party::Agent { agent }));
     // Once more, and he does not care.
-    world.operator_refers(agent, "sip:park@tandem.example");
+    world.operator_refers(agent, "sip:park@tandem.test");
     world.pass(seconds(150));
     assert!(world.call_is_up(call));
     let journals = world.journals();
@@ -89,7 +89,7 @@ fn a_customer_for_whom_nobody_comes_rings_at_whoever_parked_him_and_then_waits_i
 #[test]
 fn a_slot_dialled_at_the_last_moment_rings_at_nobody_else() {
     let (mut world, call, agent, others) = talking(2);
-    world.operator_refers(agent, "sip:park@tandem.example");
+    world.operator_refers(agent, "sip:park@tandem.test");
     world.pass(seconds(1));
     world.caller_hangs_up(call);
     world.pass(seconds(1));

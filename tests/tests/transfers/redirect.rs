@@ -32,7 +32,7 @@ fn without_permission_a_302_is_a_refusal() {
     world.operator_answers(others[0]);
     world.pass(seconds(1));
     // A carrier's neither.
-    world.operator_refers(others[0], &format!("sip:{OUTSIDE}@tandem.example"));
+    world.operator_refers(others[0], &format!("sip:{OUTSIDE}@tandem.test"));
     world.pass(seconds(1));
     world.carrier_forwards(&format!("sip:{OTHER}@10.0.0.2"));
     world.pass(seconds(1));
@@ -116,7 +116,7 @@ fn a_carriers_302_leads_to_the_same_carrier_and_nowhere_else() {
         format!("tel:{OTHER}"),
         "sip:+442071838750@10.0.0.2".to_owned(),
     ] {
-        world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
+        world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.test"));
         world.pass(seconds(1));
         let before = world.calls_to_customers();
         world.carrier_forwards(&foreign);
@@ -124,7 +124,7 @@ fn a_carriers_302_leads_to_the_same_carrier_and_nowhere_else() {
         assert_eq!(world.calls_to_customers(), before, "{foreign}");
         assert_eq!(world.operator_was_told(agent).last(), Some(&(302, true)));
     }
-    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
+    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.test"));
     world.pass(seconds(1));
     world.carrier_forwards(&format!("sip:{OTHER}@10.0.0.2"));
     assert_eq!(world.numbers_called().last().map(String::as_str), Some(OTHER));
@@ -138,7 +138,7 @@ fn a_carriers_302_leads_to_the_same_carrier_and_nowhere_else() {
 #[test]
 fn who_is_sent_round_in_circles_gets_nowhere() {
     let (mut world, call, agent, _) = following_and_talking(1);
-    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
+    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.test"));
     world.pass(seconds(1));
     for n in 1..=4 {
         assert_eq!(world.calls_to_customers(), n);
