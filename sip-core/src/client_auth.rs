@@ -1,7 +1,7 @@
 //! Challenges of carriers to our own requests, and our answers. RFC 3261 §22.2, RFC 8760 §2.4
 //!
 //! Invariants: only what went to a trunk that has an account is ever answered, and only for that account's realm when it names one;
-//! credentials that were refused are not tried again; a request goes out three times at most.
+//! credentials that were refused are not tried again; a request goes out three times at most to each place that it is tried at.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -77,7 +77,7 @@ pub(crate) struct Call {
     pub(crate) ending: Option<Ending>,
 }
 
-/// The peer's tag and the CSeq of the INVITE.
+/// As it went out, and for which 2xx.
 #[derive(Debug)]
 pub(crate) struct SentAck {
     /// The tag and CSeq of the 2xx.
