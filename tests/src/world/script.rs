@@ -392,6 +392,12 @@ impl World {
         self.admin(AdminCommand::RemoveAgent(agent));
     }
 
+    /// How many may wait in the one queue there is; without a number it is there no more.
+    pub fn set_places(&mut self, most: Option<usize>) {
+        let queues = most.map(super::support).into_iter().collect();
+        self.admin(AdminCommand::SetQueues(queues));
+    }
+
     pub fn desk(&self, agent: AgentId) -> &DeskView {
         self.operators[&agent].desk.as_ref().expect("a desk was shown")
     }
