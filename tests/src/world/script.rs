@@ -376,6 +376,11 @@ impl World {
         self.operator_acts(agent, OperatorAct::SignIn);
     }
 
+    /// All operators' phones are browsers. To be said before anything happens.
+    pub fn operators_use_browsers(&mut self) {
+        self.operators.values_mut().for_each(|operator| operator.in_browser = true);
+    }
+
     /// His browser is gone; a desk phone of his lives on.
     pub fn desk_vanishes(&mut self, agent: AgentId) {
         self.agent_says(agent, AgentCommand::DeskClosed);
