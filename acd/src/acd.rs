@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
-use model::{AgentId, AgentStatus, Instant, Media, Medium, Now, OfferId, OfferOutcome, SessionId, Side};
+use model::{
+    AgentId, AgentStatus, Instant, Media, Medium, Now, OfferId, OfferOutcome, QueueName, SessionId, Side,
+};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -140,6 +142,11 @@ impl Acd {
         if let Some(offer) = offer {
             self.match_session(now, offer.session);
         }
+    }
+
+    /// Whether a session that does not wait in it yet could.
+    pub fn room_in(&self, queue: &QueueName) -> Result<(), EnqueueError> {
+        self.queues.room_in(queue)
     }
 
     /// The session waits for an agent from now on. The same session again moves to the new queue and priority and

@@ -100,17 +100,16 @@ impl Queues {
         self.items.get(&session)
     }
 
+    pub(crate) fn room_in(&self, queue: &QueueName) -> Result<(), EnqueueError> {
+        let queue = self.queues.get(queue).filter(|queue| !queue.closed).ok_or(EnqueueError::UnknownQueue)?;
+        if queue.places.len() >= queue.config.max_waiting { Err(EnqueueError::Full) } else { Ok(()) }
+    }
+
     /// Puts a session into its place, or moves one that waits already, which keeps the older age.
     pub(crate) fn put(&mut self, mut item: Item) -> Result<(), EnqueueError> {
-        let queue = self.queues.get(&item.queue).ok_or(EnqueueError::UnknownQueue)?;
         let old = self.items.get(&item.session);
         if old.is_none_or(|old| old.item.queue != item.queue) {
-            if queue.closed {
-                return Err(EnqueueError::UnknownQueue);
-            }
-            if queue.places.len() >= queue.config.max_waiting {
-                return Err(EnqueueError::Full);
-            }
+            self.room_in(&item.queue)?;
         }
         let offer = old.and_then(|old| old.offer);
         item.since = old.map_or(item.since, |old| old.item.since.min(item.since));

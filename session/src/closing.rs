@@ -60,6 +60,11 @@ impl Engine {
                 self.end_session(now, id, ending);
                 return;
             }
+            let owner = self.sessions.get(&id).and_then(|session| session.owner);
+            if owner.and_then(|owner| self.agents.get(&owner)).is_some_and(|owner| !owner.desk_open) {
+                // His desk went during the call.
+                self.wait_for_owner(now, id);
+            }
         }
         self.maybe_end(now, id, ending);
     }

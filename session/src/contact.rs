@@ -425,6 +425,7 @@ impl Engine {
             if let Some(owner) = owner {
                 self.take_ownership(now, into, owner);
             } else if let Some(place) = queued {
+                // Without room for it the flow goes on that serves him there.
                 self.improve_place(now, into, place);
             }
         }

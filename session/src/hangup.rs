@@ -67,7 +67,7 @@ impl Engine {
         let Some(gone) = session.legs.remove(&leg) else { return };
         if let Party::Agent { agent } = gone.party {
             self.watches.leg_ended(agent, leg);
-            if gone.is_up() {
+            if gone.is_up() && !gone.is_aside() {
                 session.owner_was_muted = gone.muted;
             }
         }

@@ -57,6 +57,7 @@ impl Engine {
         contacts: &[String],
     ) {
         let Some(trunk) = trunk else { return };
+        self.early_over(id, leg);
         let before = self.voice_of(id, leg).and_then(|voice| voice.dialled.take());
         let other = contacts
             .iter()
@@ -66,11 +67,15 @@ impl Engine {
             .and_then(|number| self.dial(now, id, &number).ok());
         let followed = other.is_some();
         let Some(voice) = self.voice_of(id, leg) else { return };
+        // What media has not judged yet is about the call that ends.
+        let early = before.as_ref().map(|before| before.early.clone()).unwrap_or_default();
         voice.dialled = before;
         let Some(other) = other else { return };
         self.note_try(now, id, leg, "redirected".to_owned());
         let Some(voice) = self.voice_of(id, leg) else { return };
-        voice.dialled = Some(other.only_through(trunk));
+        let mut other = other.only_through(trunk);
+        other.early = early;
+        voice.dialled = Some(other);
         voice.forwards += 1;
         // What the stack says of the old call is about nothing any more.
         let call = voice.call.take().filter(|_| followed);

@@ -143,8 +143,9 @@ impl Engine {
                 now.instant.as_micros().saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX)),
             );
             let place = Queued { queue, priority, since, since_wall, music: None };
-            self.improve_place(now, id, place);
-            if let Some((flow, state)) = tail.queued_by {
+            if !self.improve_place(now, id, place) {
+                self.nobody_serves(now, id);
+            } else if let Some((flow, state)) = tail.queued_by {
                 self.resume_flow(now, id, flow, &state);
             }
             return;

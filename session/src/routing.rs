@@ -2,7 +2,7 @@
 
 use acd::api::{EnqueueError, Item, Output as AcdOutput};
 use dialplans::api::Input as FlowInput;
-use model::{AgentId, Change, Now, OfferOutcome, SessionId};
+use model::{AgentId, Cause, Change, Ending, Now, OfferOutcome, SessionId, Side};
 
 use crate::api::{Output, VisitorEvent, VisitorState};
 use crate::engine::Engine;
@@ -108,7 +108,7 @@ impl Engine {
                 .flat_map(|s| s.agent_voice_legs().map(|leg| leg.id))
                 .collect();
             for leg in legs {
-                self.hang_up(now, leg, model::Cause::Cancelled, model::Side::Customer);
+                self.hang_up(now, leg, Cause::Cancelled, Side::Customer);
             }
         }
         self.call_as_asked(now, id, agent);
@@ -154,10 +154,11 @@ impl Engine {
         }
     }
 
-    /// The session takes over a place of a session that went up in it: the older age and the higher priority count.
-    pub(crate) fn improve_place(&mut self, now: Now, id: SessionId, other: Queued) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let place = match session.queued.take() {
+    /// The session takes over a place of a session that went up in it: the older age and the higher priority count. False when its
+    /// queue does not take it; then it is as it was.
+    pub(crate) fn improve_place(&mut self, now: Now, id: SessionId, other: Queued) -> bool {
+        let Some(session) = self.sessions.get(&id) else { return false };
+        let place = match session.queued.clone() {
             Some(own) => Queued {
                 priority: own.priority.max(other.priority),
                 since: own.since.min(other.since),
@@ -166,6 +167,11 @@ impl Engine {
             },
             None => other,
         };
+        if let Err(error) = self.enqueue(now, id, &place) {
+            tracing::warn!(session = %id, queue = %place.queue, %error, "a session does not get into its queue");
+            return false;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
         session.queued = Some(place.clone());
         self.waiting.insert(id);
         session.queue_name = Some(place.queue.clone());
@@ -173,10 +179,19 @@ impl Engine {
         self.journal(
             now,
             id,
-            Change::Queued { queue: place.queue.clone(), priority: place.priority, since: place.since_wall },
+            Change::Queued { queue: place.queue, priority: place.priority, since: place.since_wall },
         );
-        if let Err(error) = self.enqueue(now, id, &place) {
-            tracing::error!(session = %id, %error, "a waiting session lost its queue");
+        true
+    }
+
+    /// No queue takes whoever would wait: his call ends, and what is left of him as a chat gets the flow of its entry.
+    pub(crate) fn nobody_serves(&mut self, now: Now, id: SessionId) {
+        let ending = Ending::new(Cause::Overload, Side::System);
+        let call = self.sessions.get(&id).and_then(|session| session.customer_voice()).map(|leg| leg.id);
+        match call {
+            Some(call) => self.hang_up_because(now, call, ending),
+            None if self.serve_chat_by_flow(now, id) => self.visitor_state(now, id),
+            None => self.end_session(now, id, ending),
         }
     }
 
@@ -203,7 +218,9 @@ impl Engine {
 
     pub(crate) fn wait_for_owner(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let is_there = session.parked.is_some() || session.owner_lost_until.is_some();
+        // When a transfer fails, he is waited for from then on.
+        let is_there =
+            session.parked.is_some() || session.transfer.is_some() || session.owner_lost_until.is_some();
         if is_there || session.agent_voice_legs().any(|leg| leg.is_up()) {
             return;
         }
@@ -247,27 +264,32 @@ impl Engine {
         let queue = session.queue_name.clone();
         let opened = session.opened;
         let age = now.wall.saturating_since(opened);
-        let legs: Vec<_> = session.agent_voice_legs().map(|leg| leg.id).collect();
         // Without an owner first, so that nobody waits for him when his legs end.
         if let Some(agent) = session.owner.take() {
             self.show_desk(agent);
         }
+        // Two would come for the customer else.
+        self.withdraw_transfer(now, id);
+        let Some(session) = self.sessions.get(&id) else { return };
+        let legs: Vec<_> = session.agent_voice_legs().map(|leg| leg.id).collect();
         for leg in legs {
-            self.hang_up(now, leg, model::Cause::Replaced, model::Side::System);
+            self.hang_up(now, leg, Cause::Replaced, Side::System);
         }
         self.end_consultation(now, id);
         self.unpark(now, id);
         self.acd.release(now, id);
         self.journal(now, id, Change::OwnerChanged { agent: None });
         let Some(queue) = queue else {
-            self.end_session(now, id, model::Ending::new(model::Cause::Lost, model::Side::Agent));
+            self.end_session(now, id, Ending::new(Cause::Lost, Side::Agent));
             return;
         };
         let since = model::Instant::from_micros(
             now.instant.as_micros().saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX)),
         );
         let place = Queued { queue, priority: HEAD_OF_QUEUE, since, since_wall: opened, music: None };
-        self.improve_place(now, id, place);
+        if !self.improve_place(now, id, place) {
+            return self.nobody_serves(now, id);
+        }
         self.play_waiting(now, id);
         self.visitor_state(now, id);
     }

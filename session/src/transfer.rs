@@ -3,6 +3,7 @@
 //! The customer's leg stays where it is; we call the new party ourselves, so that no carrier needs to know of REFER.
 //! Invariant: only whoever talks to the customer may send him on, and only to where the session itself could call.
 
+use acd::api::EnqueueError;
 use model::{AgentId, Cause, Change, Ending, LegId, Now, Party, QueueName, SessionId, Side};
 use sip_core::api::{CallId, IncomingCall, Referral};
 
@@ -14,8 +15,7 @@ use crate::session::{Queued, Session};
 /// One transfer under way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Transfer {
-    /// The leg of whoever asked for it, and its call, which hears of the progress.
-    by: LegId,
+    /// The call of whoever asked for it, which hears of the progress.
     call: CallId,
 }
 
@@ -28,6 +28,13 @@ enum Destination {
     Consulted,
     /// This slot, or any.
     Park(Option<Slot>),
+}
+
+impl Session {
+    /// Those who shall take the customer over and have not answered. Whoever has, may be sending him on himself.
+    fn called_to_take_over(&self) -> impl Iterator<Item = &Leg> {
+        self.each_leg().filter(|leg| !leg.is_up() && leg.role().as_ref().is_some_and(Role::is_transfer))
+    }
 }
 
 impl Engine {
@@ -43,9 +50,8 @@ impl Engine {
             }
             return;
         }
-        let by = self.sessions.get(&id).and_then(|session| Some(session.talk_of(session.owner?)?.id));
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.transfer = Some(Transfer { by: by.unwrap_or(leg), call });
+            session.transfer = Some(Transfer { call });
         }
         let started = match destination {
             Destination::Agent(login) => self.transfer_to_agent(now, id, &login),
@@ -104,7 +110,11 @@ impl Engine {
             return Ok(Destination::Agent(user.to_owned()));
         }
         if let Some(queue) = self.acd.queues(now).into_iter().find(|queue| &*queue.name.0 == user) {
-            return Ok(Destination::Queue(queue.name));
+            return match self.acd.room_in(&queue.name) {
+                Ok(()) => Ok(Destination::Queue(queue.name)),
+                Err(EnqueueError::Full) => Err(486),
+                Err(EnqueueError::UnknownQueue) => Err(404),
+            };
         }
         // Checked as every call that he could ask for.
         match self.number_to_call(id, user) {
@@ -171,7 +181,9 @@ impl Engine {
         }
         self.journal(now, id, Change::OwnerChanged { agent: None });
         let place = Queued { queue, priority: 0, since: now.instant, since_wall: now.wall, music: None };
-        self.improve_place(now, id, place);
+        if !self.improve_place(now, id, place) {
+            return self.nobody_serves(now, id);
+        }
         self.play_waiting(now, id);
         self.visitor_state(now, id);
     }
@@ -180,15 +192,18 @@ impl Engine {
         let Some(session) = self.sessions.get(&id) else { return };
         let role = session.legs.get(&leg).and_then(|leg| leg.voice()).map(|voice| &voice.role);
         let is_target = role.is_some_and(Role::is_transfer);
-        if let (Some(Transfer { call, .. }), true) = (session.transfer, is_target) {
+        if let (Some(Transfer { call }), true) = (session.transfer, is_target) {
             self.sip.refer_progress(now, call, 180);
         }
     }
 
     /// The new party is there: whoever sent the customer on is told so, and is out of the call.
     pub(crate) fn transferred(&mut self, now: Now, id: SessionId, leg: LegId) {
-        let Some(transfer) = self.transfer_over(now, id, 200) else { return };
-        self.hang_up(now, transfer.by, Cause::Replaced, Side::System);
+        if !self.transfer_over(now, id, 200) {
+            return;
+        }
+        // Whichever device he talks on by now.
+        self.hang_up_other_devices(now, id, leg);
         self.end_consultation(now, id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.owner_lost_until = None;
@@ -210,26 +225,41 @@ impl Engine {
         let Some(session) = self.sessions.get(&id).filter(|session| session.transfer.is_some()) else {
             return false;
         };
-        if session.each_leg().filter_map(|leg| leg.voice()).any(|voice| voice.role.is_transfer()) {
+        if session.called_to_take_over().next().is_some() {
             return true;
         }
         let status = ending.sip_status.filter(|status| *status >= 300).unwrap_or(480);
-        let Some(transfer) = self.transfer_over(now, id, status) else { return true };
+        self.transfer_over(now, id, status);
         let Some(session) = self.sessions.get(&id).filter(|session| session.ended.is_none()) else {
             return true;
         };
         let waits = session.customer_voice().is_some_and(|leg| leg.is_up());
-        if waits && !session.legs.contains_key(&transfer.by) {
+        if waits && session.talking_partner().is_none() {
             // He has hung up in the meantime, and gets the customer back.
             self.owner_lost(now, id);
         }
         true
     }
 
-    fn transfer_over(&mut self, now: Now, id: SessionId, status: u16) -> Option<Transfer> {
-        let transfer = self.sessions.get_mut(&id)?.transfer.take()?;
-        self.sip.refer_progress(now, transfer.call, status);
-        Some(transfer)
+    /// Nobody is called for the customer any more: he is in other hands.
+    pub(crate) fn withdraw_transfer(&mut self, now: Now, id: SessionId) {
+        if !self.transfer_over(now, id, 487) {
+            return;
+        }
+        let Some(session) = self.sessions.get(&id) else { return };
+        let called: Vec<LegId> = session.called_to_take_over().map(|leg| leg.id).collect();
+        for leg in called {
+            self.hang_up(now, leg, Cause::Cancelled, Side::System);
+        }
+    }
+
+    /// Whether there was one.
+    fn transfer_over(&mut self, now: Now, id: SessionId, status: u16) -> bool {
+        let transfer = self.sessions.get_mut(&id).and_then(|session| session.transfer.take());
+        if let Some(Transfer { call }) = transfer {
+            self.sip.refer_progress(now, call, status);
+        }
+        transfer.is_some()
     }
 
     /// An INVITE with Replaces: an operator goes on with the call on another device, takes it from a colleague, or takes what rings at
@@ -259,6 +289,7 @@ impl Engine {
     pub(crate) fn taken_over(&mut self, now: Now, id: SessionId, leg: LegId) {
         let Some(agent) = self.agent_of(id, leg) else { return };
         if self.sessions.get(&id).is_some_and(|session| session.owner != Some(agent)) {
+            self.withdraw_transfer(now, id);
             self.take_ownership(now, id, agent);
         }
         self.owner_up(now, id, leg);

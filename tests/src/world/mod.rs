@@ -148,6 +148,17 @@ pub(crate) fn server_address(transport: Transport) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, 1], port))
 }
 
+/// The one queue, with this many places.
+fn support(max_waiting: usize) -> acd::QueueConfig {
+    acd::QueueConfig {
+        name: QueueName::new("support"),
+        ring_timeout: Duration::from_secs(15),
+        accept_timeout: Duration::from_secs(20),
+        wrap_up: Duration::from_secs(10),
+        max_waiting,
+    }
+}
+
 impl World {
     pub fn new(scenario: &Scenario) -> Self {
         let mut random = StdRng::seed_from_u64(scenario.seed);
@@ -240,13 +251,7 @@ impl World {
             Err(diagnostics) => panic!("{}", dialplans::render(&diagnostics, &[source], false)),
         };
         self.admin(AdminCommand::SetPlan(Arc::new(plan)));
-        self.admin(AdminCommand::SetQueues(vec![acd::QueueConfig {
-            name: QueueName::new("support"),
-            ring_timeout: Duration::from_secs(15),
-            accept_timeout: Duration::from_secs(20),
-            wrap_up: Duration::from_secs(10),
-            max_waiting: 1000,
-        }]));
+        self.admin(AdminCommand::SetQueues(vec![support(1000)]));
         self.admin(AdminCommand::SetTrunks(vec![sip_core::testing::trunk(
             "carrier",
             people::CARRIER,

@@ -106,6 +106,8 @@ pub(crate) struct Carrier {
 pub(crate) struct Operator {
     pub stack: Stack,
     pub login: String,
+    /// His phone is a browser's: to us it speaks WebSocket.
+    pub in_browser: bool,
     address: SocketAddr,
     pub connection: Option<ConnectionId>,
     cseq: u32,
@@ -198,6 +200,7 @@ impl Operator {
         Self {
             stack: phone(now, &login, address, seed),
             login,
+            in_browser: false,
             address,
             connection: None,
             cseq: 0,
@@ -217,6 +220,10 @@ impl Operator {
             planned: BTreeMap::new(),
             planned_offers: BTreeMap::new(),
         }
+    }
+
+    fn outwards(&self) -> Transport {
+        if self.in_browser { Transport::Ws } else { Transport::Tcp }
     }
 
     fn register(&mut self, authorization: Option<String>) -> Vec<u8> {
@@ -380,7 +387,7 @@ impl World {
                 operator.connection = Some(here);
                 let bytes = operator.register(None);
                 let hop = Hop {
-                    transport: Transport::Tcp,
+                    transport: operator.outwards(),
                     local: operator.address,
                     remote: server_address(Transport::Tcp),
                     connection: Some(here),
@@ -543,7 +550,7 @@ impl World {
             }
             let elsewhere = String::from_utf8_lossy(bytes).contains("SIP;cause=200");
             operator.cancelled_as_taken |= bytes.starts_with(b"CANCEL ") && elsewhere;
-            operator.stack.handle_packet(now, hop, bytes);
+            operator.stack.handle_packet(now, Hop { transport: Transport::Tcp, ..hop }, bytes);
             self.drain_operator(agent);
             return;
         };

@@ -397,6 +397,11 @@ impl World {
         self.operator_acts(agent, OperatorAct::SignIn);
     }
 
+    /// All operators' phones are browsers. To be said before anything happens.
+    pub fn operators_use_browsers(&mut self) {
+        self.operators.values_mut().for_each(|operator| operator.in_browser = true);
+    }
+
     /// His browser is gone; a desk phone of his lives on.
     pub fn desk_vanishes(&mut self, agent: AgentId) {
         self.agent_says(agent, AgentCommand::DeskClosed);
@@ -411,6 +416,12 @@ impl World {
 
     pub fn remove_operator(&mut self, agent: AgentId) {
         self.admin(AdminCommand::RemoveAgent(agent));
+    }
+
+    /// How many may wait in the one queue there is; without a number it is there no more.
+    pub fn set_places(&mut self, most: Option<usize>) {
+        let queues = most.map(super::support).into_iter().collect();
+        self.admin(AdminCommand::SetQueues(queues));
     }
 
     pub fn desk(&self, agent: AgentId) -> &DeskView {

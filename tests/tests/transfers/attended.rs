@@ -1,9 +1,12 @@
 //! The operator asks a colleague or an outside number first, and then joins the two (REFER with Replaces).
 
-use e2e::world::World;
+use std::time::Duration;
+
 use e2e::world::script::{count, only};
+use e2e::world::{Scenario, World};
 use media::api::Channel;
-use model::{AgentId, Change, Party};
+use model::{AgentId, Cause, Change, Ending, Party, Side};
+use session::api::AgentCommand;
 use session::view::SessionState;
 use sip_core::api::CallId;
 
@@ -187,4 +190,35 @@ fn a_colleague_who_hangs_up_before_the_operators_phone_has_said_what_it_speaks_e
     assert!(world.ending_at(agent, consultation).is_some(), "he does not sit in silence");
     assert_eq!(world.desk(agent).sessions[0].legs.len(), 2);
     assert!(world.call_is_up(call));
+}
+
+#[test]
+fn who_was_muted_when_his_browser_died_in_a_consultation_is_muted_when_he_is_back() {
+    let mut world = World::new(&Scenario::scripted(1));
+    world.operators_use_browsers();
+    world.pass(seconds(1));
+    let call = world.caller_calls("+79001112233");
+    world.pass(seconds(20));
+    let agent = world.agents()[0];
+    world.operator_answers(agent);
+    world.pass(seconds(1));
+    let consultation = world.operator_calls(agent, OUTSIDE, None);
+    world.customer_answers();
+    world.pass(seconds(1));
+    assert!(world.was_answered(agent, consultation));
+    let session = world.desk(agent).sessions[0].session;
+    world.agent_does(agent, AgentCommand::Mute { session, muted: true }).expect("he is on the phone");
+    world.operator_dies(agent);
+    world.pass(Duration::from_millis(100));
+    // The consultation ends after the conversation.
+    world.called_ends(Ending::new(Cause::HungUp, Side::Customer));
+    world.pass(Duration::from_millis(100));
+    world.operator_is_back(agent);
+    world.pass(seconds(1));
+    world.operator_answers(agent);
+    world.pass(seconds(1));
+    assert!(world.call_is_up(call));
+    assert_eq!(customers_partner(&world), Some(Party::Agent { agent }));
+    let legs = &world.desk(agent).sessions[0].legs;
+    assert!(legs.iter().any(|leg| leg.party == Party::Agent { agent } && leg.muted), "{legs:?}");
 }

@@ -4,7 +4,7 @@ use e2e::world::script::{count, only};
 use e2e::world::{DOMAIN, Scenario, World};
 use model::{AgentId, Change, Party};
 use session::view::SessionState;
-use sip_core::api::CallId;
+use sip_core::api::{CallId, CallIdentity};
 
 use super::{OUTSIDE, address, customers_partner, ringing, ringing_in, seconds};
 
@@ -150,4 +150,47 @@ fn who_is_sent_round_in_circles_gets_nowhere() {
     assert_eq!(world.operator_was_told(agent).last(), Some(&(302, true)));
     assert!(world.call_is_up(call));
     assert_eq!(customers_partner(&world), Some(Party::Agent { agent }));
+}
+
+/// A flow that answers and calls the outside number.
+const FLOW: &str = r#"
+flow out { entry sip "+74950000001"
+  state start { answer transfer "+79005556677" on failed -> sorry }
+  state sorry { close "Call again later" { voice file "bye" } } }"#;
+
+fn called_by_a_flow() -> (World, CallId) {
+    let mut world = World::new(&Scenario { redirects: true, ..Scenario::scripted(1) });
+    world.set_routes(FLOW);
+    world.pass(seconds(1));
+    let call = world.caller_calls_number("+79001112233", "+74950000001", CallIdentity::default());
+    world.pass(seconds(1));
+    assert_eq!(world.numbers_called(), [OUTSIDE]);
+    (world, call)
+}
+
+#[test]
+fn early_media_that_do_not_fit_say_nothing_of_where_a_302_leads() {
+    let (mut world, call) = called_by_a_flow();
+    world.fork_says("one", 183, "v=0 unfit");
+    world.carrier_forwards(&format!("sip:{OTHER}@10.0.0.2"));
+    world.pass(seconds(1));
+    assert_eq!(world.numbers_called(), [OUTSIDE, OTHER]);
+    world.customer_answers();
+    world.pass(seconds(1));
+    assert!(world.call_is_up(call));
+    assert_eq!(world.heard_by(&Party::Customer), "v=0 customer");
+}
+
+#[test]
+fn what_was_heard_before_a_302_is_heard_no_more() {
+    let (mut world, _) = called_by_a_flow();
+    world.called_rings(183, Some(b"v=0 early"));
+    world.pass(seconds(1));
+    assert_eq!(world.heard_by(&Party::Customer), "v=0 early");
+    world.carrier_forwards(&format!("sip:{OTHER}@10.0.0.2"));
+    world.pass(seconds(1));
+    assert_eq!(world.heard_by(&Party::Customer), "nothing");
+    world.called_rings(180, None);
+    world.pass(seconds(1));
+    assert_eq!(world.heard_by(&Party::Customer), "ring-back");
 }
