@@ -146,7 +146,7 @@ fn sent_on_and_left(operators: usize) -> (World, CallId, AgentId, Vec<AgentId>) 
 }
 
 fn leave_to_outside(world: &mut World, agent: AgentId) {
-    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
+    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.test"));
     world.pass(seconds(2));
     world.operator_hangs_up(agent);
     world.pass(seconds(1));
@@ -213,7 +213,7 @@ fn a_customer_of_no_queue_is_not_given_up_while_his_transfer_rings() {
 #[test]
 fn the_transfer_of_an_operator_who_is_removed_ends_with_him() {
     let (mut world, call, agent, others) = talking(2);
-    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
+    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.test"));
     world.pass(seconds(2));
     world.remove_operator(agent);
     world.pass(seconds(2));
@@ -240,7 +240,7 @@ fn talking_by_name(operators: usize) -> (World, CallId, AgentId, Vec<AgentId>, S
 fn whoever_is_on_another_device_when_his_transfer_is_answered_is_out_of_the_call() {
     let (mut world, call, agent, _, name) = talking_by_name(1);
     let login = world.login(agent).to_owned();
-    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
+    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.test"));
     world.pass(seconds(2));
     let own = world.operator_calls(agent, &login, Some(&name));
     world.pass(seconds(1));
@@ -258,7 +258,7 @@ fn whoever_is_on_another_device_when_his_transfer_is_answered_is_out_of_the_call
 fn a_colleague_who_takes_the_call_over_keeps_it() {
     let (mut world, call, agent, others, name) = talking_by_name(2);
     let login = world.login(agent).to_owned();
-    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.example"));
+    world.operator_refers(agent, &format!("sip:{OUTSIDE}@tandem.test"));
     world.pass(seconds(2));
     let own = world.operator_calls(others[0], &login, Some(&name));
     world.pass(seconds(1));
@@ -295,7 +295,7 @@ fn who_goes_on_with_another_device_while_a_colleague_rings_is_not_rung_himself()
 fn a_queue_without_room_takes_no_transfer() {
     let (mut world, call, agent, _) = talking(1);
     let queue = world.desk(agent).sessions[0].queue.clone().expect("he came by a queue");
-    let to = format!("sip:{}@tandem.example", queue.0);
+    let to = format!("sip:{}@tandem.test", queue.0);
     world.set_places(Some(0));
     world.operator_refers(agent, &to);
     world.pass(seconds(2));
@@ -335,7 +335,7 @@ fn sent_on_twice() -> (World, CallId, AgentId, Vec<AgentId>) {
     world.pass(seconds(1));
     world.operator_answers(others[0]);
     world.pass(seconds(1));
-    world.operator_refers(others[0], &format!("sip:{OUTSIDE}@tandem.example"));
+    world.operator_refers(others[0], &format!("sip:{OUTSIDE}@tandem.test"));
     world.pass(seconds(2));
     assert_eq!(world.calls_to_customers(), 1);
     (world, call, others[0], vec![agent])
