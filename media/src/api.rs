@@ -84,6 +84,36 @@ pub enum Command {
     },
 }
 
+/// What a command is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum About {
+    Leg(LegId),
+    Legs(LegId, LegId),
+    Session(SessionId),
+}
+
+impl Command {
+    pub fn about(&self) -> About {
+        match self {
+            Command::Connect { a, b } => About::Legs(*a, *b),
+            Command::StartRecording { session, .. } | Command::StopRecording { session } => {
+                About::Session(*session)
+            }
+            Command::Open { leg, .. }
+            | Command::Describe { leg, .. }
+            | Command::Answer { leg, .. }
+            | Command::Offer { leg, .. }
+            | Command::Disconnect { leg }
+            | Command::Play { leg, .. }
+            | Command::StopPlaying { leg }
+            | Command::SendDigits { leg, .. }
+            | Command::SetChannel { leg, .. }
+            | Command::Mute { leg, .. }
+            | Command::Close { leg } => About::Leg(*leg),
+        }
+    }
+}
+
 /// Whose voice it is: the channel of the recording.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Channel {

@@ -17,7 +17,7 @@ use model::{LegId, Now, RecordingId, SessionId};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::api::{Command, Event, Prompt};
+use crate::api::{About, Command, Event, Prompt};
 use crate::leg::{Exit, Leg};
 use crate::library::{Library, Pcm};
 use crate::play::RingTone;
@@ -165,9 +165,13 @@ impl Core {
         ports: Option<LocalPorts>,
         out: &mut impl Sink,
     ) {
-        let named = named(&command);
+        let about = command.about();
         self.obey(now, command, ports, out);
-        named.into_iter().flatten().for_each(|leg| self.stir(leg));
+        match about {
+            About::Leg(leg) => self.stir(leg),
+            About::Legs(a, b) => [a, b].into_iter().for_each(|leg| self.stir(leg)),
+            About::Session(_) => {}
+        }
         self.drain_browsers(now, out);
     }
 
@@ -269,25 +273,6 @@ impl Core {
                 BrowserOutput::Lost { leg } => self.event(Event::TransportLost { leg }),
             }
         }
-    }
-}
-
-/// The legs that the command is about.
-fn named(command: &Command) -> [Option<LegId>; 2] {
-    match command {
-        Command::Connect { a, b } => [Some(*a), Some(*b)],
-        Command::Open { leg, .. }
-        | Command::Describe { leg, .. }
-        | Command::Answer { leg, .. }
-        | Command::Offer { leg, .. }
-        | Command::Disconnect { leg }
-        | Command::Play { leg, .. }
-        | Command::StopPlaying { leg }
-        | Command::SendDigits { leg, .. }
-        | Command::SetChannel { leg, .. }
-        | Command::Mute { leg, .. }
-        | Command::Close { leg } => [Some(*leg), None],
-        Command::StartRecording { .. } | Command::StopRecording { .. } => [None, None],
     }
 }
 

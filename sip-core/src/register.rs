@@ -12,7 +12,16 @@ use crate::respond::Refusal;
 use crate::stack::Stack;
 use crate::timer::Timer;
 
-/// What a REGISTER asks for one contact.
+/// A REGISTER by whom it is allowed to.
+struct Registration<'a> {
+    hop: Hop,
+    request: &'a Message,
+    aor: &'a str,
+    username: &'a str,
+    path: &'a [UriBuf],
+}
+
+/// What it asks for one contact.
 struct Wish {
     uri: UriBuf,
     instance: Option<Vec<u8>>,
@@ -55,7 +64,8 @@ impl Stack {
         let outcome = match request.contacts() {
             Ok(Contacts::Any) => self.unregister_all(request, &aor).map(|()| false),
             Ok(Contacts::List(contacts)) => {
-                self.register_all(now, hop, request, &aor, &username, &path, &contacts, flow)
+                let asked = Registration { hop, request, aor: &aor, username: &username, path: &path };
+                self.register_all(now, &asked, &contacts, flow)
             }
             Err(_) => Err(Refusal::because(400, "Bad Contact Header")),
         };
@@ -148,23 +158,19 @@ impl Stack {
     }
 
     /// All of them or none; says whether a flow is among those that stay. RFC 3261 §10.3 item 7
-    #[expect(clippy::too_many_arguments, reason = "what a REGISTER is made of")]
     fn register_all(
         &mut self,
         now: Now,
-        hop: Hop,
-        request: &Message,
-        aor: &str,
-        username: &str,
-        path: &[UriBuf],
+        asked: &Registration<'_>,
         contacts: &[NameAddr<'_>],
         flow: bool,
     ) -> Result<bool, Refusal> {
+        let request = asked.request;
         let wishes = contacts
             .iter()
-            .map(|contact| self.wish(hop.transport, request, contact, flow))
+            .map(|contact| self.wish(asked.hop.transport, request, contact, flow))
             .collect::<Result<Vec<_>, _>>()?;
-        let entries: Vec<_> = self.registrar.of_aor(aor).collect();
+        let entries: Vec<_> = self.registrar.of_aor(asked.aor).collect();
         let mut fresh = 0;
         for wish in &wishes {
             let meant: Vec<_> = entries.iter().filter(|entry| is_about(entry, wish)).collect();
@@ -178,7 +184,7 @@ impl Stack {
         }
         let granted = wishes.iter().any(|wish| wish.reg_id.is_some() && !wish.lifetime.is_zero());
         for wish in wishes {
-            self.grant(now, hop, request, aor, username, path, wish);
+            self.grant(now, asked, wish);
         }
         Ok(granted)
     }
@@ -222,17 +228,8 @@ impl Stack {
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a REGISTER is made of")]
-    fn grant(
-        &mut self,
-        now: Now,
-        hop: Hop,
-        request: &Message,
-        aor: &str,
-        username: &str,
-        path: &[UriBuf],
-        wish: Wish,
-    ) {
+    fn grant(&mut self, now: Now, asked: &Registration<'_>, wish: Wish) {
+        let &Registration { hop, request, aor, username, path } = asked;
         let mut same = None;
         let meant: Vec<BindingId> = self
             .registrar

@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use media::api::{Command, Event};
+use media::api::{About, Command, Event};
 use media::core::{Core, CoreConfig};
 use media::library::Library;
 use media::play::RingTone;
@@ -132,34 +132,21 @@ impl MediaHandle {
     /// Passes a command to the thread of its leg or session, which sees it at [`MediaHandle::wake`] at the latest. Commands for
     /// one leg are obeyed in the order of sending. A command for a leg that has been closed is dropped: the two sides may cross.
     pub fn send(&self, command: Command) {
-        let thread = match &command {
-            Command::Open { leg, session, .. } => {
-                let thread = self.home(*session);
-                self.routes.lock().insert(*leg, thread);
-                Some(thread)
-            }
-            Command::StartRecording { session, .. } | Command::StopRecording { session } => {
-                Some(self.home(*session))
-            }
-            Command::Connect { a, b } => {
+        if let Command::Open { leg, session, .. } = &command {
+            self.routes.lock().insert(*leg, self.home(*session));
+        }
+        let thread = match command.about() {
+            About::Session(session) => Some(self.home(session)),
+            About::Leg(leg) => self.routes.lock().get(&leg).copied(),
+            About::Legs(a, b) => {
                 let routes = self.routes.lock();
-                let (a, b) = (routes.get(a).copied(), routes.get(b).copied());
+                let (a, b) = (routes.get(&a).copied(), routes.get(&b).copied());
                 if a.is_some() && b.is_some() && a != b {
                     tracing::error!(?command, "two legs on different media threads cannot be connected");
                     return;
                 }
                 a.and(b)
             }
-            Command::Describe { leg, .. }
-            | Command::Answer { leg, .. }
-            | Command::Offer { leg, .. }
-            | Command::Disconnect { leg }
-            | Command::Play { leg, .. }
-            | Command::StopPlaying { leg }
-            | Command::SendDigits { leg, .. }
-            | Command::SetChannel { leg, .. }
-            | Command::Mute { leg, .. }
-            | Command::Close { leg } => self.routes.lock().get(leg).copied(),
         };
         match thread {
             Some(thread) => self.links[thread].put(Order::Command(command)),
