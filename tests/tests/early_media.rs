@@ -158,12 +158,7 @@ fn phoning() -> (World, AgentId, SessionId) {
     let mut world = World::new(&Scenario::scripted(1));
     world.pass(seconds(1));
     let agent = world.agents()[0];
-    let visitor = world.visitor_comes(Some(CALLER));
-    world.visitor_writes(visitor, "m0", "hello").expect("the message is taken");
-    world.visitor_writes(visitor, "m1", "sales").expect("the message is taken");
-    world.pass(seconds(1));
-    let offer = world.desk(agent).offers[0].offer;
-    world.agent_does(agent, AgentCommand::Accept { offer }).expect("accepted");
+    world.visitor_is_served(Some(CALLER), agent);
     world.pass(seconds(1));
     let id = session_of(only(&world.journals()));
     world.agent_does(agent, AgentCommand::CallCustomer { session: id, phone: None }).expect("a call is made");

@@ -32,12 +32,7 @@ fn chatting(trunks: Vec<Trunk>, routes: &str) -> (World, AgentId, VisitorId, Ses
     world.set_trunks(trunks);
     world.set_routes(routes);
     let agent = world.agents()[0];
-    let visitor = world.visitor_comes(Some(PHONE));
-    world.visitor_writes(visitor, "m0", "hello").expect("the message is taken");
-    world.visitor_writes(visitor, "m1", "sales").expect("the message is taken");
-    world.pass(seconds(1));
-    let offer = world.desk(agent).offers[0].offer;
-    world.agent_does(agent, AgentCommand::Accept { offer }).expect("accepted");
+    let visitor = world.visitor_is_served(Some(PHONE), agent);
     world.pass(seconds(1));
     let id = session_of(only(&world.journals()));
     (world, agent, visitor, id)

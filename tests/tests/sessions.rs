@@ -53,12 +53,7 @@ fn talking() -> (World, model::AgentId, sip_core::api::CallId) {
 fn chatting(phone: Option<&str>) -> (World, model::AgentId, model::VisitorId) {
     let mut world = centre(1);
     let agent = world.agents()[0];
-    let visitor = world.visitor_comes(phone);
-    world.visitor_writes(visitor, "m0", "hello").expect("the message is taken");
-    world.visitor_writes(visitor, "m1", "sales").expect("the message is taken");
-    world.pass(seconds(1));
-    let offer = world.desk(agent).offers[0].offer;
-    world.agent_does(agent, AgentCommand::Accept { offer }).expect("the chat is accepted");
+    let visitor = world.visitor_is_served(phone, agent);
     (world, agent, visitor)
 }
 

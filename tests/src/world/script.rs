@@ -440,8 +440,20 @@ impl World {
         id
     }
 
+    /// A visitor comes, asks for sales, and this operator, whom he is offered to, takes the chat.
+    pub fn visitor_is_served(&mut self, phone: Option<&str>, agent: AgentId) -> VisitorId {
+        let visitor = self.visitor_comes(phone);
+        for (id, text) in [("m0", "hello"), ("m1", "sales")] {
+            self.visitor_writes(visitor, id, text).expect("the message is taken");
+        }
+        self.pass(Duration::from_secs(1));
+        let offer = self.desk(agent).offers[0].offer;
+        self.agent_does(agent, AgentCommand::Accept { offer }).expect("the chat is accepted");
+        visitor
+    }
+
     pub fn visitor_says_hello(&mut self, id: VisitorId) {
-        let phone = self.visitors[&id].phone.clone();
+        let phone = self.visitors.get(&id).and_then(|visitor| visitor.phone.clone());
         let hello = VisitorCommand::Hello {
             account: "main".to_owned(),
             name: None,

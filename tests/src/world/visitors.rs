@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Identity, VisitorId};
+use model::VisitorId;
 use rand::RngExt;
 use session::api::{VisitorCommand, VisitorEvent};
 
@@ -34,17 +34,7 @@ impl World {
 
     pub(crate) fn visitor_acts(&mut self, id: VisitorId, act: VisitorAct) {
         match act {
-            VisitorAct::Hello => {
-                let phone = self.visitors.get(&id).and_then(|visitor| visitor.phone.clone());
-                let hello = VisitorCommand::Hello {
-                    account: "main".to_owned(),
-                    name: None,
-                    identities: phone.into_iter().map(Identity::Phone).collect(),
-                    page: None,
-                    locale: None,
-                };
-                self.visitor_says(id, hello);
-            }
+            VisitorAct::Hello => self.visitor_says_hello(id),
             VisitorAct::Write { n, repeats } => {
                 if let Some(visitor) = self.visitors.get_mut(&id) {
                     visitor.messages = visitor.messages.max(n + 1);
