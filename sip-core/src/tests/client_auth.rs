@@ -3,11 +3,11 @@
 use model::{Cause, Side};
 
 use super::calling::outgoing;
-use super::solo::{CARRIER, PHONE, label, labels, text, udp};
+use super::solo::{CARRIER, PHONE, Solo, label, labels, text, udp};
 use super::trunks::{MD5, SHA, call, challenge, proves, trunk, with};
-use crate::api::{Event, Target};
+use crate::api::{CallId, Event, Target};
 use crate::digest;
-use crate::message::{Credentials, Name};
+use crate::message::{Credentials, Message, Name};
 
 #[test]
 fn a_challenged_invite_goes_out_again_with_credentials_and_the_same_call_id() {
@@ -41,8 +41,8 @@ fn a_challenged_invite_goes_out_again_with_credentials_and_the_same_call_id() {
     solo.assert_nothing_left();
 }
 
-#[test]
-fn a_re_invite_is_proved_as_well() {
+/// A call through the trunk that is up, and the offer that we have just made in it.
+fn reinviting() -> (Solo, CallId, Message) {
     let mut solo = with(vec![trunk()]);
     let (id, first) = call(&mut solo);
     solo.reply(udp(CARRIER), &first, 200, "theirs", Some("v=0 answer"));
@@ -50,6 +50,12 @@ fn a_re_invite_is_proved_as_well() {
     solo.happened();
     solo.stack.reinvite(solo.now, id, b"v=0 more".to_vec());
     let reinvite = solo.only();
+    (solo, id, reinvite)
+}
+
+#[test]
+fn a_re_invite_is_proved_as_well() {
+    let (mut solo, _, reinvite) = reinviting();
     challenge(&mut solo, &reinvite, 407, &[SHA]);
     let sent = solo.take();
     assert_eq!(labels(&sent), ["ACK", "INVITE"]);
@@ -62,13 +68,7 @@ fn a_re_invite_is_proved_as_well() {
 
 #[test]
 fn a_proved_re_invite_takes_a_number_that_nothing_else_has() {
-    let mut solo = with(vec![trunk()]);
-    let (id, first) = call(&mut solo);
-    solo.reply(udp(CARRIER), &first, 200, "theirs", Some("v=0 answer"));
-    solo.take();
-    solo.happened();
-    solo.stack.reinvite(solo.now, id, b"v=0 more".to_vec());
-    let reinvite = solo.only();
+    let (mut solo, id, reinvite) = reinviting();
     solo.stack.send_info(solo.now, id, "application/dtmf-relay", b"Signal=1".to_vec()).unwrap();
     let info = solo.only();
     challenge(&mut solo, &reinvite, 407, &[SHA]);
