@@ -1,7 +1,6 @@
 //! What goes into the engine and what comes out of it: the whole list of effects.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,12 @@ use model::{
 };
 use serde::{Deserialize, Serialize};
 use sip_core::api::{
-    Answer, BindingChange, ConnectionId, Credential, Hop, LookupId, Question, Rejection, SavedBinding,
-    SessionTimers, Trunk, TrunkState, UserLimits,
+    Answer, ConnectionId, Credential, Hop, LookupId, Output as SipOutput, SavedBinding, SessionTimers, Trunk,
+    TrunkState, UserLimits,
 };
 use sip_core::digest::Algorithm;
 use sip_core::inspect::{Table, Topic};
+use sip_core::shard::{Order, Report, ShardId};
 use utoipa::ToSchema;
 
 use crate::redirect::Redirects;
@@ -69,6 +69,8 @@ pub enum Input {
         lookup: LookupId,
         answer: Answer,
     },
+    /// What another SIP stack tells, in its order.
+    Report(Report),
     Media(MediaEvent),
     /// Answer to `Output::Resolve`.
     Resolved {
@@ -132,6 +134,8 @@ pub enum AdminCommand {
     Trunks {
         request: RequestId,
     },
+    /// Everything is set up. Only where there are several SIP stacks it makes a difference.
+    Begin,
     /// No new contacts; `Output::Drained` when the last call has ended (chats survive a restart).
     Drain,
     /// Ends everything now.
@@ -284,33 +288,12 @@ pub enum AgentCommand {
 }
 
 pub enum Output {
-    Transmit {
-        hop: Hop,
-        bytes: Arc<[u8]>,
-    },
-    CloseConnection(ConnectionId),
-    /// Whoever sends from here has proved a password.
-    SipAuthenticated {
-        hop: Hop,
-    },
-    /// A question for the DNS; answered by `Input::LookedUp`, always.
-    Lookup {
-        lookup: LookupId,
-        question: Question,
-    },
-    /// Whose certificate is wanted at that address.
-    Expect {
-        remote: SocketAddr,
-        name: String,
-    },
-    /// The connection is to be closed when nothing has come on it for so long; `None`: it is a connection like others again.
-    Watch {
-        connection: ConnectionId,
-        silence: Option<Duration>,
-    },
-    SipRejected {
-        hop: Hop,
-        why: Rejection,
+    /// What the SIP stack wants of the network, the store and the border; never an event.
+    Sip(SipOutput),
+    /// For another SIP stack: [`sip_core::shard::Shard::handle_order`].
+    Order {
+        shard: ShardId,
+        order: Order,
     },
     /// The Call-ID of a call of this session.
     SipCall {
@@ -328,8 +311,6 @@ pub enum Output {
         states: Vec<TrunkState>,
     },
     Media(MediaCommand),
-    /// A registration to be stored, so that it survives a restart.
-    Binding(BindingChange),
     /// Find the customer of these identities, or make him (also for an empty list); answered by `Input::Resolved`. The
     /// customer of the first identity that is known is taken; identities that nobody has yet are linked to him; those of
     /// other customers stay theirs.

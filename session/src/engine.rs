@@ -15,8 +15,8 @@ use model::{
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sip_core::Stack;
 use sip_core::api::{CallId, Event as SipEvent, Output as SipOutput};
+use sip_core::shard::{Front, FrontOutput};
 
 use crate::api::{
     AdminCommand, AgentEvent, AgentSetup, Config, Counts, Input, Output, Refusal, Reply, RequestId,
@@ -38,7 +38,7 @@ const MAX_ROWS: usize = 10_000;
 
 pub struct Engine {
     pub(crate) config: Config,
-    pub(crate) sip: Stack,
+    pub(crate) sip: Front,
     pub(crate) acd: Acd,
     pub(crate) plan: Option<Arc<Plan>>,
     /// Apart from their keys, as their legs are: a node of the tree has room for eleven.
@@ -96,7 +96,7 @@ pub(crate) struct Agent {
 impl Engine {
     pub fn new(now: Now, config: Config) -> Self {
         let mut rng = StdRng::from_seed(config.seed);
-        let mut sip = Stack::new(now, config.sip.clone());
+        let mut sip = Front::new(now, config.sip.clone());
         // There is no conversation yet that a SIP message could become part of: none is acknowledged and lost.
         sip.set_keeps_messages(false);
         let acd = Acd::new(rng.random());
@@ -151,6 +151,7 @@ impl Engine {
             Input::LookedUp { lookup, answer } => self.sip.handle_answer(now, lookup, answer),
             Input::ConnectionClosed(connection) => self.sip.handle_connection_closed(now, connection),
             Input::Unreachable(hop) => self.sip.handle_unreachable(now, hop),
+            Input::Report(report) => self.sip.handle_report(now, report),
             Input::Media(event) => self.handle_media(now, event),
             Input::Resolved { request, customer } => self.handle_resolved(now, request, customer),
             Input::Visitor { request, visitor, command } => {
@@ -262,13 +263,13 @@ impl Engine {
             AdminCommand::RestoreBinding(saved) => self.sip.restore_binding(now, *saved),
             AdminCommand::Restore(restored) => self.restore(now, *restored),
             AdminCommand::Inspect { request, topic } => {
-                let table = self.sip.inspect(now, topic, MAX_ROWS);
-                self.put(Output::Inspected { request, table });
+                self.sip.inspect(now, request.0, topic, MAX_ROWS);
             }
             AdminCommand::Trunks { request } => {
                 let states = self.sip.trunk_states().collect();
                 self.put(Output::Trunks { request, states });
             }
+            AdminCommand::Begin => self.sip.begin(),
             AdminCommand::Drain => {
                 self.draining = true;
                 self.sip.set_draining(true);
@@ -283,19 +284,7 @@ impl Engine {
             let mut quiet = true;
             while let Some(output) = self.sip.poll_output() {
                 quiet = false;
-                match output {
-                    SipOutput::Transmit { hop, bytes } => self.put(Output::Transmit { hop, bytes }),
-                    SipOutput::Lookup { lookup, question } => self.put(Output::Lookup { lookup, question }),
-                    SipOutput::Expect { remote, name } => self.put(Output::Expect { remote, name }),
-                    SipOutput::Watch { connection, silence } => {
-                        self.put(Output::Watch { connection, silence });
-                    }
-                    SipOutput::CloseConnection(connection) => self.put(Output::CloseConnection(connection)),
-                    SipOutput::Rejected { hop, why } => self.put(Output::SipRejected { hop, why }),
-                    SipOutput::Binding(change) => self.put(Output::Binding(change)),
-                    SipOutput::Authenticated { hop } => self.put(Output::SipAuthenticated { hop }),
-                    SipOutput::Event(event) => self.handle_sip(now, event),
-                }
+                self.pass_on(now, output);
             }
             while let Some(output) = self.acd.poll_output() {
                 quiet = false;
@@ -328,6 +317,21 @@ impl Engine {
         if self.draining && !self.drained_said && quiet {
             self.drained_said = true;
             self.put(Output::Drained);
+        }
+    }
+
+    fn pass_on(&mut self, now: Now, output: FrontOutput) {
+        let output = match output {
+            FrontOutput::Stack(output) => output,
+            FrontOutput::Order(shard, order) => return self.put(Output::Order { shard, order }),
+            FrontOutput::Inspected { request, table } => {
+                return self.put(Output::Inspected { request: RequestId(request), table });
+            }
+        };
+        if let SipOutput::Event(event) = output {
+            self.handle_sip(now, event);
+        } else {
+            self.put(Output::Sip(output));
         }
     }
 
@@ -368,6 +372,11 @@ impl Engine {
         if let Some(call_id) = self.sip.sip_call_id(call) {
             self.put(Output::SipCall { session, call_id });
         }
+    }
+
+    /// A call that the session has already: a further one goes the same way through the machine.
+    pub(crate) fn call_in(&self, session: SessionId) -> Option<CallId> {
+        self.sessions.get(&session)?.legs.values().find_map(|leg| leg.voice()?.call)
     }
 
     /// Writes a change into the session's journal and shows it to its operator. Returns its number.

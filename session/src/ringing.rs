@@ -137,7 +137,7 @@ impl Engine {
             silence: None,
             options: Default::default(),
         };
-        match self.sip.invite(now, call) {
+        match self.sip.invite(now, call, self.call_in(id)) {
             Ok(call) => {
                 self.add_call(id, leg, call);
                 if let Some(voice) = self.voice_of(id, leg) {

@@ -162,6 +162,7 @@ impl Engine {
     /// Tries the next carrier. When there is none the leg ends as the last one left it.
     pub(crate) fn call_through_next(&mut self, now: Now, id: SessionId, leg: LegId, last: Option<Ending>) {
         let last = last.unwrap_or(Ending::with_status(Cause::Failed, Side::Carrier, 503));
+        let beside = self.call_in(id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let called = session.called.clone();
         // RFC 7332: a call that went round in circles ends some time.
@@ -206,7 +207,7 @@ impl Engine {
                 silence: Some(SILENCE),
                 options: options.clone(),
             };
-            match self.sip.invite(now, call) {
+            match self.sip.invite(now, call, beside) {
                 Ok(call) => {
                     if let Some(login) = &voice.charged {
                         self.sip.spent_on(login, call);

@@ -103,6 +103,8 @@ pub struct Config {
     pub max_bindings: usize,
     /// New calls beyond this many live ones get 503 with Retry-After.
     pub max_calls: usize,
+    /// So many further stacks carry the calls, see [`crate::shard`]. 0: one stack does everything.
+    pub shards: u8,
     pub seed: [u8; 32],
 }
 

@@ -83,6 +83,11 @@ impl Auth {
         self.credentials.get(username).is_some_and(|credential| credential.aor == aor && !credential.one_time)
     }
 
+    /// Whether this account is used up with its first call; `None` when there is none of this name.
+    pub(crate) fn is_one_time(&self, username: &str) -> Option<bool> {
+        self.credentials.get(username).map(|credential| credential.one_time)
+    }
+
     pub(crate) fn is_own_user(&self, aor: &str) -> bool {
         self.aors.contains_key(aor)
     }

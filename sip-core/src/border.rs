@@ -228,7 +228,7 @@ impl Border {
             }
         }
         let asks =
-            glance.is_some_and(|glance| glance.start == Start::Request(b"OPTIONS") && !glance.has_to_tag);
+            glance.is_some_and(|glance| glance.start == Start::Request(b"OPTIONS") && glance.to_tag.is_none());
         // Whoever has a connection knows already that somebody is here.
         if asks && hop.transport == Transport::Udp {
             if source.questions == 0 || now.saturating_since(source.asking_since) > MINUTE {

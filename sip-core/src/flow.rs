@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::api::{BindingId, CallId, Hop, Output, Transport};
 use crate::message::{Builder, Contacts, Message, Name};
 use crate::respond::Refusal;
+use crate::shard::{Note, ShardId};
 use crate::stack::Stack;
 
 /// How often a phone that speaks outbound shows itself on its connection. RFC 5626 §4.4.1 takes 120 s for the usual.
@@ -74,8 +75,10 @@ impl Stack {
     /// The proxy that a phone is connected to says that the connection is gone: so is the contact. RFC 5626 §5.3
     pub(crate) fn flow_failed(&mut self, call: CallId) {
         let binding = self.calls.get(call).and_then(|call| call.binding);
-        if let Some(binding) = binding {
-            self.unregister(binding);
+        match binding {
+            Some(binding) if self.shard == ShardId::HOME => self.unregister(binding),
+            Some(binding) => self.notes.push_back(Note::FlowFailed(binding)),
+            None => {}
         }
     }
 }

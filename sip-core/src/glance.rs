@@ -38,7 +38,9 @@ pub struct Glance<'a> {
     pub cseq: u32,
     /// The method in CSeq.
     pub method: &'a [u8],
-    pub has_to_tag: bool,
+    pub to_tag: Option<&'a [u8]>,
+    /// Of the topmost Via.
+    pub branch: &'a [u8],
     pub user_agent: &'a [u8],
     /// There is an Authorization or a Proxy-Authorization.
     pub has_credentials: bool,
@@ -58,7 +60,8 @@ pub fn glance(bytes: &[u8]) -> Option<Glance<'_>> {
         call_id: b"",
         cseq: 0,
         method: b"",
-        has_to_tag: false,
+        to_tag: None,
+        branch: b"",
         user_agent: b"",
         has_credentials: false,
     };
@@ -67,8 +70,10 @@ pub fn glance(bytes: &[u8]) -> Option<Glance<'_>> {
         let (name, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
         match name.len() {
             1 if name.eq_ignore_ascii_case(b"i") => found.call_id = value,
-            1 if name.eq_ignore_ascii_case(b"t") => found.has_to_tag = has_tag(value),
-            2 if name.eq_ignore_ascii_case(b"to") => found.has_to_tag = has_tag(value),
+            1 if name.eq_ignore_ascii_case(b"t") => found.to_tag = tag_of(value),
+            1 if name.eq_ignore_ascii_case(b"v") => via(&mut found, value),
+            2 if name.eq_ignore_ascii_case(b"to") => found.to_tag = tag_of(value),
+            3 if name.eq_ignore_ascii_case(b"via") => via(&mut found, value),
             4 if name.eq_ignore_ascii_case(b"cseq") => {
                 let end = value.iter().position(|c| !c.is_ascii_digit()).unwrap_or(value.len());
                 found.cseq = crate::message::decimal(&value[..end]).unwrap_or(0);
@@ -90,7 +95,7 @@ impl Glance<'_> {
         match method {
             b"REGISTER" => Kind::Register,
             b"ACK" | b"CANCEL" | b"BYE" | b"PRACK" => Kind::Known,
-            _ if self.has_to_tag => Kind::Known,
+            _ if self.to_tag.is_some() => Kind::Known,
             _ => Kind::New,
         }
     }
@@ -129,12 +134,27 @@ fn start(line: &[u8]) -> Option<Start<'_>> {
     (space > 0 && version.eq_ignore_ascii_case(b"SIP/2.0")).then(|| Start::Request(&line[..space]))
 }
 
-/// A tag parameter behind the address. Quoted names and the URI's own parameters stand before the last `>`.
-fn has_tag(value: &[u8]) -> bool {
+/// The tag parameter behind the address. Quoted names and the URI's own parameters stand before the last `>`.
+fn tag_of(value: &[u8]) -> Option<&[u8]> {
     let from = memchr::memrchr(b'>', value).map_or(0, |at| at + 1);
-    value[from..].split(|c| *c == b';').skip(1).any(|param| {
-        let name = param.split(|c| *c == b'=').next().unwrap_or_default();
-        name.trim_ascii().eq_ignore_ascii_case(b"tag")
+    param(&value[from..], b"tag")
+}
+
+fn via<'a>(found: &mut Glance<'a>, value: &'a [u8]) {
+    if found.branch.is_empty() {
+        let first = memchr(b',', value).map_or(value, |end| &value[..end]);
+        found.branch = param(first, b"branch").unwrap_or_default();
+    }
+}
+
+/// The value of a parameter; empty when it has none.
+fn param<'a>(text: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
+    text.split(|c| *c == b';').skip(1).find_map(|param| {
+        let (name, value) = match memchr(b'=', param) {
+            Some(equals) => (&param[..equals], &param[equals + 1..]),
+            None => (param, &b""[..]),
+        };
+        name.trim_ascii().eq_ignore_ascii_case(wanted).then(|| value.trim_ascii())
     })
 }
 

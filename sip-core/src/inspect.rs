@@ -42,6 +42,13 @@ impl Table {
         }
         self
     }
+
+    /// The rows of another one with the same columns behind its own.
+    pub(crate) fn append(&mut self, more: Table, most: usize) {
+        let room = most.saturating_sub(self.rows.len());
+        self.left_out += more.left_out + more.rows.len().saturating_sub(room);
+        self.rows.extend(more.rows.into_iter().take(room));
+    }
 }
 
 /// The text with every control character, and what turns writing around, shown instead of done.
@@ -123,7 +130,7 @@ impl Stack {
             };
             let peer = call.dialog().map(|dialog| hop(dialog.hop)).unwrap_or_default();
             vec![
-                id.0.to_string(),
+                id.to_string(),
                 if call.ours { "out" } else { "in" }.to_owned(),
                 state.to_owned(),
                 text(call.invite.from().uri().raw()),

@@ -23,6 +23,7 @@
 //! | RFC 3261 §17 | `transaction` |
 //! | what is alive, as tables for a person | [`inspect`] |
 //! | everything that waits | `timer` |
+//! | several stacks that are one to their owner | [`shard`] |
 //! | stacks against each other at virtual time | `testing`, behind the feature of that name |
 
 pub mod api;
@@ -33,6 +34,7 @@ pub mod glance;
 pub mod inspect;
 pub mod locate;
 pub mod message;
+pub mod shard;
 pub mod stack;
 pub mod subscription;
 #[cfg(any(test, feature = "testing"))]

@@ -7,6 +7,7 @@ use model::{Instant, Now};
 
 use crate::api::{CallId, UserLimits};
 use crate::border::{Bucket, Rate};
+use crate::shard::ShardId;
 use crate::stack::Stack;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -54,7 +55,10 @@ impl Stack {
         let Quota { limits, users } = &mut self.quota;
         let used = users.entry(aor.to_owned()).or_default();
         let calls = &self.calls;
-        used.calls.retain(|id| calls.get(*id).is_some_and(|call| !call.ended));
+        // Those of other stacks are told of as they end.
+        used.calls.retain(|id| {
+            id.shard() != ShardId::HOME || calls.get(*id).is_some_and(|call| !call.ended)
+        });
         if limits.calls > 0 && used.calls.len() >= limits.calls {
             return Err(Over::Calls);
         }
@@ -85,6 +89,13 @@ impl Stack {
     pub fn spent_on(&mut self, aor: &str, call: CallId) {
         if let Some(used) = self.quota.users.get_mut(aor) {
             used.calls.push(call);
+        }
+    }
+
+    /// A call of his on another stack has ended.
+    pub(crate) fn spent_call_ended(&mut self, aor: &str, call: CallId) {
+        if let Some(used) = self.quota.users.get_mut(aor) {
+            used.calls.retain(|id| *id != call);
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::quota::Quota;
 use crate::random::Random;
 use crate::registrar::Registrar;
 use crate::respond::ack_of_refusal;
+use crate::shard::{Note, ShardId};
 use crate::subscription::Subscriptions;
 use crate::timer::{Timer, Timers};
 use crate::transaction::{ClientKey, Heard, Io, Owner, TransactionId, Transactions};
@@ -53,11 +54,26 @@ pub struct Stack {
     /// Of the messages that we have sent outside of calls.
     pub(crate) last_message: u64,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) shard: ShardId,
+    /// There are as many calls as may be, counted over all stacks.
+    pub(crate) full: bool,
+    /// What the first stack has to know, if this is another.
+    pub(crate) notes: VecDeque<Note>,
 }
 
 impl Stack {
     pub fn new(_now: Now, config: Config) -> Stack {
-        let mut random = Random::new(config.seed);
+        let random = Random::new(config.seed);
+        Stack::build(config, ShardId::HOME, random)
+    }
+
+    /// A stack beside the first: it has calls and nothing else.
+    pub(crate) fn of_shard(config: Config, shard: ShardId) -> Stack {
+        let random = Random::of_shard(config.seed, shard);
+        Stack::build(config, shard, random)
+    }
+
+    fn build(config: Config, shard: ShardId, mut random: Random) -> Stack {
         let auth = Auth::new(&config.domain, &mut random);
         let keys = Keys::new(&mut random);
         Stack {
@@ -66,12 +82,12 @@ impl Stack {
             timers: Timers::new(keys.clone()),
             output: VecDeque::new(),
             transactions: Transactions::new(&keys),
-            calls: Calls::new(keys),
+            calls: Calls::new(keys, shard),
             registrar: Registrar::default(),
             auth,
             trunks: Trunks::default(),
             quota: Quota::default(),
-            ways: Ways::default(),
+            ways: Ways::new(shard),
             tls_names: BTreeMap::new(),
             draining: false,
             session_timers: SessionTimers::default(),
@@ -79,6 +95,9 @@ impl Stack {
             keeps_messages: true,
             last_message: 0,
             subscriptions: Subscriptions::default(),
+            shard,
+            full: false,
+            notes: VecDeque::new(),
         }
     }
 

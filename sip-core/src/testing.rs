@@ -213,6 +213,7 @@ pub fn config(domain: &str, transport: Transport, local: SocketAddr, seed: u8) -
         max_expires: Duration::from_secs(3600),
         max_bindings: 5,
         max_calls: 1000,
+        shards: 0,
         seed: [seed; 32],
     }
 }

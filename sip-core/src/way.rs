@@ -16,6 +16,7 @@ use crate::dialog::Dialog;
 use crate::locate::{Abilities, DestinationHost, Place, Search, Wanted, usual_port};
 use crate::message::{Builder, Method, Name, Scheme};
 use crate::respond::MAX_FORWARDS;
+use crate::shard::ShardId;
 use crate::stack::Stack;
 use crate::timer::Timer;
 use crate::transaction::{ClientKey, Owner, TransactionId};
@@ -32,13 +33,24 @@ const MAX_SEARCHES: usize = 4096;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct SearchId(u64);
 
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(crate) struct Ways {
     last: u64,
     searches: BTreeMap<SearchId, Pending>,
     lookups: BTreeMap<LookupId, (SearchId, Question)>,
     /// What remains to be tried of requests that have been sent.
     under_way: BTreeMap<(Option<CallId>, TransactionId), (Draft, VecDeque<Step>)>,
+}
+
+impl Ways {
+    pub(crate) fn new(shard: ShardId) -> Ways {
+        Ways {
+            last: shard.base(),
+            searches: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+        }
+    }
 }
 
 #[derive(Debug)]

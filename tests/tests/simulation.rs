@@ -31,8 +31,9 @@ fn play(scenario: &Scenario) -> World {
     assert_eq!((counts.parked, counts.consulted), (0, 0), "seed {}: {counts:?}", scenario.seed);
     assert_eq!(counts.pending_resolves, 0, "seed {}: {counts:?}", scenario.seed);
     assert_eq!(counts.sip.calls, 0, "seed {}: {counts:?}", scenario.seed);
-    assert_eq!(counts.sip.lingering, 0, "seed {}: {counts:?}", scenario.seed);
-    assert_eq!(counts.sip.transactions, 0, "seed {}: {counts:?}", scenario.seed);
+    let sip = world.sip_counts();
+    assert_eq!(sip.lingering, 0, "seed {}: {sip:?}", scenario.seed);
+    assert_eq!(sip.transactions, 0, "seed {}: {sip:?}", scenario.seed);
     assert_eq!(world.media_legs_open(), 0, "seed {}: media legs are left", scenario.seed);
     assert_eq!(world.audit.open_offers(), 0, "seed {}: offers are left", scenario.seed);
     assert_eq!(
@@ -71,6 +72,7 @@ fn a_thousand_calls_and_chats_in_a_storm_leave_nothing_behind() {
         transfers: 20,
         redirects: true,
         max_sessions: 10_000,
+        shards: 3,
         scripted: false,
     };
     let world = play(&scenario);
@@ -88,7 +90,7 @@ fn a_thousand_calls_and_chats_in_a_storm_leave_nothing_behind() {
     let parked = world.journals().concat();
     let parked = count(&parked, |change| matches!(change, Change::Parked { slot: Some(_) }));
     println!("{transfers} transfers, {own_calls} calls of operators, {parked} times parked");
-    assert!(transfers > 5 && own_calls > 5 && parked > 5, "seed {}", scenario.seed);
+    assert!(transfers > 5 && own_calls > 2 && parked > 5, "seed {}", scenario.seed);
     assert!(world.audit.sessions() >= 800, "{} sessions", world.audit.sessions());
 }
 
@@ -106,6 +108,7 @@ fn small_centres_of_many_seeds_leave_nothing_behind() {
             transfers: 40,
             redirects: true,
             max_sessions: 10_000,
+            shards: u8::try_from(seed % 4).unwrap_or(0),
             scripted: false,
         });
     }

@@ -113,7 +113,7 @@ impl Meter {
                 parts.requests.get_or_create(&Request { direction, method }).inc();
                 if matches!(method, "INVITE" | "REGISTER" | "BYE") {
                     // A re-INVITE is no attempt at a session.
-                    if method != "INVITE" || !glance.has_to_tag {
+                    if method != "INVITE" || glance.to_tag.is_none() {
                         self.began(glance, Waiting { method, way, since: now, rang: false });
                     }
                 }

@@ -17,6 +17,7 @@ use crate::dialog::Dialog;
 use crate::message::{Message, Name, decimal};
 use crate::quota::Over;
 use crate::respond::{HOPS, MAX_FORWARDS, Refusal, SDP, reply_hop};
+use crate::shard::ShardId;
 use crate::stack::Stack;
 use crate::timer::{GIVE_UP, T1, Timer};
 use crate::transaction::{MergeKey, ServerKey, TransactionId};
@@ -28,6 +29,8 @@ use crate::validate;
 const PROVISIONAL: Duration = Duration::from_secs(60);
 /// When those whom we had no room for may try again, in seconds.
 const RETRY_AFTER: &str = "10";
+/// The phrase of 403 to who dials what nobody may dial.
+pub(crate) const NOT_ALLOWED: &str = "Destination Not Allowed";
 
 /// Calls that went through so many of us go round in circles.
 const MAX_HOPS: u8 = 10;
@@ -55,7 +58,8 @@ impl Stack {
     pub(crate) fn receive_invite(&mut self, now: Now, hop: Hop, key: ServerKey, request: &Message) {
         // Only a user's calls and what replaces one can be about a session that is there already.
         let new = self.draining && request.header(Name::Replaces).is_none();
-        if self.calls.live() >= self.config.max_calls || new && self.trunk_of(hop, request).is_some() {
+        let full = self.full || self.calls.live() >= self.config.max_calls;
+        if full || new && self.trunk_of(hop, request).is_some() {
             return self.refuse_for_now(hop, request, Rejection::Overload);
         }
         let Some((peer, one_time)) = self.identify(now, hop, request) else { return };
@@ -80,12 +84,14 @@ impl Stack {
             return self.send_stateless(hop, request, answer);
         }
         let mut called = request.request_uri().map(|uri| dialled(&uri)).unwrap_or_default();
-        if let (Peer::User { aor, .. }, false) = (&peer, one_time)
+        // What a user may do and whether a credential is used up the first stack alone can say.
+        let home = self.shard == ShardId::HOME;
+        if let (Peer::User { aor, .. }, false, true) = (&peer, one_time, home)
             && let Err(over) = self.spend(now, aor, &called)
         {
             return match over {
                 Over::Destination => {
-                    let refusal = Refusal::because(403, "Destination Not Allowed");
+                    let refusal = Refusal::because(403, NOT_ALLOWED);
                     self.refuse(hop, request, refusal, Some(Rejection::Limit));
                 }
                 Over::Calls => self.refuse_for_now(hop, request, Rejection::Limit),
@@ -122,7 +128,7 @@ impl Stack {
         if hops >= MAX_HOPS || self.has_come_back(request) {
             return self.refuse(hop, request, Refusal::new(482), None);
         }
-        if let (Peer::User { username, .. }, true) = (&peer, one_time) {
+        if let (Peer::User { username, .. }, true, true) = (&peer, one_time, home) {
             self.auth.remove(username);
         }
         let symmetric = match &peer {
@@ -132,7 +138,7 @@ impl Stack {
         let local_tag = self.random.tag();
         let dialog = Dialog::as_server(request, dialog_target, &local_tag, hop, symmetric);
         let call = self.calls.next_id();
-        if let (Peer::User { aor, .. }, false) = (&peer, one_time) {
+        if let (Peer::User { aor, .. }, false, true) = (&peer, one_time, home) {
             self.spent_on(aor, call);
         }
         let answers = reply_hop(hop, request);

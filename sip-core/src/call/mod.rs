@@ -39,12 +39,13 @@ use crate::api::{BindingId, CallId, ConnectionId, Hop};
 use crate::dialog::Dialog;
 use crate::keyed::{Keyed, Keys};
 use crate::message::{Message, Replaces};
+use crate::shard::ShardId;
 use crate::trunk::Carrier;
 
 pub use end::final_status;
 pub(crate) use exchange::{Exchange, Ours};
-pub(crate) use incoming::Incoming;
-pub(crate) use outgoing::{Goal, Outgoing};
+pub(crate) use incoming::{Incoming, NOT_ALLOWED};
+pub(crate) use outgoing::{Goal, Outgoing, Prepared};
 use refer::Referring;
 pub(crate) use why::{explain, q850_in};
 
@@ -208,9 +209,9 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    pub(crate) fn new(keys: Keys) -> Self {
+    pub(crate) fn new(keys: Keys, shard: ShardId) -> Self {
         Self {
-            last: 0,
+            last: shard.base(),
             calls: BTreeMap::new(),
             by_tag: Keyed::with_hasher(keys),
             lingering: 0,

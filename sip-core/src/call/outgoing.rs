@@ -67,6 +67,14 @@ pub(crate) struct Route {
     pub(crate) trunk: Option<TrunkId>,
 }
 
+/// A call that is to begin: where it goes is known, nothing has been sent.
+pub(crate) struct Prepared {
+    pub(crate) id: CallId,
+    pub(crate) call_id: String,
+    pub(crate) route: Route,
+    pub(crate) call: OutgoingCall,
+}
+
 pub(crate) enum Goal {
     Here(Step),
     /// To be looked up first.
@@ -104,6 +112,26 @@ impl Stack {
     /// # Errors
     /// When there is nobody to send the INVITE to or an extra header is not allowed; then there is no call.
     pub fn invite(&mut self, now: Now, call: OutgoingCall) -> Result<CallId, InviteError> {
+        let route = self.route(now, &call.target)?;
+        let trunk = route.trunk;
+        let (id, call_id) = (self.calls.next_id(), self.random.call_id());
+        self.begin_call(now, Prepared { id, call_id, route, call })?;
+        if let Some(trunk) = trunk {
+            self.trunk_call_began(now, trunk, true);
+        }
+        Ok(id)
+    }
+
+    /// Where a call would go, if it may go there now.
+    pub(crate) fn route(&self, now: Now, target: &Target) -> Result<Route, InviteError> {
+        if let Target::Trunk { name, .. } = target {
+            self.open_trunk(now, name)?;
+        }
+        self.resolve(target)
+    }
+
+    pub(crate) fn begin_call(&mut self, now: Now, prepared: Prepared) -> Result<(), InviteError> {
+        let Prepared { id, call_id, route, call } = prepared;
         let OutgoingCall {
             target,
             caller,
@@ -115,17 +143,17 @@ impl Stack {
             silence,
             options,
         } = call;
-        if let Target::Trunk { name, .. } = &target {
-            self.open_trunk(now, name)?;
-        }
-        let Route { uri, to, far, symmetric, goal, path, trunk } = self.resolve(&target)?;
-        let binding = match target {
-            Target::Binding(id) => Some(id),
+        let Route { uri, to, far, symmetric, goal, path, trunk } = route;
+        let binding = match &target {
+            Target::Binding(id) => Some(*id),
             Target::Trunk { .. } => None,
         };
         let tag = self.random.tag();
         let cseq = self.random.cseq();
-        let settings = trunk.and_then(|id| self.trunks.get(id)).map(|entry| &entry.settings);
+        let settings = match (trunk.map(|id| self.trunks.get(id)), target) {
+            (Some(None), Target::Trunk { name, .. }) => return Err(InviteError::UnknownTrunk(name)),
+            (settings, _) => settings.flatten().map(|entry| &entry.settings),
+        };
         let home = &self.config.domain;
         let (from, more) = identity::outgoing(settings, home, &caller, caller_name.as_deref(), &about, &tag);
         let secure = uri.starts_with(b"sips:");
@@ -142,7 +170,7 @@ impl Stack {
         request = request
             .header(Name::From, from)
             .header(Name::To, name_addr(None, &to, None))
-            .header(Name::CallId, self.random.call_id())
+            .header(Name::CallId, call_id)
             .header(Name::CSeq, format!("{cseq} INVITE"))
             .header(Name::Accept, SDP);
         request = SessionTimer::default().ask(describe_ourselves(request, self.allow()), self.session_timers);
@@ -163,10 +191,6 @@ impl Stack {
         let likely = draft.request.clone().header(Name::Contact, self.contact(hop));
         let bytes = self.complete_within(likely, hop, &branch, forwards).finish();
         let invite = Message::parse(&bytes).map_err(|error| InviteError::Malformed(error.defect))?;
-        let id = self.calls.next_id();
-        if let Some(trunk) = trunk {
-            self.trunk_call_began(now, trunk, true);
-        }
         let phase = Phase::Outgoing(Box::new(Outgoing {
             transaction: None,
             hop,
@@ -191,7 +215,7 @@ impl Stack {
                 self.search(now, wanted, guide, Errand::Invite(id, Box::new(draft)));
             }
         }
-        Ok(id)
+        Ok(())
     }
 
     /// Sends the INVITE of a call to the first of these places, unless the call is over already.

@@ -11,6 +11,7 @@ use super::{Call, Phase};
 use crate::api::{CallId, Event, Hop, Referral};
 use crate::message::{Builder, Message, Method, Name, Replaces, Scheme, escape_header, reason_phrase, text};
 use crate::respond::{Refusal, SUPPORTED};
+use crate::shard::ShardId;
 use crate::stack::Stack;
 use crate::transaction::{Owner, TransactionId};
 
@@ -218,22 +219,39 @@ impl Stack {
         self.emit(id, Event::ReferProgress { call: id, status, over });
     }
 
-    /// The call that an INVITE wants to take over. RFC 3891 §3
+    /// The call that an INVITE wants to take over. RFC 3891 §3. `None` also when it is another stack's, which has to be asked.
     pub(crate) fn replaced_by(&self, request: &Message) -> Result<Option<CallId>, Refusal> {
         let replaces = match request.replaces() {
             Ok(None) => return Ok(None),
             Ok(Some(replaces)) => replaces,
             Err(_) => return Err(Refusal::because(400, "Bad Replaces Header")),
         };
-        let Some(id) = self.calls.find_replaced(&replaces) else { return Err(Refusal::new(481)) };
+        if ShardId::of_tag(&replaces.to_tag) != self.shard && self.shard != ShardId::HOME {
+            return Ok(None);
+        }
+        self.replaceable(&replaces).map(Some)
+    }
+
+    fn replaceable(&self, replaces: &Replaces<'_>) -> Result<CallId, Refusal> {
+        let Some(id) = self.calls.find_replaced(replaces) else { return Err(Refusal::new(481)) };
         let Some(call) = self.calls.get(id) else { return Err(Refusal::new(481)) };
         match &call.phase {
             _ if call.ended => Err(Refusal::new(603)),
             Phase::Confirmed(_) if replaces.early_only => Err(Refusal::new(486)),
-            Phase::Confirmed(_) | Phase::Outgoing(_) => Ok(Some(id)),
+            Phase::Confirmed(_) | Phase::Outgoing(_) => Ok(id),
             // Only whoever called may give up an early dialog for another one.
             Phase::Incoming(_) | Phase::Refused => Err(Refusal::new(481)),
         }
+    }
+
+    /// The call of ours that a Replaces names, for another stack: one to be named in a REFER, or one to be taken over at once.
+    /// Else the status of the refusal.
+    pub(crate) fn find_for(&self, value: &[u8], at_once: bool) -> Result<CallId, u16> {
+        let replaces = Replaces::parse(value).map_err(|_| 400u16)?;
+        if at_once {
+            return self.replaceable(&replaces).map_err(|refusal| refusal.status);
+        }
+        self.calls.find_replaced(&replaces).ok_or(481)
     }
 
     /// A REFER that its owner has not answered when the call ends.

@@ -30,6 +30,7 @@ pub use settings::{Account, HealthCheck, IdentityRules, Limits, Place, Registrat
 
 use crate::api::{Event, MessageId, Output};
 use crate::client_auth::Proof;
+use crate::shard::ShardId;
 use crate::stack::Stack;
 use crate::timer::Timer;
 use health::Health;
@@ -230,6 +231,9 @@ impl Stack {
     }
 
     fn begin(&mut self, entry: &Entry) {
+        if self.shard != ShardId::HOME {
+            return;
+        }
         if entry.settings.registration.is_some() {
             self.timers.arm(Timer::Registration(entry.id), Instant::ZERO);
         } else {

@@ -12,6 +12,7 @@ use crate::api::{CallId, Destination, DestinationHost, InviteError, Transport, T
 use crate::call::Goal;
 use crate::locate::{self, Wanted, usual_port};
 use crate::message::sip_uri;
+use crate::shard::{Note, ShardId};
 use crate::stack::Stack;
 use crate::way::Guide;
 
@@ -141,6 +142,16 @@ impl Stack {
             && matches!(status, 408 | 500..=599)
             && let Some(entry) = self.trunks.get_mut(trunk)
         {
+            entry.figures.failures += 1;
+            if self.shard != ShardId::HOME {
+                self.notes.push_back(Note::TrunkFailed(trunk));
+            }
+        }
+    }
+
+    /// The same, of a call that another stack had.
+    pub(crate) fn trunk_failed(&mut self, trunk: TrunkId) {
+        if let Some(entry) = self.trunks.get_mut(trunk) {
             entry.figures.failures += 1;
         }
     }

@@ -7,6 +7,7 @@ mod media;
 mod people;
 mod restless;
 pub mod script;
+mod shards;
 mod store;
 mod visitors;
 
@@ -24,13 +25,15 @@ use session::api::{
     AdminCommand, AgentCommand, AgentSetup, Config, CustomerCard, Input, Output, Refusal, Reply, RequestId,
     VisitorCommand,
 };
-use sip_core::api::{Credential, Listener, Transport};
+use sip_core::api::{Answer, Credential, Listener, Output as SipOutput, Transport};
 use sip_core::digest::{Algorithm, ha1};
+use sip_core::shard::ShardId;
 use sip_core::testing::{Delivery, Network, Weather};
 
 use audit::Audit;
 use media::SimulatedMedia;
 use people::{Carrier, Operator, Visitor};
+use shards::Shards;
 use store::SimulatedStore;
 
 pub const NUMBER: &str = "+74950000000";
@@ -94,6 +97,8 @@ pub struct Scenario {
     pub redirects: bool,
     /// Sessions at once.
     pub max_sessions: usize,
+    /// SIP stacks beside the engine's own.
+    pub shards: u8,
     /// Nobody does anything of his own accord: the test acts through the methods of [`World`].
     pub scripted: bool,
 }
@@ -112,6 +117,7 @@ impl Scenario {
             transfers: 0,
             redirects: false,
             max_sessions: 10_000,
+            shards: std::env::var("TANDEM_SHARDS").ok().and_then(|many| many.parse().ok()).unwrap_or(0),
             scripted: true,
         }
     }
@@ -120,6 +126,7 @@ impl Scenario {
 pub struct World {
     pub now: Now,
     pub engine: Engine,
+    pub(crate) shards: Shards,
     pub audit: Audit,
     pub(crate) random: StdRng,
     pub(crate) network: Network,
@@ -180,6 +187,7 @@ impl World {
                 max_expires: Duration::from_secs(3600),
                 max_bindings: 5,
                 max_calls: 10_000,
+                shards: scenario.shards,
                 seed: random.random(),
             },
             region: "RU".to_owned(),
@@ -200,6 +208,7 @@ impl World {
         let mut world = Self {
             now,
             engine: Engine::new(now, config.clone()),
+            shards: Shards::new(&config.sip),
             audit: Audit::default(),
             network: Network::new(random.random(), scenario.weather),
             carrier: Carrier::new(now, random.random()),
@@ -306,6 +315,7 @@ impl World {
                 self.agenda.first_key_value().map(|((at, _), _)| *at),
                 self.network.next(),
                 self.engine.poll_timeout(),
+                self.shards.next(),
                 self.carrier.stack.poll_timeout(),
                 self.operators.values().filter_map(|operator| operator.stack.poll_timeout()).min(),
             ];
@@ -332,6 +342,7 @@ impl World {
             self.engine.handle_timeout(now);
             self.drain();
         }
+        self.step_shards();
         if self.carrier.stack.poll_timeout().is_some_and(|at| at <= now.instant) {
             self.carrier.stack.handle_timeout(now);
             self.drain_carrier();
@@ -354,12 +365,20 @@ impl World {
         let now = self.now;
         match delivery {
             Delivery::Packet { hop, bytes } if hop.local.ip() == server_address(Transport::Udp).ip() => {
-                self.engine.handle(now, Input::Packet { hop, bytes: bytes.to_vec() });
-                self.drain();
+                match self.shards.placement.of_message(&bytes) {
+                    ShardId::HOME => {
+                        self.engine.handle(now, Input::Packet { hop, bytes: bytes.to_vec() });
+                        self.drain();
+                    }
+                    shard => self.with_shard(shard, |shard, now| shard.handle_packet(now, hop, &bytes)),
+                }
             }
             Delivery::Closed { at, connection } if at.ip() == server_address(Transport::Udp).ip() => {
                 self.engine.handle(now, Input::ConnectionClosed(connection));
                 self.drain();
+                for id in self.shards.ids() {
+                    self.with_shard(id, |shard, now| shard.handle_connection_closed(now, connection));
+                }
             }
             Delivery::Packet { hop, bytes } if hop.local == people::CARRIER => {
                 if bytes.starts_with(b"INVITE ") {
@@ -415,21 +434,9 @@ impl World {
     pub(crate) fn drain(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
-                Output::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
-                // There are no names in this world.
-                Output::Lookup { lookup, .. } => {
-                    let answer = sip_core::api::Answer::Nothing;
-                    self.engine.handle(self.now, Input::LookedUp { lookup, answer });
-                }
-                Output::Expect { .. } | Output::Watch { .. } => {}
-                Output::SipRejected { .. }
-                | Output::SipAuthenticated { .. }
-                | Output::SipCall { .. }
-                | Output::Inspected { .. }
-                | Output::Trunks { .. }
-                | Output::Binding(_)
-                | Output::Drained => {}
+                Output::Sip(output) => self.sip_puts_out(output),
+                Output::Order { shard, order } => self.post_order(shard, order),
+                Output::SipCall { .. } | Output::Inspected { .. } | Output::Trunks { .. } | Output::Drained => {}
                 Output::Media(command) => {
                     for (delay, event) in self.media.handle(command, &mut self.random) {
                         let event = Event::Engine(Box::new(EngineEvent::Media(event)));
@@ -452,6 +459,27 @@ impl World {
                 Output::ToVisitor { visitor, event } => self.visitor_is_told(visitor, event),
                 Output::ToAgent { agent, event } => self.operator_is_told(agent, event),
             }
+        }
+    }
+
+    /// What one of the server's SIP stacks wants of the network.
+    fn sip_puts_out(&mut self, output: SipOutput) {
+        match output {
+            SipOutput::Transmit { hop, bytes } => self.network.send(self.now.instant, hop, bytes),
+            SipOutput::CloseConnection(connection) => self.network.cut(self.now.instant, connection),
+            // There are no names in this world.
+            SipOutput::Lookup { lookup, .. } => match lookup.shard() {
+                ShardId::HOME => {
+                    self.engine.handle(self.now, Input::LookedUp { lookup, answer: Answer::Nothing });
+                }
+                shard => self.with_shard(shard, |shard, now| shard.handle_answer(now, lookup, Answer::Nothing)),
+            },
+            SipOutput::Expect { .. }
+            | SipOutput::Watch { .. }
+            | SipOutput::Rejected { .. }
+            | SipOutput::Authenticated { .. }
+            | SipOutput::Binding(_) => {}
+            SipOutput::Event(event) => panic!("the engine keeps the events of SIP: {event:?}"),
         }
     }
 

@@ -156,6 +156,7 @@ fn peer_stack(now: Now, transport: Transport, local: SocketAddr, seed: [u8; 32])
             max_expires: Duration::from_secs(3600),
             max_bindings: 5,
             max_calls: 10_000,
+            shards: 0,
             seed,
         },
     );
