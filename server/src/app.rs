@@ -9,6 +9,7 @@ use acd::api::QueueConfig;
 use model::AgentId;
 use session::api::{AdminCommand, AgentSetup, Counts};
 use sip_core::api::{Credential, Rejection};
+use sip_core::shard::ShardId;
 
 use crate::clock::{self, Clock};
 use crate::commands::Commands;
@@ -65,6 +66,8 @@ pub struct Vitals(Arc<VitalParts>);
 struct VitalParts {
     draining: AtomicBool,
     counts: Mutex<Counts>,
+    /// Of the SIP stacks beside the engine's.
+    shards: Mutex<BTreeMap<ShardId, sip_core::api::Counts>>,
     rejections: Mutex<BTreeMap<Rejection, u64>>,
 }
 
@@ -210,8 +213,20 @@ impl Vitals {
         *self.0.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
+    pub fn set_shard_counts(&self, shard: ShardId, counts: sip_core::api::Counts) {
+        self.0.shards.lock().unwrap_or_else(PoisonError::into_inner).insert(shard, counts);
+    }
+
+    /// Of all stacks together.
     pub fn counts(&self) -> Counts {
-        *self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut counts = *self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in self.0.shards.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            // Their live calls the engine knows.
+            counts.sip.lingering += one.lingering;
+            counts.sip.transactions += one.transactions;
+            counts.sip.nonces += one.nonces;
+        }
+        counts
     }
 
     /// Counts a rejection and says how many of its kind there have been.

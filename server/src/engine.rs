@@ -10,35 +10,30 @@ use media::api::{Command as MediaCommand, Event as MediaEvent};
 use model::{Instant, RecordingId};
 use session::Engine;
 use session::api::{AdminCommand, Input, Output};
-use sip_core::api::{Hop, Rejection};
 
 use crate::app::Vitals;
 use crate::clock::Clock;
 use crate::commands::Commands;
-use crate::guard::Guard;
-use crate::inbox::{Outlet, Received};
+use crate::inbox::{Inbox, Outlet, Received};
 use crate::media::MediaHandle;
-use crate::metrics::reason;
-use crate::net::Network;
 use crate::recording;
+use crate::sip::SipPorts;
 use crate::store::{Work, Writer};
-use crate::tap::{Tap, Way};
+use crate::tap::Tap;
 
 /// How long the thread stays after a stop for recordings to be closed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// So many inputs are handled, where they come that fast, before the media threads hear of what they are to do.
 const MOST_UNSENT: usize = 16;
-/// Lines about malformed SIP in one second.
-const REJECTION_LINES: u32 = 5;
 
 /// Where effects go.
 #[derive(Debug)]
 pub struct Ports {
-    pub network: Network,
+    pub sip: SipPorts,
+    pub inbox: Inbox,
     pub media: Arc<MediaHandle>,
     pub writer: Writer,
     pub vitals: Vitals,
-    pub guard: Guard,
     pub commands: Commands,
     pub tap: Tap,
 }
@@ -61,7 +56,6 @@ pub fn spawn(
             folder: recordings,
             recordings: BTreeSet::new(),
             stopping: None,
-            rejections: RejectionLog::default(),
             unsent: 0,
         }
         .run(&outlet);
@@ -77,7 +71,6 @@ struct Runner {
     recordings: BTreeSet<RecordingId>,
     /// Set by a stop: until when recordings are waited for.
     stopping: Option<Instant>,
-    rejections: RejectionLog,
     /// Inputs handled since the media threads were woken.
     unsent: usize,
 }
@@ -104,6 +97,7 @@ impl Runner {
             let wake = self.engine.poll_timeout().into_iter().chain(self.stopping).min();
             match outlet.receive(wake.map(|at| self.clock.until(at))) {
                 Received::Input(input) => self.handle(input),
+                Received::Order(_) => unreachable!("orders are for the stacks beside the engine"),
                 Received::TimedOut => {}
                 Received::Closed => return,
             }
@@ -112,7 +106,7 @@ impl Runner {
 
     fn handle(&mut self, input: Input) {
         match &input {
-            Input::Packet { hop, bytes } => self.ports.tap.note(self.clock.now(), Way::In, *hop, bytes),
+            Input::Packet { hop, bytes } => self.ports.sip.heard(*hop, bytes),
             Input::Media(
                 MediaEvent::RecordingEnded { recording, .. } | MediaEvent::RecordingFailed { recording, .. },
             ) => {
@@ -130,25 +124,11 @@ impl Runner {
         while let Some(output) = self.engine.poll_output() {
             let writer = &self.ports.writer;
             match output {
-                Output::Transmit { hop, bytes } => {
-                    self.ports.tap.note(self.clock.now(), Way::Out, hop, &bytes);
-                    self.ports.network.transmit(hop, bytes);
-                }
+                Output::Sip(output) => self.ports.sip.carry_out(output),
+                Output::Order { shard, order } => self.ports.inbox.order(shard, order),
                 Output::SipCall { session, call_id } => self.ports.tap.trace.link(session, &call_id),
                 Output::Inspected { request, table } => self.ports.commands.inspected(request, table),
                 Output::Trunks { request, states } => self.ports.commands.trunks_told(request, states),
-                Output::CloseConnection(connection) => self.ports.network.close(connection),
-                Output::Watch { connection, silence } => self.ports.network.watch(connection, silence),
-                Output::SipAuthenticated { hop } => self.ports.guard.proved(hop),
-                Output::Lookup { lookup, question } => self.ports.network.look_up(lookup, question),
-                Output::Expect { remote, name } => self.ports.network.expect(remote, name),
-                Output::SipRejected { hop, why } => {
-                    if why == Rejection::WrongPassword {
-                        self.ports.guard.failed(hop);
-                    }
-                    let count = self.ports.vitals.rejected(why);
-                    self.rejections.note(self.clock.instant(), hop, why, count);
-                }
                 Output::Media(mut command) => {
                     if let MediaCommand::StartRecording { session: _, recording: id, file } = &mut command {
                         self.recordings.insert(*id);
@@ -157,7 +137,6 @@ impl Runner {
                     }
                     self.ports.media.send(command);
                 }
-                Output::Binding(change) => writer.write(Work::Binding(change)),
                 Output::Journal(record) => writer.write(Work::Journal(record)),
                 Output::Resolve { request, identities, name } => {
                     writer.write(Work::Resolve { request, identities, name });
@@ -171,52 +150,12 @@ impl Runner {
     }
 }
 
-/// Logs what peers do wrong, a few lines a second at most: whoever floods us must not fill the disk.
-#[derive(Default)]
-struct RejectionLog {
-    since: Instant,
-    lines: u32,
-    left_out: u64,
-}
-
-impl RejectionLog {
-    fn note(&mut self, now: Instant, hop: Hop, why: Rejection, count: u64) {
-        let malformed = match why {
-            Rejection::Unparsable | Rejection::BadRequest => true,
-            Rejection::Unauthenticated
-            | Rejection::WrongPassword
-            | Rejection::Forbidden
-            | Rejection::NotFound
-            | Rejection::Limit
-            | Rejection::StrayResponse
-            | Rejection::StrayAck
-            | Rejection::Overload => false,
-        };
-        if !malformed {
-            tracing::debug!(remote = %hop.remote, transport = ?hop.transport, reason = reason(why), "SIP refused");
-            return;
-        }
-        if now.saturating_since(self.since) >= Duration::from_secs(1) {
-            if self.left_out > 0 {
-                tracing::warn!(left_out = self.left_out, "more malformed SIP was not logged one by one");
-            }
-            *self = Self { since: now, lines: 0, left_out: 0 };
-        }
-        if self.lines >= REJECTION_LINES {
-            self.left_out += 1;
-            return;
-        }
-        self.lines += 1;
-        tracing::warn!(remote = %hop.remote, transport = ?hop.transport, reason = reason(why), count, "malformed SIP");
-    }
-}
-
-struct AbortOnPanic;
+pub(crate) struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {
     fn drop(&mut self) {
         if thread::panicking() {
-            tracing::error!("the engine panicked; the process ends");
+            tracing::error!("a thread that must not fail has panicked; the process ends");
             std::process::abort();
         }
     }

@@ -1,4 +1,4 @@
-//! The engine's inbox: one queue, in order of arrival, with a limit for each kind of sender.
+//! The engine's inbox, and those of the SIP stacks beside it: a queue each, in order of arrival, with a limit for each kind of sender.
 //!
 //! Invariants: what the engine itself waits for (media events, answers of the store, set-up) is never refused, so the parts
 //! cannot wait for each other in a circle. Of what peers send, new work is refused first and at once, with 503: what belongs to
@@ -17,6 +17,7 @@ use model::Instant;
 use session::api::Input;
 use sip_core::api::Hop;
 use sip_core::glance::Kind;
+use sip_core::shard::{Order, Placement, ShardId};
 
 use crate::guard::Guard;
 
@@ -37,15 +38,25 @@ const REMEMBERED: usize = 16_384;
 /// Most inputs of any kind that may wait before commands of visitors and operators are refused.
 const COMMANDS: usize = 12_288;
 
+/// Where a call goes to another stack and so many inputs wait for the engine, it would come to the engine too late.
+const ENGINE_BEHIND: usize = 512;
+
 /// The sending side. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    sender: Sender<Item>,
-    shared: Arc<Shared>,
+    /// The engine's, and after it those of the other stacks.
+    lanes: Arc<[Lane]>,
+    placement: Placement,
     guard: Guard,
 }
 
-/// The engine thread's side.
+#[derive(Debug)]
+struct Lane {
+    sender: Sender<Item>,
+    shared: Arc<Shared>,
+}
+
+/// The side of the thread that takes the inputs.
 #[derive(Debug)]
 pub struct Outlet {
     receiver: Receiver<Item>,
@@ -60,6 +71,8 @@ pub struct Refused;
 /// What [`Outlet::receive`] came back with.
 pub enum Received {
     Input(Input),
+    /// For a stack beside the engine.
+    Order(Order),
     TimedOut,
     /// Every sender is gone.
     Closed,
@@ -68,8 +81,11 @@ pub enum Received {
 /// What stands in the queue.
 enum Item {
     Input(Input),
+    Order(Order),
     /// The place of a new request, which may have been refused since.
     New(u64),
+    /// Nothing comes after it.
+    Close,
 }
 
 /// A request that begins something, while it waits.
@@ -143,40 +159,76 @@ fn mark_of(hop: Hop, bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-pub fn inbox(guard: Guard) -> (Inbox, Outlet) {
-    let (sender, receiver) = mpsc::channel();
-    let shared = Arc::new(Shared::default());
-    (Inbox { sender, shared: shared.clone(), guard }, Outlet { receiver, shared })
+/// The engine's outlet is the first; after it those of the other stacks.
+pub fn inbox(guard: Guard, placement: Placement) -> (Inbox, Vec<Outlet>) {
+    let lane = |_| {
+        let (sender, receiver) = mpsc::channel();
+        let shared = Arc::new(Shared::default());
+        (Lane { sender, shared: shared.clone() }, Outlet { receiver, shared })
+    };
+    let (lanes, outlets): (Vec<_>, Vec<_>) = (0..=placement.shards().count()).map(lane).unzip();
+    (Inbox { lanes: lanes.into(), placement, guard }, outlets)
 }
 
 impl Inbox {
     /// Never blocks. Refused inputs are counted. A packet that the guard keeps out, or answers itself, is taken as well.
     pub fn offer(&self, input: Input) -> Result<(), Refused> {
-        let limit = match &input {
-            Input::Packet { .. } => return self.offer_packet(input),
-            Input::Visitor { .. } | Input::Agent { .. } => COMMANDS,
-            Input::ConnectionOpened { .. }
-            | Input::LookedUp { .. }
-            | Input::ConnectionClosed(_)
-            | Input::Unreachable(_)
-            | Input::Media(_)
-            | Input::Resolved { .. }
-            | Input::Admin(_) => usize::MAX,
-        };
-        let limited = limit != usize::MAX;
-        let behind = self.waiting() >= limit;
-        if limited && (behind || self.is_held()) {
-            return self.refuse();
+        match input {
+            Input::Packet { hop, bytes } => self.offer_packet(hop, bytes),
+            Input::Visitor { .. } | Input::Agent { .. } => {
+                let engine = self.engine();
+                if engine.waiting() >= COMMANDS || self.is_held() {
+                    return self.refuse();
+                }
+                engine.send(Item::Input(input))
+            }
+            Input::ConnectionOpened { connection, tls_names } => self.tell_all(|| {
+                Input::ConnectionOpened { connection, tls_names: tls_names.clone() }
+            }),
+            Input::ConnectionClosed(connection) => self.tell_all(|| Input::ConnectionClosed(connection)),
+            Input::Unreachable(hop) => self.tell_all(|| Input::Unreachable(hop)),
+            Input::LookedUp { lookup, .. } => self.lane(lookup.shard()).send(Item::Input(input)),
+            Input::Report(_) | Input::Media(_) | Input::Resolved { .. } | Input::Admin(_) => {
+                self.engine().send(Item::Input(input))
+            }
         }
-        self.send(Item::Input(input))
     }
 
-    fn offer_packet(&self, input: Input) -> Result<(), Refused> {
-        let Input::Packet { hop, bytes } = input else { return self.offer(input) };
+    /// What the engine wants of another stack; never refused.
+    pub fn order(&self, shard: ShardId, order: Order) {
+        // Refused only when the thread has stopped.
+        let _ = self.lane(shard).send(Item::Order(order));
+    }
+
+    /// Lets the threads of the other stacks end when they have done what they were told.
+    pub fn close_shards(&self) {
+        for lane in &self.lanes[1..] {
+            let _ = lane.send(Item::Close);
+        }
+    }
+
+    fn engine(&self) -> &Lane {
+        &self.lanes[0]
+    }
+
+    fn lane(&self, shard: ShardId) -> &Lane {
+        self.lanes.get(usize::from(shard.0)).unwrap_or(self.engine())
+    }
+
+    fn tell_all(&self, input: impl Fn() -> Input) -> Result<(), Refused> {
+        self.lanes.iter().try_for_each(|lane| lane.send(Item::Input(input())))
+    }
+
+    fn offer_packet(&self, hop: Hop, bytes: Vec<u8>) -> Result<(), Refused> {
         let Some(kind) = self.guard.admit(hop, &bytes) else { return Ok(()) };
-        let (waiting, octets) = (self.waiting(), self.shared.octets.load(Ordering::Relaxed) + bytes.len());
+        let shard = self.placement.of_message(&bytes);
+        let lane = self.lane(shard);
+        let (waiting, octets) = (lane.waiting(), lane.shared.octets.load(Ordering::Relaxed) + bytes.len());
         let has_room = match kind {
-            Kind::New | Kind::Other => !self.is_held() && waiting < NEW_PACKETS && octets < NEW_OCTETS,
+            Kind::New | Kind::Other => {
+                let engine_has_time = shard == ShardId::HOME || self.engine().waiting() < ENGINE_BEHIND;
+                !self.is_held() && waiting < NEW_PACKETS && octets < NEW_OCTETS && engine_has_time
+            }
             Kind::Register => waiting < REGISTERS && octets < NEW_OCTETS,
             Kind::Known => waiting < PACKETS && octets < OCTETS,
         };
@@ -187,27 +239,27 @@ impl Inbox {
             }
             return self.refuse();
         }
-        self.shared.octets.fetch_add(bytes.len(), Ordering::Relaxed);
+        lane.shared.octets.fetch_add(bytes.len(), Ordering::Relaxed);
         if kind != Kind::New {
-            return self.send(Item::Input(Input::Packet { hop, bytes }));
+            return lane.send(Item::Input(Input::Packet { hop, bytes }));
         }
-        let (number, mark) = (self.shared.next_new.fetch_add(1, Ordering::Relaxed), mark_of(hop, &bytes));
-        let mut room = self.shared.room();
+        let (number, mark) = (lane.shared.next_new.fetch_add(1, Ordering::Relaxed), mark_of(hop, &bytes));
+        let mut room = lane.shared.room();
         match room.taken.get(&mark) {
             // A repeat of what is under way.
             Some(true) => {
                 drop(room);
-                self.send(Item::Input(Input::Packet { hop, bytes }))
+                lane.send(Item::Input(Input::Packet { hop, bytes }))
             }
             // A repeat of what waits.
             Some(false) => {
-                self.shared.octets.fetch_sub(bytes.len(), Ordering::Relaxed);
+                lane.shared.octets.fetch_sub(bytes.len(), Ordering::Relaxed);
                 Ok(())
             }
             None => {
                 room.enter(number, New { since: self.guard.clock().instant(), mark, hop, bytes });
                 drop(room);
-                self.send(Item::New(number))
+                lane.send(Item::New(number))
             }
         }
     }
@@ -215,12 +267,44 @@ impl Inbox {
     /// Refuses the new requests that have waited too long; to be called every few milliseconds.
     pub fn refuse_overdue(&self) {
         let now = self.guard.clock().instant();
-        loop {
-            let overdue = self.shared.room().give_up(now, self.guard.max_wait());
-            let Some(new) = overdue else { return };
-            self.shared.octets.fetch_sub(new.bytes.len(), Ordering::Relaxed);
-            self.guard.refuse(new.hop, &new.bytes);
+        for lane in &*self.lanes {
+            loop {
+                let overdue = lane.shared.room().give_up(now, self.guard.max_wait());
+                let Some(new) = overdue else { break };
+                lane.shared.octets.fetch_sub(new.bytes.len(), Ordering::Relaxed);
+                self.guard.refuse(new.hop, &new.bytes);
+            }
         }
+    }
+
+    fn refuse(&self) -> Result<(), Refused> {
+        self.engine().shared.refused.fetch_add(1, Ordering::Relaxed);
+        Err(Refused)
+    }
+
+    fn is_held(&self) -> bool {
+        self.engine().shared.held.load(Ordering::Relaxed)
+    }
+
+    /// Inputs refused since the start.
+    pub fn refused(&self) -> u64 {
+        self.engine().shared.refused.load(Ordering::Relaxed)
+    }
+
+    /// Inputs waiting now, for the engine and for the stacks beside it.
+    pub fn waiting(&self) -> usize {
+        self.lanes.iter().map(Lane::waiting).sum()
+    }
+
+    /// While held, new requests and commands are refused: the journal cannot be written and must not grow without end.
+    pub fn hold(&self, held: bool) {
+        self.engine().shared.held.store(held, Ordering::Relaxed);
+    }
+}
+
+impl Lane {
+    fn waiting(&self) -> usize {
+        self.shared.waiting.load(Ordering::Relaxed)
     }
 
     fn send(&self, item: Item) -> Result<(), Refused> {
@@ -229,30 +313,6 @@ impl Inbox {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             Refused
         })
-    }
-
-    fn refuse(&self) -> Result<(), Refused> {
-        self.shared.refused.fetch_add(1, Ordering::Relaxed);
-        Err(Refused)
-    }
-
-    fn is_held(&self) -> bool {
-        self.shared.held.load(Ordering::Relaxed)
-    }
-
-    /// Inputs refused since the start.
-    pub fn refused(&self) -> u64 {
-        self.shared.refused.load(Ordering::Relaxed)
-    }
-
-    /// Inputs waiting now.
-    pub fn waiting(&self) -> usize {
-        self.shared.waiting.load(Ordering::Relaxed)
-    }
-
-    /// While held, new requests and commands are refused: the journal cannot be written and must not grow without end.
-    pub fn hold(&self, held: bool) {
-        self.shared.held.store(held, Ordering::Relaxed);
     }
 }
 
@@ -276,6 +336,8 @@ impl Outlet {
         self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
         let input = match item {
             Item::Input(input) => input,
+            Item::Order(order) => return Received::Order(order),
+            Item::Close => return Received::Closed,
             Item::New(number) => match self.shared.room().take(number) {
                 Some(New { hop, bytes, .. }) => Input::Packet { hop, bytes },
                 // It was refused while it waited.
@@ -314,8 +376,8 @@ mod tests {
         guard.set_sender(move |_, bytes| {
             answers.lock().unwrap().push(String::from_utf8_lossy(&bytes).into_owned());
         });
-        let (inbox, outlet) = inbox(guard);
-        (inbox, outlet, sent)
+        let (inbox, mut outlets) = inbox(guard, Placement::new(0, [0; 32]));
+        (inbox, outlets.remove(0), sent)
     }
 
     fn offer(inbox: &Inbox, method: &str, call: usize, to: &str) -> bool {
@@ -374,7 +436,7 @@ mod tests {
         let (inbox, _outlet, sent) = stuck(Duration::from_secs(3_600));
         let late = |inbox: &Inbox, hours: u64| {
             let now = inbox.guard.clock().instant() + Duration::from_secs(3_600 * hours);
-            let mut room = inbox.shared.room();
+            let mut room = inbox.engine().shared.room();
             std::iter::from_fn(|| room.give_up(now, inbox.guard.max_wait())).count()
         };
         (0..FEW).for_each(|call| assert!(offer(&inbox, "INVITE", call, "")));

@@ -21,5 +21,7 @@ pub mod plans;
 mod recording;
 pub mod run;
 pub mod secret;
+mod shard;
+pub mod sip;
 pub mod store;
 pub mod tap;

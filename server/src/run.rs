@@ -17,6 +17,7 @@ use model::Record;
 use serde::Serialize;
 use session::api::{AdminCommand, Input};
 use sip_core::api::{Listener, Transport};
+use sip_core::shard::{Placement, ShardId};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -34,9 +35,10 @@ use crate::media;
 use crate::net::{Network, ServerTls};
 use crate::plans::{self, Plans};
 use crate::secret::{ServerKey, new_token};
+use crate::sip::SipPorts;
 use crate::store::{Role, Store, Writer, Written};
 use crate::tap::Tap;
-use crate::{demo, recording, store};
+use crate::{demo, recording, shard, store};
 
 /// Outputs that may wait for the disk before new work is refused.
 const MOST_BEHIND: usize = 100_000;
@@ -56,6 +58,7 @@ pub struct Running {
     tls: Option<Arc<ServerTls>>,
     writer: Writer,
     engine: JoinHandle<()>,
+    shards: Vec<JoinHandle<()>>,
     drained: watch::Receiver<bool>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
     _lock: File,
@@ -97,7 +100,8 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
     let tap = Tap::new(config.ladder);
     let guard =
         Guard::new(config.protection.limits.clone(), config.protection.max_wait, clock, rand::random());
-    let (inbox, outlet) = inbox(guard.clone());
+    let shards = Placement::new(config.sip.shards, key.seed());
+    let (inbox, outlets) = inbox(guard.clone(), shards);
     let (hub, commands) = (Hub::default(), Commands::new(inbox.clone()));
     let (drain_sender, drained) = watch::channel(false);
     let let_out = let_out(hub.clone(), commands.clone(), inbox.clone(), drain_sender);
@@ -130,7 +134,7 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
     let network = Network::start(&app.config.sip, inbox).await?;
     app.guard.set_sender(network.sender());
     let addresses = addresses(&app, http, &network);
-    let engine = start_engine(&app, &network, &writer, outlet, &addresses).await?;
+    let (engine, shards) = start_engine(&app, &network, &writer, outlets, &addresses).await?;
 
     let control = control::listen(&app.config.server.data)?;
     let web = Web::new(app.clone());
@@ -151,7 +155,7 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
     ];
     write_addresses(&app.config.server.data, &addresses)?;
     let guide = is_demo.then(|| guide(&app, &addresses));
-    Ok(Running { app, addresses, guide, network, tls, writer, engine, drained, tasks, _lock: lock })
+    Ok(Running { app, addresses, guide, network, tls, writer, engine, shards, drained, tasks, _lock: lock })
 }
 
 impl Running {
@@ -168,8 +172,12 @@ impl Running {
             () = hurry => tracing::warn!("told to hurry"),
         }
         self.app.commands.admin(AdminCommand::Stop);
-        let engine = self.engine;
-        let ended = tokio::task::spawn_blocking(move || engine.join());
+        let (engine, shards, inbox) = (self.engine, self.shards, self.app.inbox.clone());
+        let ended = tokio::task::spawn_blocking(move || {
+            let ended = engine.join();
+            inbox.close_shards();
+            shards.into_iter().map(JoinHandle::join).fold(ended, Result::and)
+        });
         if tokio::time::timeout(LAST_FLUSH, ended).await.is_err() {
             tracing::error!("the engine did not end");
         }
@@ -297,6 +305,7 @@ async fn set_up(app: &App) -> anyhow::Result<()> {
     for session in open {
         app.commands.admin(AdminCommand::Restore(Box::new(session)));
     }
+    app.commands.admin(AdminCommand::Begin);
     Ok(())
 }
 
@@ -304,9 +313,9 @@ async fn start_engine(
     app: &App,
     network: &Network,
     writer: &store::Writer,
-    outlet: Outlet,
+    outlets: Vec<Outlet>,
     addresses: &Addresses,
-) -> anyhow::Result<JoinHandle<()>> {
+) -> anyhow::Result<(JoinHandle<()>, Vec<JoinHandle<()>>)> {
     let library = http::read_prompts(app).await?;
     let events = app.inbox.clone();
     let seed = u64::from_le_bytes(rand::random());
@@ -322,17 +331,32 @@ async fn start_engine(
     let wires = Wires { network: network.clone(), media: Arc::downgrade(&media) };
     let first = app.wires.set(wires);
     first.map_err(|_| anyhow!("a server is started once"))?;
+    let sip = || {
+        let (guard, tap, vitals) = (app.guard.clone(), app.tap.clone(), app.vitals.clone());
+        SipPorts::new(app.clock, network.clone(), guard, tap, vitals, writer.clone())
+    };
     let ports = Ports {
-        network: network.clone(),
+        sip: sip(),
+        inbox: app.inbox.clone(),
         media,
         writer: writer.clone(),
         vitals: app.vitals.clone(),
-        guard: app.guard.clone(),
         commands: app.commands.clone(),
         tap: app.tap.clone(),
     };
     let folder = app.config.recording.folder.clone();
-    Ok(engine::spawn(engine_config(app, network, addresses.http), app.clock, outlet, folder, ports)?)
+    let config = engine_config(app, network, addresses.http);
+    let mut outlets = outlets.into_iter();
+    let engines = outlets.next().context("the inbox has a lane for the engine")?;
+    let shards = (1..)
+        .map(ShardId)
+        .zip(outlets)
+        .map(|(id, outlet)| {
+            let ports = shard::Ports { sip: sip(), inbox: app.inbox.clone(), vitals: app.vitals.clone() };
+            shard::spawn(id, config.sip.clone(), app.clock, outlet, ports)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok((engine::spawn(config, app.clock, engines, folder, ports)?, shards))
 }
 
 fn engine_config(app: &App, network: &Network, http: SocketAddr) -> session::api::Config {
@@ -358,6 +382,7 @@ fn engine_config(app: &App, network: &Network, http: SocketAddr) -> session::api
             max_expires: config.sip.max_expires,
             max_bindings: config.sip.max_bindings,
             max_calls: config.sip.max_calls,
+            shards: config.sip.shards,
             seed: app.key.seed(),
         },
         region: config.sip.region.clone(),

@@ -8,6 +8,7 @@ use model::QueueName;
 use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport};
 use sip_core::digest::Algorithm;
+use sip_core::shard::MOST_SHARDS;
 use toml::Spanned;
 
 use super::check::Check;
@@ -112,6 +113,7 @@ fn sip(check: &mut Check<'_>, raw: raw::Sip) -> Sip {
         demanded: demanded(check, raw.demanded),
         max_bindings: check.number(raw.max_bindings, 10, 1..=1_000),
         max_calls: check.number(raw.max_calls, 4_000, 1..=1_000_000),
+        shards: check.number(raw.shards, 0, 0..=MOST_SHARDS),
         max_connections: check.number(raw.max_connections, 10_000, 1..=1_000_000),
         idle_timeout: check.duration(raw.idle_timeout, 70 * MINUTE, 10 * SECOND..=DAY),
         max_message: check.number(raw.max_message, 65_536, 1_024..=1_048_576),

@@ -77,6 +77,8 @@ pub struct Sip {
     pub demanded: Vec<String>,
     pub max_bindings: usize,
     pub max_calls: usize,
+    /// Threads that the calls are spread over beside the engine's own.
+    pub shards: u8,
     /// Open TCP and WebSocket connections, all together.
     pub max_connections: usize,
     /// A TCP or WebSocket connection that says nothing for this long is closed.

@@ -50,6 +50,7 @@ pub struct Sip {
     pub demanded: List,
     pub max_bindings: Number,
     pub max_calls: Number,
+    pub shards: Number,
     pub max_connections: Number,
     pub idle_timeout: Text,
     pub max_message: Number,

@@ -10,6 +10,7 @@ use axum::routing::get;
 use futures_util::{SinkExt, StreamExt};
 use session::api::Input;
 use sip_core::api::{Hop, Transport};
+use sip_core::shard::Placement;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -59,6 +60,7 @@ impl World {
             demanded: Vec::new(),
             max_bindings: 10,
             max_calls: 10,
+            shards: 0,
             max_connections: 100,
             idle_timeout: Duration::from_secs(180),
             max_message: 4096,
@@ -67,8 +69,8 @@ impl World {
         };
         change(&mut config);
         let guard = Guard::new(Default::default(), Duration::from_secs(1), Clock::start(), [0; 32]);
-        let (inbox, outlet) = inbox(guard);
-        Self { network: Network::start(&config, inbox).await.unwrap(), outlet }
+        let (inbox, mut outlets) = inbox(guard, Placement::new(0, [0; 32]));
+        Self { network: Network::start(&config, inbox).await.unwrap(), outlet: outlets.remove(0) }
     }
 
     fn address(&self, transport: Transport) -> SocketAddr {
@@ -80,6 +82,7 @@ impl World {
         loop {
             match self.outlet.receive(Some(Duration::ZERO)) {
                 Received::Input(input) => return input,
+                Received::Order(_) => panic!("there is one stack"),
                 Received::TimedOut => tokio::time::sleep(Duration::from_millis(1)).await,
                 Received::Closed => panic!("the listeners are gone"),
             }

@@ -84,6 +84,7 @@ impl Office {
             max_expires: Duration::from_secs(3600),
             max_bindings: 5,
             max_calls: 10,
+            shards: 0,
             seed: [1; 32],
         };
         let stack = Stack::new(clock.now(), config);
