@@ -19,7 +19,7 @@ mod refusal;
 mod registration;
 mod reliable;
 mod session_timer;
-mod solo;
+pub(crate) mod solo;
 mod statuses;
 mod storm;
 mod subscribing;

@@ -139,6 +139,32 @@ impl Request {
         self.branch = Some(branch.to_owned());
         self
     }
+
+    /// As it comes from `hop`.
+    pub fn text(&self, hop: Hop, branch: &str) -> String {
+        let transport = hop.transport.via_name();
+        let mut text = format!(
+            "{} {} SIP/2.0\r\nVia: SIP/2.0/{transport} {};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\n\
+             Call-ID: {}\r\nCSeq: {} {}\r\n",
+            self.method,
+            self.uri,
+            hop.remote,
+            self.from,
+            self.to,
+            self.call_id,
+            self.cseq,
+            self.method,
+        );
+        for line in &self.extra {
+            text += &format!("{line}\r\n");
+        }
+        let body = self.body.map_or("", |(_, body)| body);
+        if let Some((content_type, _)) = self.body.filter(|(kind, _)| !kind.is_empty()) {
+            text += &format!("Content-Type: {content_type}\r\n");
+        }
+        text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        text
+    }
 }
 
 impl Solo {
@@ -183,27 +209,7 @@ impl Solo {
     pub fn send(&mut self, hop: Hop, request: &Request) -> String {
         self.branches += 1;
         let branch = request.branch.clone().unwrap_or_else(|| format!("z9hG4bKtheirs{}", self.branches));
-        let transport = hop.transport.via_name();
-        let mut text = format!(
-            "{} {} SIP/2.0\r\nVia: SIP/2.0/{transport} {};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\n\
-             Call-ID: {}\r\nCSeq: {} {}\r\n",
-            request.method,
-            request.uri,
-            hop.remote,
-            request.from,
-            request.to,
-            request.call_id,
-            request.cseq,
-            request.method,
-        );
-        for line in &request.extra {
-            text += &format!("{line}\r\n");
-        }
-        let body = request.body.map_or("", |(_, body)| body);
-        if let Some((content_type, _)) = request.body.filter(|(kind, _)| !kind.is_empty()) {
-            text += &format!("Content-Type: {content_type}\r\n");
-        }
-        text += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        let text = request.text(hop, &branch);
         self.raw(hop, text.as_bytes());
         branch
     }

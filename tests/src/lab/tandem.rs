@@ -50,6 +50,13 @@ impl Tandem {
         } else {
             "[protection]\nexempt = [\"127.0.0.0/8\"]\nmax_wait = \"5s\"\n"
         };
+        // Every test can be tried with several SIP stacks.
+        let shards = std::env::var("TANDEM_SHARDS").map(|many| format!("[sip]\nshards = {many}\n"));
+        let extra = match shards {
+            Ok(shards) if extra.contains("[sip]\n") => extra.replacen("[sip]\n", &shards, 1),
+            Ok(shards) => format!("{shards}{extra}"),
+            Err(_) => extra.to_owned(),
+        };
         let config = format!(
             r#"
 [server]
