@@ -42,7 +42,7 @@ pub fn run() -> Result<()> {
     let floor = through_floor(&mut load, callee)?;
 
     let folder = tempfile::tempdir()?;
-    let tandem = Tandem::start(folder.path(), callee)?;
+    let tandem = Tandem::start(folder.path(), callee, 0)?;
     // What every process builds up once.
     whole(load.run(tandem.sip, Plan { calls: 200, rate: 200, hold: HOLD }, || {})?)?;
     thread::sleep(LINGER);
@@ -134,7 +134,7 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-fn whole(outcome: Outcome) -> Result<()> {
+pub fn whole(outcome: Outcome) -> Result<()> {
     ensure!(outcome.failed == 0, "calls failed: {outcome:?}");
     Ok(())
 }

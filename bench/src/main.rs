@@ -1,7 +1,7 @@
 //! `make bench`: what Tandem costs beside the least that the same work can cost, in the same run on the same machine.
 //!
 //! Wall times on a shared machine mean little, so everything is CPU time and is printed as a ratio. Loopback only, and over
-//! within four minutes. Names of parts as arguments run only those: `cargo run --release -p bench -- calls`; with `--soak` the
+//! within five minutes. Names of parts as arguments run only those: `cargo run --release -p bench -- calls`; with `--soak` the
 //! calls end with 100,000 more of them.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
@@ -11,6 +11,7 @@ mod forward;
 mod load;
 mod process;
 mod register;
+mod shards;
 mod tandem;
 
 use anyhow::Result;
@@ -20,7 +21,12 @@ type Part = (&'static str, fn() -> Result<()>);
 
 fn main() -> Result<()> {
     println!("{:<52} {:>10} {:>10} {:>8}  limit", "", "floor", "tandem", "ratio");
-    let parts: [Part; 3] = [("forward", forward::run), ("register", register::run), ("calls", calls::run)];
+    let parts: [Part; 4] = [
+        ("forward", forward::run),
+        ("register", register::run),
+        ("calls", calls::run),
+        ("shards", shards::run),
+    ];
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     for (name, run) in parts {

@@ -26,7 +26,7 @@ pub fn run() -> Result<()> {
     let folder = tempfile::tempdir()?;
     std::fs::create_dir_all(folder.path().join("data"))?;
     tokio::runtime::Runtime::new()?.block_on(accounts(&folder.path().join("data").join("tandem.db")))?;
-    let tandem = Tandem::start(folder.path(), free_udp()?)?;
+    let tandem = Tandem::start(folder.path(), free_udp()?, 0)?;
     let phones = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     phones.set_nonblocking(true)?;
     phones.connect(tandem.sip)?;

@@ -29,8 +29,8 @@ pub struct Tandem {
 }
 
 impl Tandem {
-    /// Calls to +4930100 from 127.0.0.1 go to `callee`. `prepare` may put things into the data folder first.
-    pub fn start(folder: &Path, callee: SocketAddr) -> Result<Self> {
+    /// Calls to +4930100 from 127.0.0.1 go to `callee`. `shards`: SIP stacks beside the engine's own.
+    pub fn start(folder: &Path, callee: SocketAddr, shards: u8) -> Result<Self> {
         let (sip, http) = (free_udp()?, free_tcp()?);
         let plans = folder.join("plans");
         fs::create_dir_all(&plans)?;
@@ -47,6 +47,7 @@ region = "DE"
 domain = "bench"
 digest = ["md5"]
 max_calls = 100000
+shards = {shards}
 [sessions]
 max_open = 100000
 [[trunk]]

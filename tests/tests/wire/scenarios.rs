@@ -67,9 +67,18 @@ fn parts() -> Vec<Part> {
 
 #[test]
 fn every_scenario_goes_as_its_rfc_says() {
+    every_scenario_goes(0);
+}
+
+#[test]
+fn every_scenario_goes_as_its_rfc_says_with_calls_on_three_further_stacks() {
+    every_scenario_goes(3);
+}
+
+fn every_scenario_goes(shards: u8) {
     // These need another server, and take their time beside the rest.
-    let aside = thread::spawn(|| {
-        let tandem = Tandem::start("");
+    let aside = thread::spawn(move || {
+        let tandem = Tandem::start(&format!("[sip]\nshards = {shards}\n"));
         a_cancel_right_behind_its_invite_is_obeyed(&tandem);
         digest_with_sha_256_and_nonces_that_are_old_or_used(&tandem);
     });
@@ -79,7 +88,7 @@ fn every_scenario_goes_as_its_rfc_says() {
     fs::write(plans.path().join("scenarios.plan"), parts.iter().map(plan).collect::<String>())
         .expect("the dialplan is written");
     let carrier = Carrier::start();
-    let tandem = Tandem::start_with(plans.path(), &config(&parts, carrier.address));
+    let tandem = Tandem::start_with(plans.path(), &config(&parts, carrier.address, shards));
     let admin = tandem.sign_in("admin");
     let stage = Stage { tandem, admin, carrier, media: AtomicU16::new(free_ports()) };
     let mut failures = perform(&stage, &parts);
@@ -265,12 +274,13 @@ fn forget(stage: &Stage, part: &Part) {
 
 // --- what is written for them ---
 
-fn config(parts: &[Part], carrier: SocketAddr) -> String {
+fn config(parts: &[Part], carrier: SocketAddr, shards: u8) -> String {
     let mut text = format!(
         r#"
 [sip]
 digest = ["md5"]
 redirects = ["operators"]
+shards = {shards}
 [[trunk]]
 name = "carrier"
 sources = ["127.0.0.1"]
