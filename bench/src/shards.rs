@@ -21,7 +21,13 @@ pub fn run() -> Result<()> {
     for stacks in STACKS {
         let (busiest, total) = measure(stacks)?;
         let floor = *alone.get_or_insert(busiest);
-        crate::row(&format!("busiest thread of a call, {stacks} further stacks"), "CPU ms", floor, busiest, None);
+        crate::row(
+            &format!("busiest thread of a call, {stacks} further stacks"),
+            "CPU ms",
+            floor,
+            busiest,
+            None,
+        );
         println!("    all threads together {total:>52.3}");
     }
     Ok(())

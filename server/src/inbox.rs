@@ -182,9 +182,9 @@ impl Inbox {
                 }
                 engine.send(Item::Input(input))
             }
-            Input::ConnectionOpened { connection, tls_names } => self.tell_all(|| {
-                Input::ConnectionOpened { connection, tls_names: tls_names.clone() }
-            }),
+            Input::ConnectionOpened { connection, tls_names } => {
+                self.tell_all(|| Input::ConnectionOpened { connection, tls_names: tls_names.clone() })
+            }
             Input::ConnectionClosed(connection) => self.tell_all(|| Input::ConnectionClosed(connection)),
             Input::Unreachable(hop) => self.tell_all(|| Input::Unreachable(hop)),
             Input::LookedUp { lookup, .. } => self.lane(lookup.shard()).send(Item::Input(input)),

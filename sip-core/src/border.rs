@@ -227,8 +227,8 @@ impl Border {
                 return Verdict::Drop(Why::Banned);
             }
         }
-        let asks =
-            glance.is_some_and(|glance| glance.start == Start::Request(b"OPTIONS") && glance.to_tag.is_none());
+        let asks = glance
+            .is_some_and(|glance| glance.start == Start::Request(b"OPTIONS") && glance.to_tag.is_none());
         // Whoever has a connection knows already that somebody is here.
         if asks && hop.transport == Transport::Udp {
             if source.questions == 0 || now.saturating_since(source.asking_since) > MINUTE {

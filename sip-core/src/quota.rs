@@ -56,9 +56,7 @@ impl Stack {
         let used = users.entry(aor.to_owned()).or_default();
         let calls = &self.calls;
         // Those of other stacks are told of as they end.
-        used.calls.retain(|id| {
-            id.shard() != ShardId::HOME || calls.get(*id).is_some_and(|call| !call.ended)
-        });
+        used.calls.retain(|id| id.shard() != ShardId::HOME || calls.get(*id).is_some_and(|call| !call.ended));
         if limits.calls > 0 && used.calls.len() >= limits.calls {
             return Err(Over::Calls);
         }

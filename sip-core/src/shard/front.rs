@@ -59,7 +59,12 @@ enum Question {
     Replaced(CallId),
     /// Which call this one is to be joined with.
     Joined(CallId, Referral),
-    Inspect { request: u64, table: Table, most: usize, missing: usize },
+    Inspect {
+        request: u64,
+        table: Table,
+        most: usize,
+        missing: usize,
+    },
 }
 
 pub struct Front {
@@ -134,7 +139,7 @@ impl Front {
         match report {
             Report::Incoming(arrived) => self.arrived(now, *arrived),
             Report::Event(event) => self.happened(event),
-            Report::Found { question, outcome } => self.found(now, question, outcome),
+            Report::Found { question, outcome } => self.found(question, outcome),
             Report::Inspected { question, table } => self.inspected(question, table),
             Report::TrunkFailed(Failed(trunk)) => self.home.trunk_failed(trunk),
             Report::FlowFailed(binding) => self.home.unregister(binding),
@@ -437,7 +442,12 @@ impl Front {
         }
         match replaces {
             None => {
+                // Its own stack may not have heard yet that the owner has hung up that one.
+                let gone = incoming.replaces.is_some_and(|other| !self.remote.contains_key(&other));
                 self.remember(call, remote);
+                if gone {
+                    return self.refuse_unheard(call, 603);
+                }
                 self.emit(Event::Incoming(incoming));
             }
             Some(replaces) => {
@@ -445,7 +455,7 @@ impl Front {
                 self.remember(call, remote);
                 let whose = whose(&replaces);
                 if whose == ShardId::HOME {
-                    return self.refuse_held(call, 481);
+                    return self.refuse_unheard(call, 481);
                 }
                 let question = self.ask(Question::Replaced(call));
                 self.order(whose, Order::Find { question, replaces, at_once: true });
@@ -540,9 +550,9 @@ impl Front {
         self.last_question
     }
 
-    fn found(&mut self, now: Now, question: u64, outcome: Result<CallId, u16>) {
+    fn found(&mut self, question: u64, outcome: Result<CallId, u16>) {
         match self.questions.remove(&question) {
-            Some(Question::Replaced(call)) => self.replaced(now, call, outcome),
+            Some(Question::Replaced(call)) => self.replaced(call, outcome),
             Some(Question::Joined(call, mut referral)) => {
                 if let Some(other) = outcome.ok().filter(|other| self.remote.contains_key(other)) {
                     referral.replaces = Some(other);
@@ -556,14 +566,16 @@ impl Front {
         }
     }
 
-    fn replaced(&mut self, _now: Now, call: CallId, outcome: Result<CallId, u16>) {
+    fn replaced(&mut self, call: CallId, outcome: Result<CallId, u16>) {
         // It may have ended for the owner while its stack was asked.
-        let outcome = outcome.and_then(|other| if self.remote.contains_key(&other) { Ok(other) } else { Err(603) });
+        let outcome =
+            outcome.and_then(|other| if self.remote.contains_key(&other) { Ok(other) } else { Err(603) });
         let other = match outcome {
             Ok(other) => other,
-            Err(status) => return self.refuse_held(call, status),
+            Err(status) => return self.refuse_unheard(call, status),
         };
-        let Some(Held { incoming, events }) = self.remote.get_mut(&call).and_then(|remote| remote.held.take())
+        let Some(Held { incoming, events }) =
+            self.remote.get_mut(&call).and_then(|remote| remote.held.take())
         else {
             return;
         };
@@ -572,14 +584,15 @@ impl Front {
     }
 
     /// The owner never hears of it.
-    fn refuse_held(&mut self, call: CallId, status: u16) {
+    fn refuse_unheard(&mut self, call: CallId, status: u16) {
         if self.forget(call) {
             self.order(call.shard(), Order::Reject { call, status, reason: None });
         }
     }
 
     fn inspected(&mut self, question: u64, more: Table) {
-        let Some(Question::Inspect { request, table, most, missing }) = self.questions.get_mut(&question) else {
+        let Some(Question::Inspect { request, table, most, missing }) = self.questions.get_mut(&question)
+        else {
             return;
         };
         table.append(more, *most);

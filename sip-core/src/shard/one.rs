@@ -21,18 +21,54 @@ pub enum Order {
     /// It has been told everything that was set up: packets may come.
     Begin,
     Invite(Begun),
-    Ring { call: CallId, status: u16, sdp: Option<Vec<u8>> },
-    Answer { call: CallId, sdp: Vec<u8> },
-    Reject { call: CallId, status: u16, reason: Option<String> },
-    HangUp { call: CallId, ending: Ending },
-    AcceptOffer { call: CallId, sdp: Vec<u8> },
-    RejectOffer { call: CallId, status: u16 },
-    AcceptRefer { call: CallId },
-    RejectRefer { call: CallId, status: u16 },
-    ReferProgress { call: CallId, status: u16 },
+    Ring {
+        call: CallId,
+        status: u16,
+        sdp: Option<Vec<u8>>,
+    },
+    Answer {
+        call: CallId,
+        sdp: Vec<u8>,
+    },
+    Reject {
+        call: CallId,
+        status: u16,
+        reason: Option<String>,
+    },
+    HangUp {
+        call: CallId,
+        ending: Ending,
+    },
+    AcceptOffer {
+        call: CallId,
+        sdp: Vec<u8>,
+    },
+    RejectOffer {
+        call: CallId,
+        status: u16,
+    },
+    AcceptRefer {
+        call: CallId,
+    },
+    RejectRefer {
+        call: CallId,
+        status: u16,
+    },
+    ReferProgress {
+        call: CallId,
+        status: u16,
+    },
     /// Which call a Replaces value names, and whether it may be taken over at once.
-    Find { question: u64, replaces: Vec<u8>, at_once: bool },
-    Inspect { question: u64, topic: Topic, most: usize },
+    Find {
+        question: u64,
+        replaces: Vec<u8>,
+        at_once: bool,
+    },
+    Inspect {
+        question: u64,
+        topic: Topic,
+        most: usize,
+    },
     SetCredential(Credential),
     RemoveCredential(String),
     SetTrunks(Vec<Trunk>),

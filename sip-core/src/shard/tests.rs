@@ -5,7 +5,7 @@ use model::{Cause, Ending, Now, Side};
 
 use super::{Front, FrontOutput, MOST_SHARDS, Order, Placement, Report, Shard, ShardId, ShardOutput};
 use crate::api::{
-    CallId, Credential, Event, Hop, IncomingCall, LookupId, OutgoingCall, Output, Rejection, Target, Transport,
+    CallId, Event, Hop, IncomingCall, LookupId, OutgoingCall, Output, Rejection, Target, Transport,
     UserLimits,
 };
 use crate::digest::{self, Algorithm};
@@ -130,7 +130,8 @@ impl Cluster {
         let end = self.now.instant + span;
         loop {
             self.deliver();
-            let next = self.shards.iter().filter_map(Shard::poll_timeout).chain(self.front.poll_timeout()).min();
+            let next =
+                self.shards.iter().filter_map(Shard::poll_timeout).chain(self.front.poll_timeout()).min();
             let Some(next) = next.filter(|next| *next <= end) else { break };
             self.now = self.now.after(next.saturating_since(self.now.instant));
             self.front.handle_timeout(self.now);
@@ -242,7 +243,10 @@ fn what_begins_a_call_and_what_is_about_it_lead_to_the_same_stack() {
     assert_eq!(one.of_message(Request::invite().text(udp(CARRIER), "z9hG4bKx").as_bytes()), ShardId::HOME);
     assert_eq!(placement.of_message(b"\r\n\r\n"), ShardId::HOME);
     assert_eq!(LookupId(ShardId(3).base() | 5).shard(), ShardId(3));
-    assert_eq!((CallId(ShardId(3).base() | 5).to_string(), CallId(5).to_string()), ("3/5".into(), "5".into()));
+    assert_eq!(
+        (CallId(ShardId(3).base() | 5).to_string(), CallId(5).to_string()),
+        ("3/5".into(), "5".into())
+    );
 }
 
 #[test]
@@ -273,7 +277,11 @@ fn a_call_lives_on_its_stack_and_its_other_leg_beside_it() {
         assert_eq!(other.shard(), shard, "both legs");
         let invite = cluster.take("INVITE");
         assert_eq!(cluster.front.sip_call_id(other).unwrap().as_bytes(), invite.call_id());
-        assert_eq!(cluster.placement.of_message(invite.bytes()), shard, "it would come back to the same stack");
+        assert_eq!(
+            cluster.placement.of_message(invite.bytes()),
+            shard,
+            "it would come back to the same stack"
+        );
         let ringing = invite.response(180, None, CARRIER.parse().unwrap(), Some("t")).finish();
         assert_eq!(cluster.hand(udp(CARRIER), &ringing), shard);
         cluster.deliver();
@@ -284,7 +292,10 @@ fn a_call_lives_on_its_stack_and_its_other_leg_beside_it() {
         assert_eq!(cluster.labels(), ["480 INVITE", "CANCEL"]);
         assert_eq!(cluster.events.drain(..).count(), 2, "an end each");
     }
-    assert_eq!(cluster.front.trunk_states().next().map(|trunk| (trunk.calls, trunk.figures.calls_in)), Some((0, 20)));
+    assert_eq!(
+        cluster.front.trunk_states().next().map(|trunk| (trunk.calls, trunk.figures.calls_in)),
+        Some((0, 20))
+    );
     cluster.run(Duration::from_secs(70));
     assert!(cluster.shards.iter().all(|shard| shard.counts() == Default::default()));
 }
@@ -316,11 +327,14 @@ fn a_one_time_credential_makes_one_call_on_whichever_stacks_it_is_tried() {
     let places = [cluster.send(udp(PHONE), &one), cluster.send(udp(PHONE), &other)];
     assert_ne!(places[0], places[1]);
     cluster.deliver();
-    assert_eq!(cluster.incoming().peer, crate::api::Peer::User { aor: "guest".into(), username: "guest".into() });
+    assert_eq!(
+        cluster.incoming().peer,
+        crate::api::Peer::User { aor: "guest".into(), username: "guest".into() }
+    );
     assert!(cluster.events.is_empty());
     assert_eq!(cluster.labels(), ["100 INVITE", "100 INVITE", "403 INVITE"]);
     cluster.send(udp(PHONE), &one.clone().cseq(3));
-    assert_eq!(cluster.take("401 INVITE").status(), Some(401), "its nonce is used up, and so is it");
+    assert_eq!(cluster.labels(), ["403 INVITE"], "there is no such account any more");
 }
 
 #[test]
@@ -333,7 +347,7 @@ fn what_a_user_may_do_is_counted_over_all_stacks() {
         let invite = cluster.authorized("anna", &format!("call-{n}"), "200");
         cluster.send(udp(PHONE), &invite);
         cluster.deliver();
-        calls.extend(cluster.events.drain(..));
+        calls.append(&mut cluster.events);
     }
     assert_eq!(calls.len(), 2);
     let refused = cluster.labels().iter().filter(|label| *label == "503 INVITE").count();
@@ -382,9 +396,7 @@ fn so_many_calls_as_may_be_are_counted_over_all_stacks() {
 /// An INVITE that takes the place of the call whose To value is `to`, as its peer's colleague would send it.
 fn replacing(call_id: &str, replaced: &str, to: &str) -> Request {
     let tag = to.rsplit_once("tag=").unwrap().1;
-    Request::invite()
-        .call_id(call_id)
-        .with(&format!("Replaces: {replaced};to-tag={tag};from-tag=their-tag"))
+    Request::invite().call_id(call_id).with(&format!("Replaces: {replaced};to-tag={tag};from-tag=their-tag"))
 }
 
 #[test]
@@ -410,6 +422,7 @@ fn an_invite_takes_the_place_of_a_call_that_another_stack_has() {
     assert!(cluster.labels().contains(&"486 INVITE".to_owned()));
     assert!(cluster.events.is_empty(), "{:?}", cluster.events);
     cluster.front.hangup(cluster.now, call, Cause::HungUp, Side::Agent);
+    cluster.drain();
     cluster.events.clear();
     cluster.send(udp(CARRIER), &replacing(&format!("{other}-e"), &one, &to));
     cluster.deliver();
@@ -448,9 +461,8 @@ fn a_refer_joins_calls_of_different_stacks() {
     let ((consults, to), (held, held_to)) = (cluster.established(&one), cluster.established(&other));
     assert_ne!(consults.shard(), held.shard());
     let tag = held_to.rsplit_once("tag=").unwrap().1;
-    let refer_to = format!(
-        "Refer-To: <sip:x@192.0.2.1?Replaces={other}%3Bto-tag%3D{tag}%3Bfrom-tag%3Dtheir-tag>"
-    );
+    let refer_to =
+        format!("Refer-To: <sip:x@192.0.2.1?Replaces={other}%3Bto-tag%3D{tag}%3Bfrom-tag%3Dtheir-tag>");
     let refer = crate::tests::solo::Solo::within("REFER", &to, 2)
         .call_id(&one)
         .with(&refer_to)

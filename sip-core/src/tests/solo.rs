@@ -146,14 +146,7 @@ impl Request {
         let mut text = format!(
             "{} {} SIP/2.0\r\nVia: SIP/2.0/{transport} {};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\n\
              Call-ID: {}\r\nCSeq: {} {}\r\n",
-            self.method,
-            self.uri,
-            hop.remote,
-            self.from,
-            self.to,
-            self.call_id,
-            self.cseq,
-            self.method,
+            self.method, self.uri, hop.remote, self.from, self.to, self.call_id, self.cseq, self.method,
         );
         for line in &self.extra {
             text += &format!("{line}\r\n");

@@ -436,7 +436,10 @@ impl World {
             match output {
                 Output::Sip(output) => self.sip_puts_out(output),
                 Output::Order { shard, order } => self.post_order(shard, order),
-                Output::SipCall { .. } | Output::Inspected { .. } | Output::Trunks { .. } | Output::Drained => {}
+                Output::SipCall { .. }
+                | Output::Inspected { .. }
+                | Output::Trunks { .. }
+                | Output::Drained => {}
                 Output::Media(command) => {
                     for (delay, event) in self.media.handle(command, &mut self.random) {
                         let event = Event::Engine(Box::new(EngineEvent::Media(event)));
@@ -472,7 +475,9 @@ impl World {
                 ShardId::HOME => {
                     self.engine.handle(self.now, Input::LookedUp { lookup, answer: Answer::Nothing });
                 }
-                shard => self.with_shard(shard, |shard, now| shard.handle_answer(now, lookup, Answer::Nothing)),
+                shard => {
+                    self.with_shard(shard, |shard, now| shard.handle_answer(now, lookup, Answer::Nothing))
+                }
             },
             SipOutput::Expect { .. }
             | SipOutput::Watch { .. }
