@@ -69,12 +69,20 @@ pub enum Command {
         leg: LegId,
         muted: bool,
     },
-    /// One continuous stereo WAV for the session: left hears from `Channel::Customer` legs, right from `Channel::Agent` legs,
-    /// whichever legs those are at the time. Legs that come later are included.
+    /// One continuous file for the session with so many channels: the first hears from `Channel::Customer` legs, the second from
+    /// `Channel::Agent` legs, a third from `Channel::Guest` legs (without one they are on the second), whichever legs those are at
+    /// the time. Legs that come later are included.
     StartRecording {
         session: SessionId,
         recording: RecordingId,
         file: PathBuf,
+        /// 2 or 3.
+        channels: usize,
+    },
+    /// While paused the recording goes on with silence on every channel: what is said then is decoded for nobody.
+    PauseRecording {
+        session: SessionId,
+        paused: bool,
     },
     StopRecording {
         session: SessionId,
@@ -96,9 +104,9 @@ impl Command {
     pub fn about(&self) -> About {
         match self {
             Command::Connect { a, b } => About::Legs(*a, *b),
-            Command::StartRecording { session, .. } | Command::StopRecording { session } => {
-                About::Session(*session)
-            }
+            Command::StartRecording { session, .. }
+            | Command::PauseRecording { session, .. }
+            | Command::StopRecording { session } => About::Session(*session),
             Command::Open { leg, .. }
             | Command::Describe { leg, .. }
             | Command::Answer { leg, .. }
@@ -119,6 +127,8 @@ impl Command {
 pub enum Channel {
     Customer,
     Agent,
+    /// Anybody else in the conversation: an outside party, or a colleague who was asked to join.
+    Guest,
     /// Beside the customer's conversation: in no recording.
     Aside,
 }

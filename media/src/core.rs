@@ -87,12 +87,12 @@ pub enum Output {
     MissingPrompt(Prompt),
     /// Nothing is sent or expected on this socket any more.
     CloseSocket(SocketKey),
-    /// Create the WAV: 16-bit stereo at [`RECORDING_RATE`]. If that fails, send [`Event::RecordingFailed`] to the engine and
-    /// call [`Core::recording_failed`].
-    OpenRecording { recording: RecordingId, file: PathBuf },
-    /// The next interleaved samples (left, right, …) of the recording; about a second at a time.
+    /// Create the file for so many channels at [`RECORDING_RATE`]. If that fails, send [`Event::RecordingFailed`] to the engine
+    /// and call [`Core::recording_failed`].
+    OpenRecording { recording: RecordingId, file: PathBuf, channels: usize },
+    /// The next interleaved samples (customer, operators, …) of the recording; about half a second at a time.
     WriteRecording { recording: RecordingId, samples: Vec<i16> },
-    /// Close the WAV, then send [`Event::RecordingEnded`] with this duration to the engine. The core itself never says
+    /// Close the file, then send [`Event::RecordingEnded`] with this duration to the engine. The core itself never says
     /// `RecordingEnded`: only the shell knows that the file is whole.
     CloseRecording { recording: RecordingId, duration: Duration },
 }

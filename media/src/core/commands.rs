@@ -49,8 +49,14 @@ impl Core {
             }
             Command::SetChannel { leg, channel } => self.set_channel(leg, channel),
             Command::Mute { leg, muted } => self.mute(leg, muted),
-            Command::StartRecording { session, recording, file } => {
-                self.start_recording(now, session, recording, file);
+            Command::StartRecording { session, recording, file, channels } => {
+                self.start_recording(now, session, recording, file, channels);
+            }
+            Command::PauseRecording { session, paused } => {
+                let recorder = self.recorder_of.get(&session).copied();
+                if let Some(recorder) = recorder.and_then(|index| self.recorders.get_mut(index)?.as_mut()) {
+                    recorder.pause(now.instant, paused);
+                }
             }
             Command::StopRecording { session } => self.stop_recording(now, session),
             Command::Close { leg } => {
@@ -300,25 +306,32 @@ impl Core {
 
     fn recorder_for(&self, session: SessionId, channel: Channel) -> Option<usize> {
         match channel {
-            Channel::Customer | Channel::Agent => self.recorder_of.get(&session).copied(),
+            Channel::Customer | Channel::Agent | Channel::Guest => self.recorder_of.get(&session).copied(),
             Channel::Aside => None,
         }
     }
 
-    fn start_recording(&mut self, now: Now, session: SessionId, recording: RecordingId, file: PathBuf) {
+    fn start_recording(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        recording: RecordingId,
+        file: PathBuf,
+        channels: usize,
+    ) {
         self.stop_recording(now, session);
         let index = self.recorders.iter().position(Option::is_none).unwrap_or(self.recorders.len());
         if index == self.recorders.len() {
             self.recorders.push(None);
         }
-        self.recorders[index] = Some(Recorder::new(now.instant, recording, session));
+        self.recorders[index] = Some(Recorder::new(now.instant, recording, session, channels));
         self.recorder_of.insert(session, index);
         let heard = |leg: &&mut Box<Leg>| leg.session == session && leg.channel != Channel::Aside;
         for leg in self.legs.iter_mut().flatten().filter(heard) {
             leg.recorder = Some(index);
             leg.tap = Default::default();
         }
-        self.output.push_back(Output::OpenRecording { recording, file });
+        self.output.push_back(Output::OpenRecording { recording, file, channels });
     }
 
     fn stop_recording(&mut self, now: Now, session: SessionId) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::Now;
 use rand::RngExt;
 
-use super::packets::{Pour, ntp, rescale};
+use super::packets::{Pour, listening, ntp, rescale};
 use super::{CNAME, Core, Exit, Output, Sink, TICK, pair};
 use crate::api::Event;
 use crate::codec::{Codec, Decoder};
@@ -81,12 +81,12 @@ impl Core {
     /// Lets go of packets that waited too long for one before them.
     fn release(&mut self, now: Now, index: usize, out: &mut impl Sink) {
         let Some((leg, partner)) = pair(&mut self.legs, index) else { return };
+        let recorder = listening(&mut self.recorders, leg);
         let (Some(decoder), Some(ssrc)) = (&mut leg.decoder, leg.ssrc) else { return };
         let codec = decoder.codec();
         let passed =
             |partner: &Leg| !leg.regroup && partner.codec().is_some_and(|to| codec.map_to(to).is_some());
         let partner = partner.filter(|partner| !leg.muted && partner.hears_partner() && !passed(partner));
-        let recorder = leg.recorder.and_then(|recorder| self.recorders.get_mut(recorder)?.as_mut());
         let mut exit = Exit { now, browsers: &mut self.browsers, out };
         let mut pour = Pour {
             source: Source::Transcoded { leg: index as u32, ssrc },

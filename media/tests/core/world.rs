@@ -353,8 +353,13 @@ impl World {
 
     /// The two channels of the recording.
     pub fn channels(&self) -> [Vec<i16>; 2] {
-        let samples = &self.recorded[&RECORDING];
-        [0, 1].map(|channel| samples.iter().skip(channel).step_by(2).copied().collect())
+        let frames = self.frames(2);
+        [0, 1].map(|channel| frames.iter().map(|frame| frame[channel]).collect())
+    }
+
+    /// The recording, which has so many channels.
+    pub fn frames(&self, channels: usize) -> Vec<Vec<i16>> {
+        self.recorded[&RECORDING].chunks_exact(channels).map(<[i16]>::to_vec).collect()
     }
 
     pub fn directions(&self) -> Vec<Direction> {

@@ -493,7 +493,7 @@ mod tests {
         let phone = Phone::new();
         let to_phone = world.open(leg(1), &phone, Channel::Customer);
         let recording = RecordingId(Uuid::from_bytes([9; 16]));
-        world.send(Command::StartRecording { session: session(), recording, file: file.clone() });
+        world.send(Command::StartRecording { session: session(), recording, file: file.clone(), channels: 2 });
         let playback = PlaybackId(Uuid::from_bytes([8; 16]));
         let what = vec![Prompt::File("tone".into())];
         world.send(Command::Play { leg: leg(1), playback, what, repeat: false });
@@ -528,7 +528,7 @@ mod tests {
         let phone = Phone::new();
         world.open(leg(1), &phone, Channel::Customer);
         let recording = RecordingId(Uuid::from_bytes([9; 16]));
-        world.send(Command::StartRecording { session: session(), recording, file: blocked.join("a.wav") });
+        world.send(Command::StartRecording { session: session(), recording, file: blocked.join("a.wav"), channels: 2 });
         world.event(|event| match event {
             Event::RecordingFailed { recording: of, .. } => (of == recording).then_some(()),
             _ => None,
