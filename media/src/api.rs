@@ -196,9 +196,11 @@ pub enum Event {
         recording: RecordingId,
         duration: Duration,
     },
+    /// It is over, and has about this much.
     RecordingFailed {
         recording: RecordingId,
         why: String,
+        kept: Duration,
     },
     /// Answer to `Close`, or the leg could not be opened (then `Incompatible` came before). Once per `Open`; a `Close` of a leg
     /// that is not there has no answer.

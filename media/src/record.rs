@@ -103,7 +103,12 @@ impl Recorder {
         if !self.chunk.is_empty() {
             full(self.chunk);
         }
-        Duration::from_micros(self.read * 1_000_000 / u64::from(RATE))
+        length(self.read)
+    }
+
+    /// How much has been read off.
+    pub fn length(&self) -> Duration {
+        length(self.read)
     }
 
     fn clock(&self, now: Instant) -> u64 {
@@ -131,6 +136,10 @@ impl Recorder {
             }
         }
     }
+}
+
+fn length(samples: u64) -> Duration {
+    Duration::from_micros(samples * 1_000_000 / u64::from(RATE))
 }
 
 fn add(places: &mut [i16], samples: &[i16]) {

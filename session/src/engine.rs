@@ -269,6 +269,10 @@ impl Engine {
                 let states = self.sip.trunk_states().collect();
                 self.put(Output::Trunks { request, states });
             }
+            AdminCommand::PauseRecording { request, session, paused, by } => {
+                let result = self.pause_by(now, session, paused, by).map(|()| Reply::Done);
+                self.replies.push(Output::Reply { request, result });
+            }
             AdminCommand::Drain => {
                 self.draining = true;
                 self.sip.set_draining(true);

@@ -176,6 +176,7 @@ impl Engine {
                     self.say(now, id, Author::Flow, text, Vec::new(), None);
                 }
             }
+            Effect::Record(act) => self.flow_records(now, id, act),
             Effect::Hangup => {
                 if let Some(session) = self.sessions.get_mut(&id) {
                     session.flow = None;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use acd::api::QueueConfig;
 use model::QueueName;
+use session::api::RecordingFormat;
 use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport};
 use sip_core::digest::Algorithm;
@@ -62,6 +63,11 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
                 None => data.join("recordings"),
                 written => check.path(written, ""),
             },
+            format: {
+                let known = [("wav", RecordingFormat::Wav), ("opus", RecordingFormat::Opus)];
+                check.choice(raw.recording.format.as_ref(), RecordingFormat::Wav, &known)
+            },
+            channels: check.number(raw.recording.channels, 2, 2..=3),
         },
         sessions: Sessions {
             max_open: check.number(raw.sessions.max_open, 20_000, 1..=1_000_000),

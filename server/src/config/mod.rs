@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use acd::api::QueueConfig;
-use session::api::TrunkPolicy;
+use session::api::{RecordingFormat, TrunkPolicy};
 use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport, Trunk};
 use sip_core::digest::Algorithm;
@@ -155,6 +155,9 @@ pub struct Media {
 pub struct Recording {
     pub enabled: bool,
     pub folder: PathBuf,
+    pub format: RecordingFormat,
+    /// 2 or 3.
+    pub channels: usize,
 }
 
 #[derive(Clone, PartialEq, Debug)]

@@ -199,6 +199,8 @@ pub struct Media {
 pub struct Recording {
     pub enabled: Flag,
     pub folder: Text,
+    pub format: Text,
+    pub channels: Number,
 }
 
 #[derive(Default, Deserialize)]
