@@ -33,7 +33,7 @@ pub enum Effect {
     /// Put the session into a queue; until `Input::Queue…` the run only speaks in between. Waits.
     /// Voice hears `music` from its start (the name of a music file).
     Queue { queue: QueueName, priority: i32, music: Option<String> },
-    /// Said while waiting in the queue (`every … say`); voice: music goes on afterwards. Does not wait.
+    /// Said while waiting in the queue (`every … say`); voice: over the music, which is lowered. Does not wait.
     Announce { text: String, prompts: Vec<String> },
     /// The session leaves the queue because the flow moves on (`after … -> state`); voice: the music ends.
     LeaveQueue,

@@ -51,6 +51,14 @@ pub enum Command {
         what: Vec<Prompt>,
         repeat: bool,
     },
+    /// Plays over what is being played to the leg, which goes on quietly meanwhile; an announcement that still runs ends first (as
+    /// `interrupted`). Where nothing is being played it is as `Play`.
+    Announce {
+        leg: LegId,
+        playback: PlaybackId,
+        what: Vec<Prompt>,
+    },
+    /// Ends the announcement, too.
     StopPlaying {
         leg: LegId,
     },
@@ -113,6 +121,7 @@ impl Command {
             | Command::Offer { leg, .. }
             | Command::Disconnect { leg }
             | Command::Play { leg, .. }
+            | Command::Announce { leg, .. }
             | Command::StopPlaying { leg }
             | Command::SendDigits { leg, .. }
             | Command::SetChannel { leg, .. }
@@ -146,7 +155,7 @@ pub enum LegKind {
 pub enum Prompt {
     /// A decoded file of the prompt library, by name without extension.
     File(Arc<str>),
-    /// Endless music on hold, by name; continues where the leg last left it.
+    /// Endless music on hold, by name; continues where the leg last left it, or where all hear it (see `MusicStart`).
     Music(Arc<str>),
     /// Two-tone ring-back of the region.
     Ringback,

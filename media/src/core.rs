@@ -20,7 +20,7 @@ use rand::rngs::StdRng;
 use crate::api::{About, Command, Event, Prompt};
 use crate::leg::{Exit, Leg};
 use crate::library::{Library, Pcm};
-use crate::play::RingTone;
+use crate::play::{MusicStart, RingTone};
 use crate::record::{self, Recorder};
 use crate::webrtc::{Output as BrowserOutput, WebRtcPort};
 
@@ -48,6 +48,8 @@ pub struct CoreConfig {
     pub base: std::time::Instant,
     /// What `Prompt::Ringback` sounds like.
     pub ringback: RingTone,
+    /// Where music on hold begins.
+    pub music: MusicStart,
     /// Seeds SSRCs, sequence numbers and RTCP intervals.
     pub seed: u64,
 }

@@ -319,10 +319,17 @@ async fn start_engine(
         "US" | "CA" => RingTone::NORTH_AMERICA,
         _ => RingTone::EUROPE,
     };
-    let media = media::start(&app.config.media, ringback, app.clock, seed, library, move |event| {
-        // Refused only when the engine has stopped.
-        let _ = events.offer(Input::Media(event));
-    })?;
+    let media = media::start(
+        &app.config.media,
+        (ringback, app.config.prompts.music_start),
+        app.clock,
+        seed,
+        library,
+        move |event| {
+            // Refused only when the engine has stopped.
+            let _ = events.offer(Input::Media(event));
+        },
+    )?;
     let media = Arc::new(media);
     let wires = Wires { network: network.clone(), media: Arc::downgrade(&media) };
     let first = app.wires.set(wires);

@@ -3,6 +3,7 @@ use std::time::Duration;
 use media::api::{Channel, Command, Prompt};
 use media::codec::Codec;
 use media::core::Output;
+use media::play::MusicStart;
 
 use crate::world::{World, leg, playback};
 
@@ -104,4 +105,67 @@ fn ringback_has_its_tone() {
     world.play(0, 1, &[Prompt::Ringback]);
     world.run(1000);
     assert!(world.phones[0].hears(425.0) > -7.0);
+}
+
+#[test]
+fn an_announcement_is_heard_over_quiet_music_which_comes_back() {
+    for codec in [Codec::Pcma, Codec::Pcmu] {
+        let mut world = World::new();
+        world.phone(codec, 20, Channel::Customer, 1000.0);
+        world.play(0, 1, &[Prompt::Music("hold".into())]);
+        world.run(1000);
+        let what = vec![file("welcome")];
+        world.command(Command::Announce { leg: leg(0), playback: playback(2), what });
+        world.run(2500);
+        let samples = world.phones[0].samples();
+        let loud = |from: usize, hertz: f64| {
+            media::tone::decibels(media::tone::level(&samples[from..from + 4000], 8000, hertz), 8000.0)
+        };
+        // The prompt has 500 Hz for 1.5 s, the music 700 Hz.
+        assert!(loud(3000, 700.0) > -1.5 && loud(3000, 500.0) < -30.0, "{codec:?} before");
+        assert!((-14.0..-10.0).contains(&loud(12_000, 700.0)), "{codec:?}: {} under it", loud(12_000, 700.0));
+        assert!(loud(12_000, 500.0) > -1.5, "{codec:?}: the announcement");
+        assert!(loud(23_000, 700.0) > -1.5 && loud(23_000, 500.0) < -30.0, "{codec:?} after");
+        assert_eq!(world.endings(), [(2, false)]);
+        world.phones[0].assert_one_stream(0);
+        world.command(Command::StopPlaying { leg: leg(0) });
+        assert_eq!(world.endings(), [(2, false), (1, true)]);
+    }
+}
+
+#[test]
+fn an_announcement_ends_once_whatever_comes_over_it() {
+    let mut world = World::new();
+    world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);
+    let announce = |world: &mut World, number: u8| {
+        let what = vec![file("welcome")];
+        world.command(Command::Announce { leg: leg(0), playback: playback(number), what });
+    };
+    // Nobody plays anything to him: it is a prompt as others.
+    announce(&mut world, 1);
+    world.run(200);
+    announce(&mut world, 2);
+    world.run(200);
+    announce(&mut world, 3);
+    world.run(200);
+    world.play(0, 4, &[file("short")]);
+    world.run(500);
+    assert_eq!(world.endings(), [(2, true), (3, true), (1, true), (4, false)]);
+}
+
+#[test]
+fn shared_music_is_at_the_same_place_for_all() {
+    let mut world = World::with_music(MusicStart::Shared);
+    world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);
+    world.phone(Codec::Pcmu, 20, Channel::Agent, 1000.0);
+    world.play(0, 1, &[Prompt::Music("hold".into())]);
+    world.run(330);
+    world.play(1, 2, &[Prompt::Music("hold".into())]);
+    world.run(1000);
+    let (first, second) = (world.phones[0].samples(), world.phones[1].samples());
+    let tail = |samples: &[i16]| samples[samples.len() - 4000..].to_vec();
+    let worst =
+        tail(&first).iter().zip(tail(&second)).map(|(a, b)| (i32::from(*a) - i32::from(b)).abs()).max();
+    // Both stand at most a tick apart, which is 14 periods of the music.
+    assert!(worst < Some(600), "{worst:?}");
 }

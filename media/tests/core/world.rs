@@ -9,7 +9,7 @@ use media::api::{Channel, Command, Direction, Event, LegKind, Prompt};
 use media::codec::{Codec, Decoder, Encoder};
 use media::core::{Core, CoreConfig, LocalPorts, Output, Sink, SocketKey};
 use media::library::{Library, Pcm};
-use media::play::RingTone;
+use media::play::{MusicStart, RingTone};
 use media::rtp::{self, HEADER, Header, Stamp};
 use media::tone;
 use model::{Instant, LegId, Now, PlaybackId, RecordingId, SessionId, Timestamp};
@@ -133,6 +133,10 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with_music(MusicStart::Each)
+    }
+
+    pub fn with_music(music: MusicStart) -> Self {
         let base = std::time::Instant::now();
         let mut library = Library::default();
         let pcm = |hertz: f64, millis: usize| Pcm {
@@ -147,6 +151,7 @@ impl World {
             webrtc: vec![SERVER.parse().unwrap()],
             base,
             ringback: RingTone::EUROPE,
+            music,
             seed: 42,
         };
         Self {

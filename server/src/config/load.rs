@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use ::media::play::MusicStart;
 use acd::api::QueueConfig;
 use model::QueueName;
 use session::api::RecordingFormat;
@@ -80,6 +81,10 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
         prompts: Prompts {
             folder: check.path(raw.prompts.folder, "prompts"),
             music: check.path(raw.prompts.music, "music"),
+            music_start: {
+                let known = [("each", MusicStart::Each), ("shared", MusicStart::Shared)];
+                check.choice(raw.prompts.music_start.as_ref(), MusicStart::Each, &known)
+            },
         },
         database: Database { file: database(&mut check, raw.database, &data) },
         log: Log { filter: check.text(raw.log.filter, "info,symphonia=warn") },

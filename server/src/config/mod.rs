@@ -12,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::media::play::MusicStart;
 use acd::api::QueueConfig;
 use session::api::{RecordingFormat, TrunkPolicy};
 use session::redirect::Redirects;
@@ -178,6 +179,7 @@ pub struct Dialplans {
 pub struct Prompts {
     pub folder: PathBuf,
     pub music: PathBuf,
+    pub music_start: MusicStart,
 }
 
 #[derive(Clone, PartialEq, Debug)]

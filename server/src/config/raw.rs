@@ -237,6 +237,7 @@ pub struct Dialplans {
 pub struct Prompts {
     pub folder: Text,
     pub music: Text,
+    pub music_start: Text,
 }
 
 #[derive(Default, Deserialize)]

@@ -13,7 +13,7 @@ use std::thread::{Builder, JoinHandle};
 use media::api::{About, Command, Event};
 use media::core::{Core, CoreConfig};
 use media::library::Library;
-use media::play::RingTone;
+use media::play::{MusicStart, RingTone};
 use model::{LegId, RecordingId, SessionId};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
@@ -73,11 +73,11 @@ struct Link {
 #[derive(Debug, Default)]
 struct Routes(Mutex<HashMap<LegId, usize>>);
 
-/// Starts the threads of `config`. `events` is called on the media threads and must not block; `ringback` is the tone of the
-/// region.
+/// Starts the threads of `config`. `events` is called on the media threads and must not block; and what are played are the
+/// ring-back tone of the region and music that begins so.
 pub fn start(
     config: &config::Media,
-    ringback: RingTone,
+    (ringback, music): (RingTone, MusicStart),
     clock: Clock,
     seed: u64,
     library: Arc<Library>,
@@ -101,7 +101,7 @@ pub fn start(
             tell(event);
         };
         let (link, thread) =
-            build(config, index, Common { ringback, clock, seed }, library.clone(), events, recorder)?;
+            build(config, index, Common { ringback, music, clock, seed }, library.clone(), events, recorder)?;
         handle.links.push(link);
         let run = move || {
             let _guard = AbortOnPanic;
@@ -238,6 +238,7 @@ impl Routes {
 #[derive(Clone, Copy)]
 struct Common {
     ringback: RingTone,
+    music: MusicStart,
     clock: Clock,
     seed: u64,
 }
@@ -245,7 +246,7 @@ struct Common {
 fn build<E: Fn(Event)>(
     config: &config::Media,
     index: usize,
-    Common { ringback, clock, seed }: Common,
+    Common { ringback, music, clock, seed }: Common,
     library: Arc<Library>,
     events: E,
     recorder: Recorder,
@@ -267,7 +268,14 @@ fn build<E: Fn(Event)>(
         .map_err(|source| StartError::Bind { address: (config.listen, webrtc_port).into(), source })?;
     let shared = SocketAddr::new(config.advertised, sockets.shared_address()?.port());
     let core = Core::new(
-        CoreConfig { address: config.advertised, webrtc: vec![shared], base: clock.base(), ringback, seed },
+        CoreConfig {
+            address: config.advertised,
+            webrtc: vec![shared],
+            base: clock.base(),
+            ringback,
+            music,
+            seed,
+        },
         library,
     );
 
@@ -345,9 +353,15 @@ mod tests {
             let (tell, events) = mpsc::channel();
             let events_out = move |event| drop(tell.send(event));
             let seed = u64::from(std::process::id());
-            let handle =
-                start(&config, RingTone::EUROPE, Clock::start(), seed, Arc::new(library), events_out)
-                    .unwrap();
+            let handle = start(
+                &config,
+                (RingTone::EUROPE, MusicStart::Each),
+                Clock::start(),
+                seed,
+                Arc::new(library),
+                events_out,
+            )
+            .unwrap();
             Self { handle, events }
         }
 

@@ -181,6 +181,10 @@ impl SimulatedMedia {
                 self.part(leg);
                 Vec::new()
             }
+            Command::Announce { leg, playback, what } => {
+                let length = Duration::from_secs(2) * u32::try_from(what.len()).unwrap_or(1);
+                vec![(length, Event::PlayingEnded { leg, playback, interrupted: false })]
+            }
             Command::Answer { .. }
             | Command::Offer { .. }
             | Command::SendDigits { .. }
