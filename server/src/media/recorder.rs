@@ -151,14 +151,14 @@ impl Recorded {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let file: File = OpenOptions::new().write(true).create_new(true).open(path)?;
-        let file = BufWriter::new(file);
-        let sound = if path.extension().is_some_and(|extension| extension == "opus") {
-            // The end of the id, which is its random part.
-            let serial = recording.0.as_u128() as u32;
-            Sound::Opus(Box::new(Opus::new(file, channels, serial)?))
-        } else {
-            Sound::Wav(Wav::new(file, channels)?)
+        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        let sound = match Sound::begin(file, path, recording, channels) {
+            Ok(sound) => sound,
+            Err(error) => {
+                // Nothing is in it.
+                let _ = fs::remove_file(path);
+                return Err(error);
+            }
         };
         Ok(Self { sound, channels, written: 0 })
     }
@@ -179,6 +179,16 @@ impl Recorded {
 }
 
 impl Sound {
+    fn begin(file: File, path: &Path, recording: RecordingId, channels: usize) -> io::Result<Self> {
+        let file = BufWriter::new(file);
+        if path.extension().is_none_or(|extension| extension != "opus") {
+            return Ok(Sound::Wav(Wav::new(file, channels)?));
+        }
+        // The end of the id, which is its random part.
+        let serial = recording.0.as_u128() as u32;
+        Ok(Sound::Opus(Box::new(Opus::new(file, channels, serial)?)))
+    }
+
     fn finish(self) -> io::Result<()> {
         match self {
             Sound::Wav(wav) => wav.finish(),

@@ -246,8 +246,7 @@ fn a_full_disk_leaves_what_fits_and_ends_no_call() {
     assert!(failed["millis"].as_u64().is_some_and(|millis| (2000..=4100).contains(&millis)), "{failed}");
     check_alarm(&call);
     call.peers.iter_mut().for_each(|peer| assert_eq!(peer.finish(PATIENCE), 1, "{}", peer.errors()));
-    let session = call.session().expect("it is there");
-    let id = session["recordings"][0]["recording"].as_str().expect("an id");
+    let id = failed["recording"].as_str().expect("an id");
     let channels = Channel::of_wav(&call.admin.bytes(&format!("/recordings/{id}/audio")));
     assert!(channels[0].seconds_of(CUSTOMER) > 1.5, "what fits plays");
     drop(call);
