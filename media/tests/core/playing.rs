@@ -158,14 +158,19 @@ fn shared_music_is_at_the_same_place_for_all() {
     let mut world = World::with_music(MusicStart::Shared);
     world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);
     world.phone(Codec::Pcmu, 20, Channel::Agent, 1000.0);
-    world.play(0, 1, &[Prompt::Music("hold".into())]);
-    world.run(330);
-    world.play(1, 2, &[Prompt::Music("hold".into())]);
+    // A second of 500 Hz and one of 900 Hz; the world begins when its clock shows five seconds.
+    let music = Prompt::Music("two".into());
+    world.play(0, 1, std::slice::from_ref(&music));
+    world.run(500);
+    world.play(1, 2, std::slice::from_ref(&music));
     world.run(1000);
-    let (first, second) = (world.phones[0].samples(), world.phones[1].samples());
-    let tail = |samples: &[i16]| samples[samples.len() - 4000..].to_vec();
-    let worst =
-        tail(&first).iter().zip(tail(&second)).map(|(a, b)| (i32::from(*a) - i32::from(b)).abs()).max();
-    // Both stand at most a tick apart, which is 14 periods of the music.
-    assert!(worst < Some(600), "{worst:?}");
+    for (phone, left) in [(0, 8000), (1, 4000)] {
+        let samples = world.phones[phone].samples();
+        let loud = |part: &[i16], hertz: f64| {
+            media::tone::decibels(media::tone::level(part, 8000, hertz), 8000.0) > -1.0
+        };
+        let (before, after) = (&samples[..left - 400], &samples[left + 400..]);
+        assert!(loud(before, 900.0) && !loud(before, 500.0), "phone {phone} at first");
+        assert!(loud(after, 500.0) && !loud(after, 900.0), "phone {phone} then");
+    }
 }

@@ -146,6 +146,10 @@ impl World {
         library.insert_file("welcome", pcm(500.0, 1500));
         library.insert_file("short", pcm(500.0, 130));
         library.insert_music("hold", pcm(700.0, 3000));
+        let (mut two, second) = (pcm(500.0, 1000), pcm(900.0, 1000));
+        two.narrow.extend(second.narrow);
+        two.wide.extend(second.wide);
+        library.insert_music("two", two);
         let config = CoreConfig {
             address: IpAddr::from([198, 51, 100, 1]),
             webrtc: vec![SERVER.parse().unwrap()],
