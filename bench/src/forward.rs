@@ -128,7 +128,14 @@ impl Ours {
         };
         let (tell, events) = mpsc::channel();
         let tell = move |event| drop(tell.send(event));
-        let handle = start(&config, RingTone::EUROPE, Clock::start(), 1, Arc::new(Library::default()), tell)?;
+        let handle = start(
+            &config,
+            (RingTone::EUROPE, Default::default()),
+            Clock::start(),
+            1,
+            Arc::new(Library::default()),
+            tell,
+        )?;
         let mut ports = Vec::new();
         for (index, phone) in phones.iter().enumerate() {
             let port = phone.local_addr()?.port();

@@ -162,6 +162,8 @@ export function startFake({ port = 4600, scenario = "empty", roles = ["operator"
           })),
       );
     }
+    if (route === "GET /recordings/alarm") return reply(200, w.alarm ?? null);
+    if (parts[0] === "recordings" && parts[2] === "peaks") return reply(200, { millis: 143_000, channels: peaks() });
     if (parts[0] === "recordings") return wav(response);
     if (route === "GET /queues") return reply(200, w.floor.queues);
     if (route === "GET /agents") {
@@ -529,6 +531,17 @@ function file(path, response) {
 }
 
 /** Three seconds of a quiet tone. */
+/** Two people who take turns, with a pause that somebody asked for. */
+function peaks() {
+  const says = (party, x) => (Math.floor(x / 38) % 2 === party && !(x > 240 && x < 275) ? 1 : 0.04);
+  return [0, 1].map((party) =>
+    Array.from({ length: 400 }, (_, x) => {
+      const voice = 90 + 80 * Math.abs(Math.sin(x * 1.7 + party) * Math.sin(x * 0.31));
+      return Math.round(voice * says(party, x));
+    }),
+  );
+}
+
 function wav(response) {
   const rate = 8000;
   const samples = Buffer.alloc(rate * 3 * 2);

@@ -144,7 +144,40 @@ await desk("code", "empty", {
     await p.getByTestId("action-offer-chat").click();
   },
 });
+await desk("call-record-paused", "call", {
+  act: async (p) => {
+    fake.world.desk.sessions[0].recording_paused = true;
+    fake.world.journals.get("50000000-0000-7000-8000-000000000001").push({
+      session: "50000000-0000-7000-8000-000000000001",
+      ...{ seq: 900, at: Date.now() * 1000 - 5e6 },
+      change: {
+        ...{ type: "recording_paused", paused: true },
+        by: { who: "agent", agent: fake.world.desk.agent, name: "Анна Смирнова" },
+      },
+    });
+    await p.reload();
+    await p.waitForSelector('[data-testid="softphone-status"][data-state="registered"]', { timeout: 8000 });
+    await inCall(p);
+  },
+});
 await desk("wrapup", "wrapup");
+for (const dark of [false, true]) {
+  await desk(dark ? "player-dark" : "player", "empty", {
+    dark,
+    act: async (p) => {
+      fake.world.alarm = { since: Date.now() * 1000 - 300e6, failed: 3, why: "No space left on device (os error 28)" };
+      await p.getByTestId("nav-sessions").click();
+      await p.getByTestId("session-row").first().click();
+      await p.getByTestId("waveform").waitFor();
+      await p.getByTestId("player-only-operator").click();
+      await p.getByRole("slider").first().fill("52");
+      await p.reload();
+      await p.getByTestId("session-row").first().click();
+      await p.getByTestId("waveform").waitFor();
+      await p.getByRole("slider").first().fill("52");
+    },
+  });
+}
 await desk("floor", "floor", { act: (p) => p.getByTestId("nav-floor").click() });
 await desk("floor-dark", "floor", { dark: true, act: (p) => p.getByTestId("nav-floor").click() });
 await desk("sessions", "empty", {

@@ -33,7 +33,7 @@ pub enum Effect {
     /// Put the session into a queue; until `Input::Queue…` the run only speaks in between. Waits.
     /// Voice hears `music` from its start (the name of a music file).
     Queue { queue: QueueName, priority: i32, music: Option<String> },
-    /// Said while waiting in the queue (`every … say`); voice: music goes on afterwards. Does not wait.
+    /// Said while waiting in the queue (`every … say`); voice: over the music, which is lowered. Does not wait.
     Announce { text: String, prompts: Vec<String> },
     /// The session leaves the queue because the flow moves on (`after … -> state`); voice: the music ends.
     LeaveQueue,
@@ -41,6 +41,8 @@ pub enum Effect {
     Transfer { to: TransferTarget },
     /// A value for the session's context (survives the run; operators see it).
     SetContext { key: String, value: String },
+    /// What becomes of the recording of the session. Does not wait.
+    Record(RecordingAct),
     /// Say goodbye. Text: send `text`, when there is one. Voice: play `prompts` and wait for `PlayingEnded`, when there
     /// are any. `Hangup` always follows.
     Close { text: Option<String>, prompts: Vec<String> },
@@ -48,6 +50,18 @@ pub enum Effect {
     Hangup,
     /// For the timeline: this verb in this state came to this outcome.
     Trace { state: String, verb: &'static str, outcome: String },
+}
+
+/// What a flow wants of the recording of its session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RecordingAct {
+    /// From now on, whatever the configuration says.
+    Start,
+    /// No more, not even when an operator takes it.
+    Stop,
+    /// Silence in it until `Resume`.
+    Pause,
+    Resume,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -46,7 +46,7 @@ fn every_verb_does_as_written_down_on_both_channels() {
     plans.retain(|path| path.extension().is_some_and(|extension| extension == "plan"));
     plans.sort();
     let verbs: Vec<_> = plans.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
-    assert_eq!(verbs.join(" "), "answer ask close goto hangup play queue say set transfer when");
+    assert_eq!(verbs.join(" "), "answer ask close goto hangup play queue record say set transfer when");
     let mut wrong = Vec::new();
     for path in plans {
         let name = path.file_name().expect("a name").to_string_lossy();

@@ -51,6 +51,14 @@ pub enum Command {
         what: Vec<Prompt>,
         repeat: bool,
     },
+    /// Plays over what is being played to the leg, which goes on quietly meanwhile; an announcement that still runs ends first (as
+    /// `interrupted`). Where nothing is being played it is as `Play`.
+    Announce {
+        leg: LegId,
+        playback: PlaybackId,
+        what: Vec<Prompt>,
+    },
+    /// Ends the announcement, too.
     StopPlaying {
         leg: LegId,
     },
@@ -69,12 +77,20 @@ pub enum Command {
         leg: LegId,
         muted: bool,
     },
-    /// One continuous stereo WAV for the session: left hears from `Channel::Customer` legs, right from `Channel::Agent` legs,
-    /// whichever legs those are at the time. Legs that come later are included.
+    /// One continuous file for the session with so many channels: the first hears from `Channel::Customer` legs, the second from
+    /// `Channel::Agent` legs, a third from `Channel::Guest` legs (without one they are on the second), whichever legs those are at
+    /// the time. Legs that come later are included.
     StartRecording {
         session: SessionId,
         recording: RecordingId,
         file: PathBuf,
+        /// 2 or 3.
+        channels: usize,
+    },
+    /// While paused the recording goes on with silence on every channel: what is said then is decoded for nobody.
+    PauseRecording {
+        session: SessionId,
+        paused: bool,
     },
     StopRecording {
         session: SessionId,
@@ -96,15 +112,16 @@ impl Command {
     pub fn about(&self) -> About {
         match self {
             Command::Connect { a, b } => About::Legs(*a, *b),
-            Command::StartRecording { session, .. } | Command::StopRecording { session } => {
-                About::Session(*session)
-            }
+            Command::StartRecording { session, .. }
+            | Command::PauseRecording { session, .. }
+            | Command::StopRecording { session } => About::Session(*session),
             Command::Open { leg, .. }
             | Command::Describe { leg, .. }
             | Command::Answer { leg, .. }
             | Command::Offer { leg, .. }
             | Command::Disconnect { leg }
             | Command::Play { leg, .. }
+            | Command::Announce { leg, .. }
             | Command::StopPlaying { leg }
             | Command::SendDigits { leg, .. }
             | Command::SetChannel { leg, .. }
@@ -119,6 +136,8 @@ impl Command {
 pub enum Channel {
     Customer,
     Agent,
+    /// Anybody else in the conversation: an outside party, or a colleague who was asked to join.
+    Guest,
     /// Beside the customer's conversation: in no recording.
     Aside,
 }
@@ -136,7 +155,7 @@ pub enum LegKind {
 pub enum Prompt {
     /// A decoded file of the prompt library, by name without extension.
     File(Arc<str>),
-    /// Endless music on hold, by name; continues where the leg last left it.
+    /// Endless music on hold, by name; continues where the leg last left it, or where all hear it (see `MusicStart`).
     Music(Arc<str>),
     /// Two-tone ring-back of the region.
     Ringback,
@@ -186,9 +205,11 @@ pub enum Event {
         recording: RecordingId,
         duration: Duration,
     },
+    /// It is over, and has about this much.
     RecordingFailed {
         recording: RecordingId,
         why: String,
+        kept: Duration,
     },
     /// Answer to `Close`, or the leg could not be opened (then `Incompatible` came before). Once per `Open`; a `Close` of a leg
     /// that is not there has no answer.

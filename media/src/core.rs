@@ -20,7 +20,7 @@ use rand::rngs::StdRng;
 use crate::api::{About, Command, Event, Prompt};
 use crate::leg::{Exit, Leg};
 use crate::library::{Library, Pcm};
-use crate::play::RingTone;
+use crate::play::{MusicStart, RingTone};
 use crate::record::{self, Recorder};
 use crate::webrtc::{Output as BrowserOutput, WebRtcPort};
 
@@ -48,6 +48,8 @@ pub struct CoreConfig {
     pub base: std::time::Instant,
     /// What `Prompt::Ringback` sounds like.
     pub ringback: RingTone,
+    /// Where music on hold begins.
+    pub music: MusicStart,
     /// Seeds SSRCs, sequence numbers and RTCP intervals.
     pub seed: u64,
 }
@@ -87,12 +89,12 @@ pub enum Output {
     MissingPrompt(Prompt),
     /// Nothing is sent or expected on this socket any more.
     CloseSocket(SocketKey),
-    /// Create the WAV: 16-bit stereo at [`RECORDING_RATE`]. If that fails, send [`Event::RecordingFailed`] to the engine and
-    /// call [`Core::recording_failed`].
-    OpenRecording { recording: RecordingId, file: PathBuf },
-    /// The next interleaved samples (left, right, …) of the recording; about a second at a time.
+    /// Create the file for so many channels at [`RECORDING_RATE`]. If that fails, send [`Event::RecordingFailed`] to the engine
+    /// and call [`Core::recording_failed`].
+    OpenRecording { recording: RecordingId, file: PathBuf, channels: usize },
+    /// The next interleaved samples (customer, operators, …) of the recording; about half a second at a time.
     WriteRecording { recording: RecordingId, samples: Vec<i16> },
-    /// Close the WAV, then send [`Event::RecordingEnded`] with this duration to the engine. The core itself never says
+    /// Close the file, then send [`Event::RecordingEnded`] with this duration to the engine. The core itself never says
     /// `RecordingEnded`: only the shell knows that the file is whole.
     CloseRecording { recording: RecordingId, duration: Duration },
 }
@@ -212,13 +214,13 @@ impl Core {
         self.output.pop_front()
     }
 
-    /// The shell could not create or write the file: nothing more is put out for this recording.
-    pub fn recording_failed(&mut self, recording: RecordingId) {
+    /// The shell could not create or write the file: nothing more is put out for this recording. Returns how much was read off for
+    /// it, `None` when it is not there (any more).
+    pub fn recording_failed(&mut self, recording: RecordingId) -> Option<Duration> {
         let is_it =
             |recorder: &Option<Recorder>| recorder.as_ref().is_some_and(|it| it.recording == recording);
-        if let Some(index) = self.recorders.iter().position(is_it) {
-            self.remove_recorder(index);
-        }
+        let index = self.recorders.iter().position(is_it)?;
+        self.remove_recorder(index).map(|recorder| recorder.length())
     }
 
     /// No leg and no recording: no tick is needed until the next `Open`.

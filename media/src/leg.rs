@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::{Instant, LegId, Now, PlaybackId, SessionId};
 
+use crate::announce::Over;
 use crate::api::{Channel, Statistics};
 use crate::codec::{Codec, Decoder, Encoder};
 use crate::core::{LocalPorts, Sink, SocketKey};
@@ -81,6 +82,8 @@ pub struct Opening {
 #[derive(Debug)]
 pub struct Playing {
     pub playback: Playback,
+    /// What is said over it.
+    pub over: Option<Box<Over>>,
     /// Its number among those of the leg, and the ticks it has sounded.
     pub number: u32,
     pub ticks: u32,

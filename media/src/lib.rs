@@ -3,6 +3,7 @@
 //! [`api`] is what the session engine says and hears, [`core`] what the shell drives. Invariants: no file, socket, clock,
 //! thread or lock in here; what is random comes from the shell's seed, except for the keys of browsers, which str0m makes.
 
+mod announce;
 pub mod api;
 pub mod codec;
 pub mod core;

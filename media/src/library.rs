@@ -13,6 +13,13 @@ pub struct Pcm {
     pub wide: Vec<i16>,
 }
 
+impl Pcm {
+    /// Memory that it takes.
+    pub fn octets(&self) -> usize {
+        2 * (self.narrow.len() + self.wide.len())
+    }
+}
+
 /// Everything that can be played by name. The shell decodes it once (`prompts`) and shares it between media threads;
 /// a reload makes a new library for [`crate::core::Core::set_library`], running playbacks finish from the old one.
 #[derive(Clone, Debug, Default)]

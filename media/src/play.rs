@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::PlaybackId;
+use model::{Instant, PlaybackId};
 
 use crate::api::Prompt;
 use crate::codec::units;
@@ -47,6 +47,16 @@ impl RingTone {
     }
 }
 
+/// Where music begins for somebody who is to wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MusicStart {
+    /// For each at its beginning, and later where he was interrupted.
+    #[default]
+    Each,
+    /// Where it is for all others: it runs by the clock, as a station does.
+    Shared,
+}
+
 /// Where a leg last left each piece of music.
 pub type MusicPositions = Vec<(Arc<str>, usize)>;
 
@@ -59,6 +69,8 @@ pub struct Playback {
     current: usize,
     /// Samples of 8 kHz within the current item.
     position: usize,
+    /// Samples of 8 kHz on the clock of all, when music runs by that.
+    shared: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -76,7 +88,7 @@ impl Playback {
         repeat: bool,
         library: &Library,
         ringback: &Arc<Pcm>,
-        music: &MusicPositions,
+        (music, shared): (&MusicPositions, Option<Instant>),
         mut missing: impl FnMut(Prompt),
     ) -> Self {
         let mut items = Vec::with_capacity(what.len());
@@ -97,7 +109,8 @@ impl Playback {
                 }
             });
         }
-        let mut playback = Self { id, items, repeat, current: 0, position: 0 };
+        let shared = shared.map(|now| units(now.saturating_since(Instant::ZERO), RATE));
+        let mut playback = Self { id, items, repeat, current: 0, position: 0, shared };
         playback.begin(music);
         playback
     }
@@ -138,6 +151,9 @@ impl Playback {
                 }
             };
             filled += took;
+            if let Some(shared) = &mut self.shared {
+                *shared += (took / scale) as u64;
+            }
             self.position += took / scale;
             idle = if took > 0 { 0 } else { idle + 1 };
             self.advance(rate, music);
@@ -179,6 +195,9 @@ impl Playback {
 
     fn begin(&mut self, music: &MusicPositions) {
         self.position = match self.items.get(self.current) {
+            Some(Item::Endless { pcm, music: Some(_) }) if let Some(shared) = self.shared => {
+                (shared % (pcm.narrow.len() as u64).max(1)) as usize
+            }
             Some(Item::Endless { music: Some(name), .. }) => {
                 music.iter().find(|(known, _)| known == name).map_or(0, |(_, position)| *position)
             }
@@ -217,7 +236,7 @@ mod tests {
 
     fn start(what: Vec<Prompt>, repeat: bool, music: &MusicPositions) -> Playback {
         let ringback = Arc::new(RingTone::EUROPE.samples());
-        Playback::new(PlaybackId(Uuid::nil()), what, repeat, &library(), &ringback, music, |prompt| {
+        Playback::new(PlaybackId(Uuid::nil()), what, repeat, &library(), &ringback, (music, None), |prompt| {
             assert_eq!(prompt, file("none"));
         })
     }

@@ -1,5 +1,8 @@
-//! The stereo recording of a session: sound is put where its timestamps say on the clock of the recording, and read off with a
+//! The recording of a session: sound is put where its timestamps say on the clock of the recording, and read off with a
 //! delay. Jitter within that delay leaves no trace, what comes later is left out, and nothing is ever heard twice.
+//!
+//! Every party has a channel by its role: the customer the first, the operators who serve him the second, guests the third, or
+//! the second where the file has no third.
 
 use std::time::Duration;
 
@@ -15,8 +18,8 @@ pub const RATE: u32 = Decoder::RATE;
 const DELAY: u64 = RATE as u64 / 2;
 /// Samples that fit between reading and the furthest future; a power of two.
 const RING: usize = 8192;
-/// Samples in a channel of one chunk for the writer.
-const CHUNK: usize = RATE as usize;
+/// Samples in a channel of one chunk for the writer. With the delay it is what a crash can take: a second.
+const CHUNK: usize = RATE as usize / 2;
 /// A source whose place on the clock is off by more than this, measured by its fastest packet in two seconds, is moved.
 const MOST_DRIFT: i64 = RATE as i64 * 45 / 1000;
 const WINDOW: u32 = 100;
@@ -31,32 +34,57 @@ pub struct Recorder {
     start: Instant,
     /// Samples read off so far.
     read: u64,
-    channels: [Box<[i16; RING]>; 2],
+    channels: Vec<Box<[i16; RING]>>,
     chunk: Vec<i16>,
+    paused: bool,
+    /// Nothing before this place is taken: it was said during a pause.
+    resumed: u64,
 }
 
 impl Recorder {
-    pub fn new(now: Instant, recording: RecordingId, session: SessionId) -> Self {
-        let ring = || Box::new([0; RING]);
-        let chunk = Vec::with_capacity(2 * CHUNK);
-        Self { recording, session, start: now, read: 0, channels: [ring(), ring()], chunk }
+    /// Of 1 channel at least.
+    pub fn new(now: Instant, recording: RecordingId, session: SessionId, channels: usize) -> Self {
+        let channels: Vec<_> = (0..channels.max(1)).map(|_| Box::new([0; RING])).collect();
+        let chunk = Vec::with_capacity(channels.len() * CHUNK);
+        Self { recording, session, start: now, read: 0, channels, chunk, paused: false, resumed: 0 }
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// From now on silence, or sound again. What was said before stays, also where it comes late.
+    pub fn pause(&mut self, now: Instant, paused: bool) {
+        if std::mem::replace(&mut self.paused, paused) == paused {
+            return;
+        }
+        let clock = self.clock(now);
+        self.resumed = clock;
+        if paused {
+            // A source whose clock runs ahead of ours has put something there already.
+            for place in clock.max(self.read)..self.read + RING as u64 {
+                self.channels.iter_mut().for_each(|ring| ring[place as usize % RING] = 0);
+            }
+        }
     }
 
     /// Adds samples that one leg said; `timestamp` is in units of 8 kHz.
     pub fn write(&mut self, now: Instant, channel: Channel, tap: &mut Tap, timestamp: u32, samples: &[i16]) {
-        let clock = units(now.saturating_since(self.start), RATE) as i64;
-        let (begin, new) = tap.place(clock, timestamp, samples.len());
+        let (begin, new) = tap.place(self.clock(now) as i64, timestamp, samples.len());
         // What this leg said already is not said again, and what was read off or is too far ahead has no place.
-        let from = begin.max(new).max(self.read as i64);
+        let from = begin.max(new).max(self.read.max(self.resumed) as i64);
         let until = (begin + samples.len() as i64).min((self.read + RING as u64) as i64);
-        if from >= until {
+        if self.paused || from >= until {
             return;
         }
-        let ring = match channel {
-            Channel::Customer => &mut self.channels[0],
-            Channel::Agent => &mut self.channels[1],
+        let index = match channel {
+            Channel::Customer => 0,
+            Channel::Agent => 1,
+            Channel::Guest => 2,
             Channel::Aside => return,
         };
+        let index = index.min(self.channels.len() - 1);
+        let ring = &mut self.channels[index];
         let first = from as usize % RING;
         let samples = &samples[(from - begin) as usize..(until - begin) as usize];
         let (now, then) = samples.split_at(samples.len().min(RING - first));
@@ -64,38 +92,54 @@ impl Recorder {
         add(&mut ring[..then.len()], then);
     }
 
-    /// Reads off what is due. `full` gets about a second of interleaved samples at a time.
+    /// Reads off what is due. `full` gets about half a second of interleaved samples at a time.
     pub fn tick(&mut self, now: Instant, full: impl FnMut(Vec<i16>)) {
-        let clock = units(now.saturating_since(self.start), RATE);
-        self.read_to(clock.saturating_sub(DELAY), full);
+        self.read_to(self.clock(now).saturating_sub(DELAY), full);
     }
 
     /// Reads off the rest. Returns how long the recording is.
     pub fn finish(mut self, now: Instant, mut full: impl FnMut(Vec<i16>)) -> Duration {
-        let clock = units(now.saturating_since(self.start), RATE);
-        self.read_to(clock, &mut full);
+        self.read_to(self.clock(now), &mut full);
         if !self.chunk.is_empty() {
             full(self.chunk);
         }
-        Duration::from_micros(self.read * 1_000_000 / u64::from(RATE))
+        length(self.read)
+    }
+
+    /// How much has been read off.
+    pub fn length(&self) -> Duration {
+        length(self.read)
+    }
+
+    fn clock(&self, now: Instant) -> u64 {
+        units(now.saturating_since(self.start), RATE)
     }
 
     fn read_to(&mut self, end: u64, mut full: impl FnMut(Vec<i16>)) {
-        let [left, right] = &mut self.channels;
+        let whole = self.channels.len() * CHUNK;
         while self.read < end {
             let first = self.read as usize % RING;
-            let room = (RING - first).min(CHUNK - self.chunk.len() / 2);
+            let room = (RING - first).min((whole - self.chunk.len()) / self.channels.len());
             let run = first..first + room.min((end - self.read) as usize);
-            let (left, right) = (&mut left[run.clone()], &mut right[run]);
-            self.chunk.extend(left.iter().zip(&*right).flat_map(|(left, right)| [*left, *right]));
-            self.read += left.len() as u64;
-            left.fill(0);
-            right.fill(0);
-            if self.chunk.len() == 2 * CHUNK {
-                full(std::mem::replace(&mut self.chunk, Vec::with_capacity(2 * CHUNK)));
+            self.read += run.len() as u64;
+            if let [left, right] = &mut self.channels[..] {
+                let pairs = left[run.clone()].iter().zip(&right[run.clone()]);
+                self.chunk.extend(pairs.flat_map(|(left, right)| [*left, *right]));
+            } else {
+                for place in run.clone() {
+                    self.chunk.extend(self.channels.iter().map(|ring| ring[place]));
+                }
+            }
+            self.channels.iter_mut().for_each(|ring| ring[run.clone()].fill(0));
+            if self.chunk.len() == whole {
+                full(std::mem::replace(&mut self.chunk, Vec::with_capacity(whole)));
             }
         }
     }
+}
+
+fn length(samples: u64) -> Duration {
+    Duration::from_micros(samples * 1_000_000 / u64::from(RATE))
 }
 
 fn add(places: &mut [i16], samples: &[i16]) {
@@ -163,7 +207,7 @@ mod tests {
 
     impl Run {
         fn new() -> Self {
-            let recorder = Recorder::new(at(0), RecordingId(Uuid::nil()), SessionId(Uuid::nil()));
+            let recorder = Recorder::new(at(0), RecordingId(Uuid::nil()), SessionId(Uuid::nil()), 2);
             Run { recorder, samples: Vec::new() }
         }
 

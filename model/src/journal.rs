@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    AgentId, CustomerId, Ending, Evidence, Identity, LegId, Medium, Message, OfferId, QueueName, RecordingId,
-    SessionId, Side, Timestamp,
+    AgentId, Author, CustomerId, Ending, Evidence, Identity, LegId, Medium, Message, OfferId, QueueName,
+    RecordingId, SessionId, Side, Timestamp,
 };
 
 /// One thing to be written durably, in the order in which the engine put it out.
@@ -133,6 +133,22 @@ pub enum Change {
     RecordingEnded {
         recording: RecordingId,
         millis: u64,
+    },
+    /// It could not be written any further; so much of it is there.
+    RecordingFailed {
+        recording: RecordingId,
+        why: String,
+        millis: u64,
+    },
+    /// What is said while it is paused is silence in the file.
+    RecordingPaused {
+        paused: bool,
+        by: Author,
+    },
+    /// Whether this session is recorded was decided for it alone.
+    RecordingWanted {
+        wanted: bool,
+        by: Author,
     },
     WrapUpStarted {
         agent: AgentId,

@@ -20,6 +20,7 @@ use crate::inbox::Inbox;
 use crate::media::MediaHandle;
 use crate::net::Network;
 use crate::plans::Plans;
+use crate::recording;
 use crate::secret::{Ha1, ServerKey, Softphone};
 use crate::store::{Backlog, Device, Role, SignIn, Store, StoreError, User};
 use crate::tap::Tap;
@@ -60,7 +61,10 @@ pub struct Wires {
 
 /// What the engine thread tells of itself.
 #[derive(Clone, Debug, Default)]
-pub struct Vitals(Arc<VitalParts>);
+pub struct Vitals {
+    parts: Arc<VitalParts>,
+    pub recordings: recording::Health,
+}
 
 #[derive(Debug, Default)]
 struct VitalParts {
@@ -202,25 +206,25 @@ impl Deref for App {
 
 impl Vitals {
     pub fn set_draining(&self) {
-        self.0.draining.store(true, Ordering::Relaxed);
+        self.parts.draining.store(true, Ordering::Relaxed);
     }
 
     pub fn is_draining(&self) -> bool {
-        self.0.draining.load(Ordering::Relaxed)
+        self.parts.draining.load(Ordering::Relaxed)
     }
 
     pub fn set_counts(&self, counts: Counts) {
-        *self.0.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        *self.parts.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
     pub fn set_shard_counts(&self, shard: ShardId, counts: sip_core::api::Counts) {
-        self.0.shards.lock().unwrap_or_else(PoisonError::into_inner).insert(shard, counts);
+        self.parts.shards.lock().unwrap_or_else(PoisonError::into_inner).insert(shard, counts);
     }
 
     /// Of all stacks together.
     pub fn counts(&self) -> Counts {
-        let mut counts = *self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        for one in self.0.shards.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        let mut counts = *self.parts.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in self.parts.shards.lock().unwrap_or_else(PoisonError::into_inner).values() {
             // Their live calls the engine knows.
             counts.sip.lingering += one.lingering;
             counts.sip.transactions += one.transactions;
@@ -231,13 +235,13 @@ impl Vitals {
 
     /// Counts a rejection and says how many of its kind there have been.
     pub fn rejected(&self, why: Rejection) -> u64 {
-        let mut rejections = self.0.rejections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rejections = self.parts.rejections.lock().unwrap_or_else(PoisonError::into_inner);
         let count = rejections.entry(why).or_default();
         *count += 1;
         *count
     }
 
     pub fn rejections(&self) -> BTreeMap<Rejection, u64> {
-        self.0.rejections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.parts.rejections.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::{AgentId, VisitorId};
+use model::{AgentId, SessionId, VisitorId};
 use session::api::{AdminCommand, AgentCommand, Input, Refusal, Reply, RequestId, VisitorCommand};
 use sip_core::api::TrunkState;
 use sip_core::inspect::{Table, Topic};
@@ -53,6 +53,20 @@ impl Commands {
         command: AgentCommand,
     ) -> impl Future<Output = Answer> + Send + use<> {
         answer(self.ask(move |request| Input::Agent { request, agent, command }))
+    }
+
+    /// By somebody who may do so in any session; as [`Commands::agent`].
+    pub fn pause_recording(
+        &self,
+        session: SessionId,
+        paused: bool,
+        by: (AgentId, String),
+    ) -> impl Future<Output = Answer> + Send + use<> {
+        answer(
+            self.ask(move |request| {
+                Input::Admin(AdminCommand::PauseRecording { request, session, paused, by })
+            }),
+        )
     }
 
     /// As [`Commands::agent`].

@@ -107,10 +107,13 @@ impl Runner {
     fn handle(&mut self, input: Input) {
         match &input {
             Input::Packet { hop, bytes } => self.ports.sip.heard(*hop, bytes),
-            Input::Media(
-                MediaEvent::RecordingEnded { recording, .. } | MediaEvent::RecordingFailed { recording, .. },
-            ) => {
+            Input::Media(MediaEvent::RecordingEnded { recording, .. }) => {
                 self.recordings.remove(recording);
+                self.ports.vitals.recordings.ended();
+            }
+            Input::Media(MediaEvent::RecordingFailed { recording, why, .. }) => {
+                self.recordings.remove(recording);
+                self.ports.vitals.recordings.failed(self.clock.now().wall, why);
             }
             Input::Admin(AdminCommand::Stop) => self.stopping = Some(self.clock.instant() + LAST_WORDS),
             _ => {}
@@ -130,8 +133,9 @@ impl Runner {
                 Output::Inspected { request, table } => self.ports.commands.inspected(request, table),
                 Output::Trunks { request, states } => self.ports.commands.trunks_told(request, states),
                 Output::Media(mut command) => {
-                    if let MediaCommand::StartRecording { session: _, recording: id, file } = &mut command {
+                    if let MediaCommand::StartRecording { recording: id, file, .. } = &mut command {
                         self.recordings.insert(*id);
+                        self.ports.vitals.recordings.started();
                         *file = recording::file(&self.folder, file)
                             .expect("the engine names recordings below its prefix");
                     }

@@ -56,6 +56,24 @@ pub fn render(app: &App, trunks: &[TrunkState]) -> String {
         gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         registry.register(name, help, gauge);
     }
+    let (running, failed) = app.vitals.recordings.counts();
+    let alarm = app.vitals.recordings.alarm().is_some();
+    let gauges = [
+        ("recordings_running", "Recordings that are being written", running as i64),
+        ("recording_alarm", "1 while recordings fail", i64::from(alarm)),
+    ];
+    for (name, help, value) in gauges {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(value);
+        registry.register(name, help, gauge);
+    }
+    let recordings_failed: Counter = Counter::default();
+    recordings_failed.inc_by(failed);
+    registry.register(
+        "recordings_failed",
+        "Recordings that could not be written to their end",
+        recordings_failed,
+    );
     let refused: Counter = Counter::default();
     refused.inc_by(app.inbox.refused());
     registry.register("inputs_refused", "Inputs that the engine's inbox had no room for", refused);

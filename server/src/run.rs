@@ -302,7 +302,12 @@ async fn set_up(app: &App) -> anyhow::Result<()> {
     if !open.is_empty() {
         tracing::info!(sessions = open.len(), "taking up the sessions from before the restart");
     }
-    for session in open {
+    for mut session in open {
+        for (recording, file) in recording::cut(&session.entries) {
+            let length = recording::file(&app.config.recording.folder, Path::new(file))
+                .and_then(|path| recording::mend(&path).ok());
+            session.recorded.insert(recording, length.unwrap_or_default());
+        }
         app.commands.admin(AdminCommand::Restore(Box::new(session)));
     }
     app.commands.admin(AdminCommand::Begin);
@@ -323,10 +328,17 @@ async fn start_engine(
         "US" | "CA" => RingTone::NORTH_AMERICA,
         _ => RingTone::EUROPE,
     };
-    let media = media::start(&app.config.media, ringback, app.clock, seed, library, move |event| {
-        // Refused only when the engine has stopped.
-        let _ = events.offer(Input::Media(event));
-    })?;
+    let media = media::start(
+        &app.config.media,
+        (ringback, app.config.prompts.music_start),
+        app.clock,
+        seed,
+        library,
+        move |event| {
+            // Refused only when the engine has stopped.
+            let _ = events.offer(Input::Media(event));
+        },
+    )?;
     let media = Arc::new(media);
     let wires = Wires { network: network.clone(), media: Arc::downgrade(&media) };
     let first = app.wires.set(wires);
@@ -388,8 +400,12 @@ fn engine_config(app: &App, network: &Network, http: SocketAddr) -> session::api
         region: config.sip.region.clone(),
         calls_abroad: config.sip.calls_abroad,
         redirects: config.sip.redirects,
-        recording: config.recording.enabled,
-        recordings: recording::PREFIX.to_owned(),
+        recording: session::api::RecordingConfig {
+            enabled: config.recording.enabled,
+            folder: recording::PREFIX.to_owned(),
+            format: config.recording.format,
+            channels: config.recording.channels,
+        },
         agent_grace: config.sessions.agent_grace,
         chat_idle: config.sessions.chat_idle,
         code_lifetime: config.sessions.code_lifetime,

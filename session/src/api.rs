@@ -7,8 +7,8 @@ use std::time::Duration;
 use dialplans::Plan;
 use media::api::{Codec, Command as MediaCommand, Event as MediaEvent};
 use model::{
-    AgentId, AgentStatus, CustomerId, Entry, Evidence, Identity, Message, QueueName, Record, SessionId,
-    VisitorId,
+    AgentId, AgentStatus, CustomerId, Entry, Evidence, Identity, Message, QueueName, Record, RecordingId,
+    SessionId, VisitorId,
 };
 use serde::{Deserialize, Serialize};
 use sip_core::api::{
@@ -36,9 +36,7 @@ pub struct Config {
     pub calls_abroad: bool,
     /// Whose 301 and 302 are followed.
     pub redirects: Redirects,
-    pub recording: bool,
-    /// Directory name (relative, no slash at the end) that recording file names start with.
-    pub recordings: String,
+    pub recording: RecordingConfig,
     /// How long an operator whose device died is waited for before the session goes back to the head of its queue.
     pub agent_grace: Duration,
     /// A chat without a word for this long is closed.
@@ -50,6 +48,25 @@ pub struct Config {
     /// Longest text message, in characters.
     pub max_text: usize,
     pub seed: [u8; 32],
+}
+
+/// Which calls are recorded, and how.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordingConfig {
+    /// Where no flow says otherwise.
+    pub enabled: bool,
+    /// Directory name (relative, no slash at the end) that recording file names start with.
+    pub folder: String,
+    pub format: RecordingFormat,
+    /// 2: the customer and everybody else; 3: guests apart from operators.
+    pub channels: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RecordingFormat {
+    Wav,
+    /// Ogg Opus.
+    Opus,
 }
 
 pub enum Input {
@@ -136,6 +153,13 @@ pub enum AdminCommand {
     },
     /// Everything is set up. Only where there are several SIP stacks it makes a difference.
     Begin,
+    /// A supervisor (his id and name) pauses the recording of a session, or lets it go on; answered by `Output::Reply`.
+    PauseRecording {
+        request: RequestId,
+        session: SessionId,
+        paused: bool,
+        by: (AgentId, String),
+    },
     /// No new contacts; `Output::Drained` when the last call has ended (chats survive a restart).
     Drain,
     /// Ends everything now.
@@ -174,6 +198,8 @@ pub struct AgentSetup {
 pub struct RestoredSession {
     pub customer: CustomerCard,
     pub entries: Vec<Entry>,
+    /// How long the recordings are whose end the journal does not have. Those that are not here are empty.
+    pub recorded: BTreeMap<RecordingId, Duration>,
 }
 
 /// From the chat widget. Every command is answered by one `Output::Reply`.
@@ -279,6 +305,11 @@ pub enum AgentCommand {
     SetCustomerName {
         session: SessionId,
         name: String,
+    },
+    /// Pause the recording, or let it go on: what is said in between is silence in it.
+    PauseRecording {
+        session: SessionId,
+        paused: bool,
     },
     /// Mute my own microphone toward customer and recording (the server's side of the mute key).
     Mute {

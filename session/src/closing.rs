@@ -1,6 +1,5 @@
 //! How legs and sessions end, and what one ending means for the others.
 
-use media::api::Command as MediaCommand;
 use model::{Author, Cause, Change, Ending, LegId, Medium, Now, SessionId, Side};
 
 use crate::api::{Output, VisitorEvent, VisitorState};
@@ -25,7 +24,6 @@ impl Engine {
         let flow_was_his = session.flow.as_ref().is_some_and(|flow| flow.leg == leg);
         session.owner_lost_until = None;
         session.call_when_owner_is_up = None;
-        let recording = session.recording.is_some();
         let has_chat = session.chat().is_some();
         let others: Vec<LegId> = session
             .each_leg()
@@ -44,9 +42,7 @@ impl Engine {
         for other in others {
             self.hang_up_because(now, other, ending.clone());
         }
-        if recording {
-            self.put(Output::Media(MediaCommand::StopRecording { session: id }));
-        }
+        self.stop_recording(id);
         if has_chat {
             if !was_up {
                 self.say(now, id, Author::System, "call_failed".to_owned(), Vec::new(), None);
@@ -170,7 +166,6 @@ impl Engine {
         session.owner_lost_until = None;
         session.call_when_owner_is_up = None;
         let customer = session.customer.customer;
-        let recording = session.recording.is_some();
         let legs: Vec<LegId> = session.legs.keys().copied().collect();
         let chat = session.chat();
         if session.owner.is_none() {
@@ -181,9 +176,7 @@ impl Engine {
         for leg in legs {
             self.end_leg(now, id, leg, &ending);
         }
-        if recording {
-            self.put(Output::Media(MediaCommand::StopRecording { session: id }));
-        }
+        self.stop_recording(id);
         self.leave_customer(customer, id);
         self.forget_token(id);
         if let Some(code) = self.sessions.get_mut(&id).and_then(|session| session.code.take()) {
@@ -244,15 +237,12 @@ impl Engine {
                 self.end_session(now, id, ending);
                 continue;
             }
-            let recording = session.recording.is_some();
             let voice: Vec<LegId> =
                 session.each_leg().filter(|leg| leg.medium == Medium::Voice).map(|leg| leg.id).collect();
             for leg in voice {
                 self.hang_up(now, leg, Cause::Restarted, Side::System);
             }
-            if recording {
-                self.put(Output::Media(MediaCommand::StopRecording { session: id }));
-            }
+            self.stop_recording(id);
         }
     }
 }

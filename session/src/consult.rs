@@ -194,14 +194,14 @@ impl Engine {
         let mut changed = Vec::new();
         for leg in session.legs.values_mut() {
             let up = leg.is_up();
+            let id = leg.id;
             let Some(voice) = leg.voice_mut().filter(|voice| voice.role.is_consulted()) else { continue };
             voice.role = if voice.dialled.is_some() { Role::TransferOut } else { Role::TransferAgent };
             let ready = up && voice.step == Step::Up;
-            changed.push((leg.id, leg.party.clone(), ready));
+            changed.push((id, voice.role.channel(), ready));
         }
-        for (leg, ..) in &changed {
-            let channel = Role::TransferAgent.channel();
-            self.put(Output::Media(MediaCommand::SetChannel { leg: *leg, channel }));
+        for (leg, channel, _) in &changed {
+            self.put(Output::Media(MediaCommand::SetChannel { leg: *leg, channel: *channel }));
         }
         changed.into_iter().find(|(.., ready)| *ready).map(|(leg, ..)| leg)
     }

@@ -85,6 +85,11 @@ impl Engine {
                 }
                 self.name_customer(now, session, name.to_owned());
             }
+            AgentCommand::PauseRecording { session, paused } => {
+                self.his_session(agent, session)?;
+                let name = self.agents.get(&agent).map(|agent| agent.setup.name.clone()).unwrap_or_default();
+                self.pause_by(now, session, paused, (agent, name))?;
+            }
             AgentCommand::Mute { session, muted } => self.mute(now, agent, session, muted)?,
         }
         Ok(Reply::Done)

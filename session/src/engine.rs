@@ -270,6 +270,10 @@ impl Engine {
                 self.put(Output::Trunks { request, states });
             }
             AdminCommand::Begin => self.sip.begin(),
+            AdminCommand::PauseRecording { request, session, paused, by } => {
+                let result = self.pause_by(now, session, paused, by).map(|()| Reply::Done);
+                self.replies.push(Output::Reply { request, result });
+            }
             AdminCommand::Drain => {
                 self.draining = true;
                 self.sip.set_draining(true);

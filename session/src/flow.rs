@@ -176,6 +176,7 @@ impl Engine {
                     self.say(now, id, Author::Flow, text, Vec::new(), None);
                 }
             }
+            Effect::Record(act) => self.flow_records(now, id, act),
             Effect::Hangup => {
                 if let Some(session) = self.sessions.get_mut(&id) {
                     session.flow = None;
@@ -272,8 +273,13 @@ impl Engine {
             }
             let Some(leg) = self.flow_leg(id) else { return };
             let mut what: Vec<Prompt> = prompts.into_iter().map(|name| Prompt::File(name.into())).collect();
-            what.push(self.waiting_music(id));
-            self.play(now, id, leg, what, false);
+            if self.voice_of(id, leg).is_none_or(|voice| voice.playback.is_none()) {
+                what.push(self.waiting_music(id));
+                return self.play(now, id, leg, what, false);
+            }
+            // Over the music; nobody waits for its end.
+            let playback = PlaybackId::new(now.wall, self.random());
+            self.put(Output::Media(MediaCommand::Announce { leg, playback, what }));
         } else {
             self.say(now, id, Author::Flow, text, Vec::new(), None);
         }

@@ -164,9 +164,8 @@ impl Role {
     pub fn channel(self) -> Channel {
         match self {
             Role::CustomerIn | Role::CustomerOut => Channel::Customer,
-            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut | Role::PickUp(_) => {
-                Channel::Agent
-            }
+            Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::PickUp(_) => Channel::Agent,
+            Role::TransferOut => Channel::Guest,
             Role::Consults | Role::ConsultAgent | Role::ConsultOut => Channel::Aside,
         }
     }

@@ -25,6 +25,7 @@ mod own_calls;
 mod park;
 pub mod phone;
 mod pickup;
+mod recording;
 pub mod redirect;
 mod restore;
 mod ringing;

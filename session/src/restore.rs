@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::{
     AgentId, Author, Cause, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, Party, QueueName,
-    SessionId, Side, Timestamp, VisitorId,
+    RecordingId, SessionId, Side, Timestamp, VisitorId,
 };
 
 use crate::api::RestoredSession;
@@ -25,6 +25,8 @@ struct Tail {
     last_queue: Option<QueueName>,
     /// Flow and state of the last step that led into a queue.
     queued_by: Option<(String, String)>,
+    /// Recordings without an end.
+    recordings: Vec<RecordingId>,
     owner: Option<AgentId>,
     wrap_up: Option<AgentId>,
     ended: bool,
@@ -57,6 +59,11 @@ impl Engine {
                     self.journal(now, id, Change::LegEnded { leg, ending: restarted.clone() });
                 }
             }
+        }
+        for recording in std::mem::take(&mut tail.recordings) {
+            let length = restored.recorded.get(&recording).copied().unwrap_or_default();
+            let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+            self.journal(now, id, Change::RecordingEnded { recording, millis });
         }
         if tail.ended {
             self.restore_wrap_up(now, id, tail.wrap_up);
@@ -197,6 +204,10 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         }
         Change::WrapUpStarted { agent } => tail.wrap_up = Some(*agent),
         Change::WrapUpEnded { .. } => tail.wrap_up = None,
+        Change::RecordingStarted { recording, .. } => tail.recordings.push(*recording),
+        Change::RecordingEnded { recording, .. } | Change::RecordingFailed { recording, .. } => {
+            tail.recordings.retain(|open| open != recording);
+        }
         Change::SessionEnded { .. } => tail.ended = true,
         Change::SessionOpened { medium: Medium::Voice, .. }
         | Change::IdentityLinked { .. }
@@ -211,8 +222,8 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         | Change::OfferEnded { .. }
         | Change::Parked { .. }
         | Change::Escalated { .. }
-        | Change::RecordingStarted { .. }
-        | Change::RecordingEnded { .. }
+        | Change::RecordingPaused { .. }
+        | Change::RecordingWanted { .. }
         | Change::MergedInto { .. } => {}
     }
 }

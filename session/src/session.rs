@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, VecDeque};
 use dialplans::Run;
 use model::{
     AgentId, Change, Ending, Entry, Instant, LegId, Media, Medium, Message, Now, OfferId, Party, QueueName,
-    RecordingId, SessionId, Timestamp, VisitorId,
+    SessionId, Timestamp, VisitorId,
 };
 
 use crate::api::CustomerCard;
 use crate::leg::{Leg, Line};
 use crate::park::Parked;
+use crate::recording::Recording;
 use crate::transfer::Transfer;
 use crate::view::{LegView, SessionState, SessionView};
 
@@ -48,7 +49,7 @@ pub(crate) struct Session {
     pub hops: u8,
     /// The owner had muted himself on the device that died.
     pub owner_was_muted: bool,
-    pub recording: Option<RecordingId>,
+    pub recording: Recording,
     pub wrap_up: Option<WrapUp>,
     pub ended: Option<Ending>,
     /// A call to this number starts as soon as the operator is on the line.
@@ -138,7 +139,7 @@ impl Session {
             forwards: None,
             hops: 0,
             owner_was_muted: false,
-            recording: None,
+            recording: Recording::default(),
             wrap_up: None,
             ended: None,
             call_when_owner_is_up: None,
@@ -231,7 +232,10 @@ impl Session {
 
     /// Nothing of it is left to do: it may be forgotten.
     pub fn is_over(&self) -> bool {
-        self.ended.is_some() && self.legs.is_empty() && self.recording.is_none() && self.wrap_up.is_none()
+        self.ended.is_some()
+            && self.legs.is_empty()
+            && self.recording.running.is_none()
+            && self.wrap_up.is_none()
     }
 
     pub fn state(&self) -> SessionState {
@@ -259,7 +263,8 @@ impl Session {
             queue: self.queue_name.clone(),
             state: self.state(),
             legs: self.each_leg().map(leg_view).collect(),
-            recording: self.recording.is_some(),
+            recording: self.recording.running.is_some(),
+            recording_paused: self.recording.paused,
             parked: self.parked.map(|parked| parked.slot.to_string()),
             wrap_up_until: self.wrap_up.map(|wrap_up| wrap_up.until),
             last_seq: self.seq,

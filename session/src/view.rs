@@ -57,6 +57,8 @@ pub struct SessionView {
     pub state: SessionState,
     pub legs: Vec<LegView>,
     pub recording: bool,
+    /// What is said now is silence in the recording.
+    pub recording_paused: bool,
     /// The slot in which the customer is parked, such as `07`.
     pub parked: Option<String>,
     /// Until when wrap-up runs, while it does.

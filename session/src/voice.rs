@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dialplans::api::Input as FlowInput;
 use media::api::{Command as MediaCommand, Direction, Event as MediaEvent};
-use model::{Cause, Change, Ending, LegId, Now, Party, RecordingId, SessionId, Side};
+use model::{Cause, Change, Ending, LegId, Now, Party, SessionId, Side};
 use sip_core::api::{Binding, CallId};
 
 use crate::api::Output;
@@ -72,11 +72,10 @@ impl Engine {
                 self.timers.set(now.instant + LAST_WORDS, Timer::TransportLost(leg));
             }
             MediaEvent::RecordingEnded { recording, duration } => {
-                self.recording_ended(now, recording, duration)
+                self.recording_ended(now, recording, duration);
             }
-            MediaEvent::RecordingFailed { recording, why } => {
-                tracing::error!(%recording, why, "recording failed");
-                self.recording_ended(now, recording, Duration::ZERO);
+            MediaEvent::RecordingFailed { recording, why, kept } => {
+                self.recording_failed(now, recording, why, kept);
             }
             // Either our own Close, after which the leg is no longer indexed, or the leg could not be opened.
             MediaEvent::Closed { leg, .. } => self.drop_leg(now, leg, Cause::Failed),
@@ -199,33 +198,8 @@ impl Engine {
         self.stop_playing(id, customer);
         self.stop_playing(id, partner);
         self.put(Output::Media(MediaCommand::Connect { a: customer, b: partner }));
-        let record = self.config.recording
-            && self.sessions.get(&id).is_some_and(|session| session.recording.is_none());
-        if record {
-            let recording = RecordingId::new(now.wall, self.random());
-            let file = format!("{}/{id}-{recording}.wav", self.config.recordings);
-            if let Some(session) = self.sessions.get_mut(&id) {
-                session.recording = Some(recording);
-            }
-            self.recordings.insert(recording, id);
-            self.put(Output::Media(MediaCommand::StartRecording {
-                session: id,
-                recording,
-                file: file.clone().into(),
-            }));
-            self.journal(now, id, Change::RecordingStarted { recording, file });
-        }
+        self.record(now, id);
         self.visitor_state(now, id);
-    }
-
-    fn recording_ended(&mut self, now: Now, recording: RecordingId, duration: Duration) {
-        let Some(id) = self.recordings.remove(&recording) else { return };
-        if let Some(session) = self.sessions.get_mut(&id) {
-            session.recording = None;
-        }
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.journal(now, id, Change::RecordingEnded { recording, millis });
-        self.sweep_later(id);
     }
 
     // --- within the call ---

@@ -7,6 +7,7 @@ mod transfers {
     mod limits;
     mod park;
     mod pickup;
+    mod recorded;
     mod redirect;
 
     use std::time::Duration;

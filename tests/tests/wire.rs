@@ -7,6 +7,7 @@ mod wire {
     mod hostile;
     mod http;
     mod logs;
+    mod recordings;
     mod restart;
     mod scenarios;
     mod torture;

@@ -67,6 +67,11 @@ export interface components {
             session: components["schemas"]["SessionId"];
         } | {
             /** @enum {string} */
+            command: "pause_recording";
+            paused: boolean;
+            session: components["schemas"]["SessionId"];
+        } | {
+            /** @enum {string} */
             command: "mute";
             muted: boolean;
             session: components["schemas"]["SessionId"];
@@ -121,6 +126,17 @@ export interface components {
         } | {
             /** @enum {string} */
             state: "not_answering";
+        };
+        /** @description Calls go on without being recorded. It is over when a recording ends well. */
+        Alarm: {
+            /**
+             * Format: int64
+             * @description Recordings that have failed since.
+             */
+            failed: number;
+            since: components["schemas"]["Timestamp"];
+            /** @description What the last one failed of. */
+            why: string;
         };
         Author: {
             /** @enum {string} */
@@ -293,6 +309,23 @@ export interface components {
             recording: components["schemas"]["RecordingId"];
             /** @enum {string} */
             type: "recording_ended";
+        } | {
+            /** Format: int64 */
+            millis: number;
+            recording: components["schemas"]["RecordingId"];
+            /** @enum {string} */
+            type: "recording_failed";
+            why: string;
+        } | {
+            by: components["schemas"]["Author"];
+            paused: boolean;
+            /** @enum {string} */
+            type: "recording_paused";
+        } | {
+            by: components["schemas"]["Author"];
+            /** @enum {string} */
+            type: "recording_wanted";
+            wanted: boolean;
         } | {
             agent: components["schemas"]["AgentId"];
             /** @enum {string} */
@@ -560,6 +593,16 @@ export interface components {
             /** @enum {string} */
             who: "external";
         };
+        Pause: {
+            paused: boolean;
+        };
+        /** @description The loudest sample of each party in each piece of equal length. */
+        Peaks: {
+            /** @description The customer, the operators and, where they are apart, guests: from 0 to 255 for full scale. */
+            channels: number[][];
+            /** Format: int64 */
+            millis: number;
+        };
         PlanFile: {
             name: string;
             text: string;
@@ -696,6 +739,8 @@ export interface components {
             parked?: string | null;
             queue?: components["schemas"]["QueueName"] | null;
             recording: boolean;
+            /** @description What is said now is silence in the recording. */
+            recording_paused: boolean;
             session: components["schemas"]["SessionId"];
             state: components["schemas"]["SessionState"];
             wrap_up_until?: components["schemas"]["Timestamp"] | null;

@@ -16,6 +16,7 @@ import { DeskPage } from "../pages/Desk";
 import { SignIn } from "../pages/SignIn";
 import { Attention } from "../ui/Attention";
 import { Header } from "../ui/Header";
+import { RecordingAlarm } from "../ui/RecordingAlarm";
 import { goLive, stopLive, useLive } from "./live";
 import classes from "./Shell.module.css";
 
@@ -52,6 +53,7 @@ function Shell() {
     <div className={classes.shell} key={me.agent}>
       <Header />
       <Attention />
+      <RecordingAlarm />
       <div className={classes.page}>
         <Outlet />
       </div>

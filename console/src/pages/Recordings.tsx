@@ -42,7 +42,7 @@ export function RecordingsPage() {
                   {row.millis == null ? (
                     <Tag tone="danger">{t("timeline.recording")}</Tag>
                   ) : (
-                    <Player recording={row.recording} millis={row.millis} />
+                    <Player recording={row.recording} millis={row.millis} lazy />
                   )}
                 </td>
                 <td className={classes.right}>

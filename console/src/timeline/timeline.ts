@@ -118,9 +118,11 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
         put(recording);
         break;
       }
-      case "recording_ended": {
+      case "recording_ended":
+      case "recording_failed": {
         const recording = recordings.get(change.recording);
         if (recording) recording.millis = change.millis;
+        if (change.type === "recording_failed") put({ kind: "event", key, at, change });
         break;
       }
       case "step": {
@@ -166,6 +168,8 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       case "queued":
       case "parked":
       case "escalated":
+      case "recording_paused":
+      case "recording_wanted":
       case "wrap_up_started":
       case "wrap_up_ended":
       case "merged_into":

@@ -11,6 +11,7 @@ mod goto;
 mod hangup;
 mod play;
 mod queue;
+mod record;
 mod say;
 mod set;
 mod transfer;
@@ -40,14 +41,15 @@ pub(crate) enum Verb {
     When(when::When),
     Goto(goto::Goto),
     Queue(queue::Queue),
+    Record(record::Record),
     Transfer(transfer::Transfer),
     Close(close::Close),
     Hangup(hangup::Hangup),
 }
 
-/// The words that begin a verb (`->` is the eleventh).
-pub(crate) const NAMES: [&str; 10] =
-    ["answer", "say", "play", "ask", "set", "when", "queue", "transfer", "close", "hangup"];
+/// The words that begin a verb (`->` is the twelfth).
+pub(crate) const NAMES: [&str; 11] =
+    ["answer", "say", "play", "ask", "set", "when", "queue", "record", "transfer", "close", "hangup"];
 
 /// Whether a word begins a verb of the language, available or not.
 pub(crate) fn is_known(word: &str) -> bool {
@@ -65,6 +67,7 @@ pub(crate) fn parse(cursor: &mut Cursor<'_>) -> Option<Parse<Verb>> {
         "when" => when::When::parse(cursor).map(Verb::When),
         "->" => goto::Goto::parse(cursor).map(Verb::Goto),
         "queue" => queue::Queue::parse(cursor).map(Verb::Queue),
+        "record" => record::Record::parse(cursor).map(Verb::Record),
         "transfer" => transfer::Transfer::parse(cursor).map(Verb::Transfer),
         "close" => close::Close::parse(cursor).map(Verb::Close),
         "hangup" => hangup::Hangup::parse(cursor).map(Verb::Hangup),
@@ -152,6 +155,7 @@ impl Verb {
             Verb::When(_) => "when",
             Verb::Goto(_) => "goto",
             Verb::Queue(_) => "queue",
+            Verb::Record(_) => "record",
             Verb::Transfer(_) => "transfer",
             Verb::Close(_) => "close",
             Verb::Hangup(_) => "hangup",
@@ -164,7 +168,7 @@ impl Verb {
             Verb::Ask(ask) => Some(&ask.name.value),
             Verb::Set(set) => Some(&set.name.value),
             Verb::Answer(_) | Verb::Say(_) | Verb::Play(_) | Verb::When(_) | Verb::Goto(_) => None,
-            Verb::Queue(_) | Verb::Transfer(_) | Verb::Close(_) | Verb::Hangup(_) => None,
+            Verb::Queue(_) | Verb::Record(_) | Verb::Transfer(_) | Verb::Close(_) | Verb::Hangup(_) => None,
         }
     }
 
@@ -179,7 +183,7 @@ impl Verb {
     /// Checks everything within the verb for the channels on which the flow comes to it.
     pub fn check(&self, checker: &mut Checker<'_>, at: Span) {
         match self {
-            Verb::Answer(_) | Verb::Hangup(_) | Verb::Goto(_) => {}
+            Verb::Answer(_) | Verb::Hangup(_) | Verb::Goto(_) | Verb::Record(_) => {}
             Verb::Say(say) => say.check(checker),
             Verb::Play(play) => play.check(checker, at),
             Verb::Ask(ask) => ask.check(checker),
@@ -193,7 +197,7 @@ impl Verb {
 
     pub fn shape(&self, channel: ChannelKind) -> Shape<'_> {
         match self {
-            Verb::Answer(_) | Verb::Say(_) | Verb::Set(_) => Shape::PLAIN,
+            Verb::Answer(_) | Verb::Say(_) | Verb::Set(_) | Verb::Record(_) => Shape::PLAIN,
             Verb::Play(play) => play.shape(channel),
             Verb::Ask(ask) => ask.shape(channel),
             Verb::When(when) => when.shape(channel),
@@ -213,7 +217,8 @@ impl Verb {
             Verb::Goto(goto) => vec![&goto.target],
             Verb::Queue(queue) => queue.targets(),
             Verb::Transfer(transfer) => transfer.targets(),
-            Verb::Answer(_) | Verb::Say(_) | Verb::Set(_) | Verb::Close(_) | Verb::Hangup(_) => Vec::new(),
+            Verb::Answer(_) | Verb::Say(_) | Verb::Set(_) | Verb::Record(_) => Vec::new(),
+            Verb::Close(_) | Verb::Hangup(_) => Vec::new(),
         }
     }
 
@@ -227,6 +232,7 @@ impl Verb {
             Verb::When(when) => when.start(turn),
             Verb::Goto(goto) => goto.start(turn),
             Verb::Queue(queue) => queue.start(turn),
+            Verb::Record(record) => record.start(turn),
             Verb::Transfer(transfer) => transfer.start(turn),
             Verb::Close(close) => close.start(turn),
             Verb::Hangup(hangup) => hangup.start(turn),

@@ -4,9 +4,8 @@
 use crate::diagnostic::{Code, Problem};
 use crate::syntax::cursor::{Cursor, Failed};
 
-const UNAVAILABLE: [&str; 19] = [
+const UNAVAILABLE: [&str; 18] = [
     "collect",
-    "record",
     "consent",
     "http",
     "lookup",
@@ -27,8 +26,7 @@ const UNAVAILABLE: [&str; 19] = [
 ];
 
 /// Those of them that are no usual arguments of other verbs, so that they begin a verb anywhere on a line.
-const NEVER_ARGUMENTS: [&str; 8] =
-    ["collect", "record", "consent", "lookup", "conference", "task", "survey", "invite"];
+const NEVER_ARGUMENTS: [&str; 7] = ["collect", "consent", "lookup", "conference", "task", "survey", "invite"];
 
 pub(crate) fn is_unavailable(word: &str) -> bool {
     UNAVAILABLE.contains(&word)

@@ -7,10 +7,11 @@ use model::{LegId, Now, PlaybackId, RecordingId, SessionId};
 use rand::RngExt;
 
 use super::{Core, LocalPorts, Output, Recorder, Sink, Socket};
+use crate::announce::Over;
 use crate::api::{Channel, Command, Direction, Event, LegKind, Prompt};
 use crate::codec::Codec;
 use crate::leg::{Leg, Opening, Playing, RtpTransport, Transport};
-use crate::play::Playback;
+use crate::play::{MusicStart, Playback};
 use crate::rtcp;
 use crate::sdp::{Agreed, Content, Digits, Negotiation};
 use crate::webrtc::{Encoding, Negotiated};
@@ -36,7 +37,8 @@ impl Core {
                     self.disconnect(index);
                 }
             }
-            Command::Play { leg, playback, what, repeat } => self.play(leg, playback, what, repeat),
+            Command::Play { leg, playback, what, repeat } => self.play(now, leg, playback, what, repeat),
+            Command::Announce { leg, playback, what } => self.announce(now, leg, playback, what),
             Command::StopPlaying { leg } => {
                 if let Some(&index) = self.by_id.get(&leg) {
                     self.interrupt(index);
@@ -49,8 +51,14 @@ impl Core {
             }
             Command::SetChannel { leg, channel } => self.set_channel(leg, channel),
             Command::Mute { leg, muted } => self.mute(leg, muted),
-            Command::StartRecording { session, recording, file } => {
-                self.start_recording(now, session, recording, file);
+            Command::StartRecording { session, recording, file, channels } => {
+                self.start_recording(now, session, recording, file, channels);
+            }
+            Command::PauseRecording { session, paused } => {
+                let recorder = self.recorder_of.get(&session).copied();
+                if let Some(recorder) = recorder.and_then(|index| self.recorders.get_mut(index)?.as_mut()) {
+                    recorder.pause(now.instant, paused);
+                }
             }
             Command::StopRecording { session } => self.stop_recording(now, session),
             Command::Close { leg } => {
@@ -256,24 +264,57 @@ impl Core {
         }
     }
 
-    fn play(&mut self, id: LegId, playback: PlaybackId, what: Vec<Prompt>, repeat: bool) {
+    fn play(&mut self, now: Now, id: LegId, playback: PlaybackId, what: Vec<Prompt>, repeat: bool) {
         let Some(&index) = self.by_id.get(&id) else {
             return self.event(Event::PlayingEnded { leg: id, playback, interrupted: true });
         };
         self.interrupt(index);
-        let (library, ringback, output) = (&self.library, &self.ringback, &mut self.output);
-        let Some(leg) = self.legs[index].as_deref_mut() else { return };
-        let missing = |prompt| output.push_back(Output::MissingPrompt(prompt));
-        let playback = Playback::new(playback, what, repeat, library, ringback, &leg.music, missing);
+        let Some(playback) = self.playback(now, index, playback, what, repeat) else { return };
+        let Some(leg) = self.leg_mut(index) else { return };
         leg.playbacks = leg.playbacks.wrapping_add(1);
-        leg.playback = Some(Playing { playback, number: leg.playbacks, ticks: 0 });
+        leg.playback = Some(Playing { playback, over: None, number: leg.playbacks, ticks: 0 });
+    }
+
+    fn announce(&mut self, now: Now, id: LegId, playback: PlaybackId, what: Vec<Prompt>) {
+        let plays = |index: &usize| self.legs[*index].as_ref().is_some_and(|leg| leg.playback.is_some());
+        let Some(index) = self.by_id.get(&id).copied().filter(plays) else {
+            return self.play(now, id, playback, what, false);
+        };
+        let Some(playback) = self.playback(now, index, playback, what, false) else { return };
+        let Some(playing) = self.leg_mut(index).and_then(|leg| leg.playback.as_mut()) else { return };
+        let over = Over::after(playback, playing.over.as_deref());
+        let before = playing.over.replace(Box::new(over)).and_then(|over| over.running());
+        if let Some(playback) = before {
+            self.event(Event::PlayingEnded { leg: id, playback, interrupted: true });
+        }
+    }
+
+    fn playback(
+        &mut self,
+        now: Now,
+        index: usize,
+        id: PlaybackId,
+        what: Vec<Prompt>,
+        repeat: bool,
+    ) -> Option<Playback> {
+        let (library, ringback, output) = (&self.library, &self.ringback, &mut self.output);
+        let leg = self.legs[index].as_deref()?;
+        let missing = |prompt| output.push_back(Output::MissingPrompt(prompt));
+        let shared = match self.config.music {
+            MusicStart::Each => None,
+            MusicStart::Shared => Some(now.instant),
+        };
+        Some(Playback::new(id, what, repeat, library, ringback, (&leg.music, shared), missing))
     }
 
     fn interrupt(&mut self, index: usize) {
         let Some(leg) = self.leg_mut(index) else { return };
         if let Some(playing) = leg.playback.take() {
-            let event = Event::PlayingEnded { leg: leg.id, playback: playing.id(), interrupted: true };
-            self.event(event);
+            let leg = leg.id;
+            let over = playing.over.as_ref().and_then(|over| over.running());
+            for playback in over.into_iter().chain([playing.id()]) {
+                self.event(Event::PlayingEnded { leg, playback, interrupted: true });
+            }
         }
     }
 
@@ -300,25 +341,32 @@ impl Core {
 
     fn recorder_for(&self, session: SessionId, channel: Channel) -> Option<usize> {
         match channel {
-            Channel::Customer | Channel::Agent => self.recorder_of.get(&session).copied(),
+            Channel::Customer | Channel::Agent | Channel::Guest => self.recorder_of.get(&session).copied(),
             Channel::Aside => None,
         }
     }
 
-    fn start_recording(&mut self, now: Now, session: SessionId, recording: RecordingId, file: PathBuf) {
+    fn start_recording(
+        &mut self,
+        now: Now,
+        session: SessionId,
+        recording: RecordingId,
+        file: PathBuf,
+        channels: usize,
+    ) {
         self.stop_recording(now, session);
         let index = self.recorders.iter().position(Option::is_none).unwrap_or(self.recorders.len());
         if index == self.recorders.len() {
             self.recorders.push(None);
         }
-        self.recorders[index] = Some(Recorder::new(now.instant, recording, session));
+        self.recorders[index] = Some(Recorder::new(now.instant, recording, session, channels));
         self.recorder_of.insert(session, index);
         let heard = |leg: &&mut Box<Leg>| leg.session == session && leg.channel != Channel::Aside;
         for leg in self.legs.iter_mut().flatten().filter(heard) {
             leg.recorder = Some(index);
             leg.tap = Default::default();
         }
-        self.output.push_back(Output::OpenRecording { recording, file });
+        self.output.push_back(Output::OpenRecording { recording, file, channels });
     }
 
     fn stop_recording(&mut self, now: Now, session: SessionId) {

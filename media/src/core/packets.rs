@@ -79,7 +79,7 @@ impl Core {
                 if duration == 0 || !sends || leg.muted {
                     return;
                 }
-                let recorder = leg.recorder.and_then(|recorder| self.recorders.get_mut(recorder)?.as_mut());
+                let recorder = listening(&mut self.recorders, leg);
                 hear_audio(
                     leg,
                     partner,
@@ -150,6 +150,11 @@ pub(super) fn ntp(wall: Timestamp) -> u64 {
     let micros = u64::try_from(wall.as_micros()).unwrap_or(0);
     let fraction = ((micros % 1_000_000) << 32) / 1_000_000;
     ((micros / 1_000_000 + UNIX_EPOCH) << 32) | fraction
+}
+
+/// The recording that hears the leg now.
+pub(super) fn listening<'a>(recorders: &'a mut [Option<Recorder>], leg: &Leg) -> Option<&'a mut Recorder> {
+    recorders.get_mut(leg.recorder?)?.as_mut().filter(|recorder| !recorder.is_paused())
 }
 
 /// Where decoded samples of one leg go.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use model::Now;
+use model::{Now, PlaybackId};
 use rand::RngExt;
 
-use super::packets::{Pour, ntp, rescale};
+use super::packets::{Pour, listening, ntp, rescale};
 use super::{CNAME, Core, Exit, Output, Sink, TICK, pair};
 use crate::api::Event;
 use crate::codec::{Codec, Decoder};
@@ -39,7 +39,12 @@ impl Core {
             send_digit(leg, &mut exit);
         }
         if leg.playback.is_some() && leg.is_reachable() {
-            let ended = play(leg, speaking, &mut exit);
+            let mut announced = None;
+            let ended = play(leg, speaking, &mut announced, &mut exit);
+            if let Some(playback) = announced {
+                let event = Event::PlayingEnded { leg: leg.id, playback, interrupted: false };
+                self.output.push_back(Output::Event(event));
+            }
             if ended && let Some(playing) = leg.playback.take() {
                 let event = Event::PlayingEnded { leg: leg.id, playback: playing.id(), interrupted: false };
                 self.output.push_back(Output::Event(event));
@@ -81,12 +86,12 @@ impl Core {
     /// Lets go of packets that waited too long for one before them.
     fn release(&mut self, now: Now, index: usize, out: &mut impl Sink) {
         let Some((leg, partner)) = pair(&mut self.legs, index) else { return };
+        let recorder = listening(&mut self.recorders, leg);
         let (Some(decoder), Some(ssrc)) = (&mut leg.decoder, leg.ssrc) else { return };
         let codec = decoder.codec();
         let passed =
             |partner: &Leg| !leg.regroup && partner.codec().is_some_and(|to| codec.map_to(to).is_some());
         let partner = partner.filter(|partner| !leg.muted && partner.hears_partner() && !passed(partner));
-        let recorder = leg.recorder.and_then(|recorder| self.recorders.get_mut(recorder)?.as_mut());
         let mut exit = Exit { now, browsers: &mut self.browsers, out };
         let mut pour = Pour {
             source: Source::Transcoded { leg: index as u32, ssrc },
@@ -130,15 +135,28 @@ fn say_at(leg: &mut Leg, source: Source, since: Duration, frame: &[i16], exit: &
     leg.say(source, Decoder::RATE, crate::codec::units(since, codec.clock()) as u32, frame, exit);
 }
 
-/// Plays this tick's part of the playlist; true when it is through. It goes on unheard while the peer does not listen.
-fn play(leg: &mut Leg, speaking: bool, exit: &mut Exit<'_, impl Sink>) -> bool {
+/// Plays this tick's part of the playlist and what is said over it; true when both are through. It goes on unheard while the peer does not listen.
+fn play(
+    leg: &mut Leg,
+    speaking: bool,
+    announced: &mut Option<PlaybackId>,
+    exit: &mut Exit<'_, impl Sink>,
+) -> bool {
     let Some(codec) = leg.codec() else { return false };
     let rate = if codec == Codec::Opus { WIDE } else { Decoder::RATE };
     let Some(playing) = &mut leg.playback else { return false };
     let mut frame = [0; WIDE as usize / 50];
     let frame = &mut frame[..rate as usize / 50];
-    let filled = playing.playback.fill(rate, frame, &mut leg.music);
-    let over = filled < frame.len() || playing.playback.is_over();
+    let mut filled = playing.playback.fill(rate, frame, &mut leg.music);
+    if let Some(over) = &mut playing.over {
+        *announced = over.lay(rate, frame, &mut leg.music);
+        // What it was laid over may have ended.
+        filled = frame.len();
+        if over.is_over() {
+            playing.over = None;
+        }
+    }
+    let over = playing.over.is_none() && (filled < frame.len() || playing.playback.is_over());
     let source = Source::Playback(playing.number);
     let timestamp = playing.ticks.wrapping_mul(codec.clock() / 50);
     playing.ticks = playing.ticks.wrapping_add(1);

@@ -183,6 +183,61 @@ mod tests {
         }
     }
 
+    /// A WAV of 440 Hz at half of full scale, 8 kHz, each sample coded so.
+    fn wav(format: u16, bits: u16, code: impl Fn(f64) -> Vec<u8>) -> Vec<u8> {
+        let time = |n: u32| (f64::from(n) * 440.0 * std::f64::consts::TAU / 8000.0).sin() * 0.5;
+        let data: Vec<u8> = (0..4000).flat_map(|n| code(time(n))).collect();
+        let block = bits / 8;
+        // All but plain PCM say that there is nothing more to say of their format.
+        let more: &[u8] = if format == 1 { &[] } else { &[0, 0] };
+        let mut wav = b"RIFF".to_vec();
+        wav.extend((36 + more.len() as u32 + data.len() as u32).to_le_bytes());
+        wav.extend(b"WAVEfmt ");
+        wav.extend((16 + more.len() as u32).to_le_bytes());
+        wav.extend(format.to_le_bytes());
+        wav.extend(1_u16.to_le_bytes());
+        wav.extend(8000_u32.to_le_bytes());
+        wav.extend((8000 * u32::from(block)).to_le_bytes());
+        wav.extend(block.to_le_bytes());
+        wav.extend(bits.to_le_bytes());
+        wav.extend(more);
+        wav.extend(b"data");
+        wav.extend((data.len() as u32).to_le_bytes());
+        wav.extend(data);
+        wav
+    }
+
+    #[test]
+    fn every_kind_of_wav_is_played() {
+        let pcm =
+            |bits: u32| move |value: f64| ((value * 2.0_f64.powi(bits as i32 - 1)) as i32).to_le_bytes();
+        let law = |table: &'static [i16; 256]| {
+            move |value: f64| {
+                let meant = (value * 32_768.0) as i32;
+                let nearest =
+                    (0..=255_u8).min_by_key(|code| (i32::from(table[usize::from(*code)]) - meant).abs());
+                nearest.into_iter().collect::<Vec<u8>>()
+            }
+        };
+        let files = [
+            ("8 bit", wav(1, 8, |value| vec![(value * 128.0 + 128.0) as u8])),
+            ("16 bit", wav(1, 16, |value| pcm(16)(value)[..2].to_vec())),
+            ("24 bit", wav(1, 24, |value| pcm(24)(value)[..3].to_vec())),
+            ("32 bit", wav(1, 32, |value| pcm(32)(value).to_vec())),
+            ("float", wav(3, 32, |value| (value as f32).to_le_bytes().to_vec())),
+            ("double", wav(3, 64, |value| value.to_le_bytes().to_vec())),
+            ("A-law", wav(6, 8, law(&crate::codec::g711::A_DECODE))),
+            ("mu-law", wav(7, 8, law(&crate::codec::g711::MU_DECODE))),
+        ];
+        for (kind, bytes) in files {
+            let pcm = decode(bytes, "wav").unwrap_or_else(|error| panic!("{kind}: {error}"));
+            assert_eq!(pcm.narrow.len(), 4000, "{kind}");
+            let loud = tone(&pcm.narrow, 8000.0, 440.0);
+            assert!((0.48..0.52).contains(&loud), "{kind}: 440 Hz has {loud}");
+            assert!(tone(&pcm.narrow, 8000.0, 1320.0) < 0.02, "{kind} is distorted");
+        }
+    }
+
     #[test]
     fn the_content_decides_when_the_name_is_wrong() {
         let pcm = decode(FILES[4].1.to_vec(), "wav").unwrap();

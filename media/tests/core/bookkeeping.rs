@@ -92,10 +92,17 @@ fn run(steps: Vec<Step>) -> (World, u8, u8) {
             Step::Record(true) => {
                 recordings += 1;
                 let recording = RecordingId(Uuid::from_bytes([recordings; 16]));
-                world.command(Command::StartRecording { session: SESSION, recording, file: "a.wav".into() });
+                world.command(Command::StartRecording {
+                    session: SESSION,
+                    recording,
+                    file: "a.wav".into(),
+                    channels: 2,
+                });
             }
             Step::Record(false) => world.command(Command::StopRecording { session: SESSION }),
-            Step::Fail => world.core.recording_failed(RecordingId(Uuid::from_bytes([200; 16]))),
+            Step::Fail => {
+                world.core.recording_failed(RecordingId(Uuid::from_bytes([200; 16])));
+            }
             Step::Run(millis) => world.run(millis),
         }
     }

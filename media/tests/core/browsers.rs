@@ -60,7 +60,7 @@ fn browser_and_phone_hear_each_other_and_are_recorded() {
         let mut world = world(codec, packet);
         until_connected(&mut world);
         let file = PathBuf::from("a.wav");
-        world.command(Command::StartRecording { session: SESSION, recording: RECORDING, file });
+        world.command(Command::StartRecording { session: SESSION, recording: RECORDING, file, channels: 2 });
         world.run(3000);
         world.command(Command::StopRecording { session: SESSION });
         assert!(world.phones[0].hears(600.0).abs() < 1.5, "phone {}", world.phones[0].hears(600.0));
@@ -85,7 +85,7 @@ fn two_browsers_hear_each_other_in_opus_as_it_was_said() {
     world.connect(BROWSER, BROWSER + 1);
     until_connected(&mut world);
     let file = PathBuf::from("a.wav");
-    world.command(Command::StartRecording { session: SESSION, recording: RECORDING, file });
+    world.command(Command::StartRecording { session: SESSION, recording: RECORDING, file, channels: 2 });
     world.run(2500);
     world.command(Command::StopRecording { session: SESSION });
     assert!(world.browsers[0].hears(600.0).abs() < 1.0 && world.browsers[1].hears(1000.0).abs() < 1.0);

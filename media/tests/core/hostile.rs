@@ -23,7 +23,7 @@ proptest! {
         world.connect(0, 1);
         let file = "a.wav".into();
         let (session, recording) = (crate::world::SESSION, crate::world::RECORDING);
-        world.command(Command::StartRecording { session, recording, file });
+        world.command(Command::StartRecording { session, recording, file, channels: 2 });
         world.run(40);
         for (target, rtcp, payload_type, sequence, timestamp, ssrc, rest) in packets {
             let phone = &world.phones[target % 2];

@@ -3,6 +3,7 @@ use std::time::Duration;
 use media::api::{Channel, Command, Prompt};
 use media::codec::Codec;
 use media::core::Output;
+use media::play::MusicStart;
 
 use crate::world::{World, leg, playback};
 
@@ -104,4 +105,72 @@ fn ringback_has_its_tone() {
     world.play(0, 1, &[Prompt::Ringback]);
     world.run(1000);
     assert!(world.phones[0].hears(425.0) > -7.0);
+}
+
+#[test]
+fn an_announcement_is_heard_over_quiet_music_which_comes_back() {
+    for codec in [Codec::Pcma, Codec::Pcmu] {
+        let mut world = World::new();
+        world.phone(codec, 20, Channel::Customer, 1000.0);
+        world.play(0, 1, &[Prompt::Music("hold".into())]);
+        world.run(1000);
+        let what = vec![file("welcome")];
+        world.command(Command::Announce { leg: leg(0), playback: playback(2), what });
+        world.run(2500);
+        let samples = world.phones[0].samples();
+        let loud = |from: usize, hertz: f64| {
+            media::tone::decibels(media::tone::level(&samples[from..from + 4000], 8000, hertz), 8000.0)
+        };
+        // The prompt has 500 Hz for 1.5 s, the music 700 Hz.
+        assert!(loud(3000, 700.0) > -1.5 && loud(3000, 500.0) < -30.0, "{codec:?} before");
+        assert!((-14.0..-10.0).contains(&loud(12_000, 700.0)), "{codec:?}: {} under it", loud(12_000, 700.0));
+        assert!(loud(12_000, 500.0) > -1.5, "{codec:?}: the announcement");
+        assert!(loud(23_000, 700.0) > -1.5 && loud(23_000, 500.0) < -30.0, "{codec:?} after");
+        assert_eq!(world.endings(), [(2, false)]);
+        world.phones[0].assert_one_stream(0);
+        world.command(Command::StopPlaying { leg: leg(0) });
+        assert_eq!(world.endings(), [(2, false), (1, true)]);
+    }
+}
+
+#[test]
+fn an_announcement_ends_once_whatever_comes_over_it() {
+    let mut world = World::new();
+    world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);
+    let announce = |world: &mut World, number: u8| {
+        let what = vec![file("welcome")];
+        world.command(Command::Announce { leg: leg(0), playback: playback(number), what });
+    };
+    // Nobody plays anything to him: it is a prompt as others.
+    announce(&mut world, 1);
+    world.run(200);
+    announce(&mut world, 2);
+    world.run(200);
+    announce(&mut world, 3);
+    world.run(200);
+    world.play(0, 4, &[file("short")]);
+    world.run(500);
+    assert_eq!(world.endings(), [(2, true), (3, true), (1, true), (4, false)]);
+}
+
+#[test]
+fn shared_music_is_at_the_same_place_for_all() {
+    let mut world = World::with_music(MusicStart::Shared);
+    world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);
+    world.phone(Codec::Pcmu, 20, Channel::Agent, 1000.0);
+    // A second of 500 Hz and one of 900 Hz; the world begins when its clock shows five seconds.
+    let music = Prompt::Music("two".into());
+    world.play(0, 1, std::slice::from_ref(&music));
+    world.run(500);
+    world.play(1, 2, std::slice::from_ref(&music));
+    world.run(1000);
+    for (phone, left) in [(0, 8000), (1, 4000)] {
+        let samples = world.phones[phone].samples();
+        let loud = |part: &[i16], hertz: f64| {
+            media::tone::decibels(media::tone::level(part, 8000, hertz), 8000.0) > -1.0
+        };
+        let (before, after) = (&samples[..left - 400], &samples[left + 400..]);
+        assert!(loud(before, 900.0) && !loud(before, 500.0), "phone {phone} at first");
+        assert!(loud(after, 500.0) && !loud(after, 900.0), "phone {phone} then");
+    }
 }

@@ -8,8 +8,12 @@ use media::tone;
 use crate::world::{PEAK, RECORDING, SESSION, World, leg};
 
 fn start(world: &mut World) {
+    start_with(world, 2);
+}
+
+fn start_with(world: &mut World, channels: usize) {
     let file = PathBuf::from("a.wav");
-    world.command(Command::StartRecording { session: SESSION, recording: RECORDING, file });
+    world.command(Command::StartRecording { session: SESSION, recording: RECORDING, file, channels });
 }
 
 fn decibels(samples: &[i16], hertz: f64) -> f64 {
@@ -123,6 +127,61 @@ fn a_conversation_beside_the_customers_is_recorded_only_from_when_it_joins_him()
     assert!(decibels(&left[2000..14_000], 600.0) < -30.0);
     assert!(tone::loudness(&right[2000..7000]) < 10.0);
     assert!(decibels(&right[10_000..14_000], 600.0) > -1.0);
+}
+
+#[test]
+fn a_pause_is_silence_of_its_length_and_nothing_said_in_it_is_heard_later() {
+    // What the network held back for a while is no secret told afterwards.
+    let networks: [fn(u64) -> &'static [u64]; 2] = [|_| &[0], |n| if n % 4 >= 2 { &[60] } else { &[2] }];
+    for network in networks {
+        let mut world = World::new();
+        world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);
+        world.phone(Codec::Pcma, 20, Channel::Agent, 600.0);
+        world.connect(0, 1);
+        start(&mut world);
+        world.network = network;
+        world.run(1000);
+        world.command(Command::PauseRecording { session: SESSION, paused: true });
+        world.run(100);
+        for phone in 0..2 {
+            world.phones[phone].hertz = Some(1400.0);
+        }
+        world.run(800);
+        for phone in 0..2 {
+            world.phones[phone].hertz = Some(1000.0);
+        }
+        world.run(100);
+        world.command(Command::PauseRecording { session: SESSION, paused: false });
+        world.run(1000);
+        world.command(Command::StopRecording { session: SESSION });
+        for channel in world.channels() {
+            assert_eq!(channel.len(), 24_000, "the pause is in the file");
+            assert!(tone::loudness(&channel[1600..7200]) > 1000.0);
+            assert!(channel[8000..16_000].iter().all(|sample| *sample == 0), "silence to the sample");
+            assert!(tone::loudness(&channel[17_000..23_000]) > 1000.0, "sound again");
+            assert!(decibels(&channel, 1400.0) < -40.0, "what was said in the pause");
+        }
+    }
+}
+
+#[test]
+fn a_guest_has_a_channel_of_his_own_where_there_is_one() {
+    for channels in [2, 3] {
+        let mut world = World::new();
+        world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);
+        world.phone(Codec::Pcma, 20, Channel::Agent, 600.0);
+        world.phone(Codec::Pcma, 20, Channel::Guest, 800.0);
+        start_with(&mut world, channels);
+        world.run(2000);
+        world.command(Command::StopRecording { session: SESSION });
+        let frames = world.frames(channels);
+        let channel = |index: usize| frames.iter().map(|frame| frame[index]).collect::<Vec<i16>>();
+        assert!(frames.len() == 16_000);
+        let there = |index: usize, hertz: f64| decibels(&channel(index)[4000..12_000], hertz) > -1.0;
+        assert!(there(0, 1000.0) && !there(0, 600.0) && !there(0, 800.0));
+        assert!(there(1, 600.0) && !there(1, 1000.0));
+        assert_eq!((there(1, 800.0), there(channels - 1, 800.0)), (channels == 2, true));
+    }
 }
 
 #[test]

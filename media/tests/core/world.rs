@@ -9,7 +9,7 @@ use media::api::{Channel, Command, Direction, Event, LegKind, Prompt};
 use media::codec::{Codec, Decoder, Encoder};
 use media::core::{Core, CoreConfig, LocalPorts, Output, Sink, SocketKey};
 use media::library::{Library, Pcm};
-use media::play::RingTone;
+use media::play::{MusicStart, RingTone};
 use media::rtp::{self, HEADER, Header, Stamp};
 use media::tone;
 use model::{Instant, LegId, Now, PlaybackId, RecordingId, SessionId, Timestamp};
@@ -133,6 +133,10 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        Self::with_music(MusicStart::Each)
+    }
+
+    pub fn with_music(music: MusicStart) -> Self {
         let base = std::time::Instant::now();
         let mut library = Library::default();
         let pcm = |hertz: f64, millis: usize| Pcm {
@@ -142,11 +146,16 @@ impl World {
         library.insert_file("welcome", pcm(500.0, 1500));
         library.insert_file("short", pcm(500.0, 130));
         library.insert_music("hold", pcm(700.0, 3000));
+        let (mut two, second) = (pcm(500.0, 1000), pcm(900.0, 1000));
+        two.narrow.extend(second.narrow);
+        two.wide.extend(second.wide);
+        library.insert_music("two", two);
         let config = CoreConfig {
             address: IpAddr::from([198, 51, 100, 1]),
             webrtc: vec![SERVER.parse().unwrap()],
             base,
             ringback: RingTone::EUROPE,
+            music,
             seed: 42,
         };
         Self {
@@ -353,8 +362,13 @@ impl World {
 
     /// The two channels of the recording.
     pub fn channels(&self) -> [Vec<i16>; 2] {
-        let samples = &self.recorded[&RECORDING];
-        [0, 1].map(|channel| samples.iter().skip(channel).step_by(2).copied().collect())
+        let frames = self.frames(2);
+        [0, 1].map(|channel| frames.iter().map(|frame| frame[channel]).collect())
+    }
+
+    /// The recording, which has so many channels.
+    pub fn frames(&self, channels: usize) -> Vec<Vec<i16>> {
+        self.recorded[&RECORDING].chunks_exact(channels).map(<[i16]>::to_vec).collect()
     }
 
     pub fn directions(&self) -> Vec<Direction> {

@@ -3,8 +3,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use ::media::play::MusicStart;
 use acd::api::QueueConfig;
 use model::QueueName;
+use session::api::RecordingFormat;
 use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport};
 use sip_core::digest::Algorithm;
@@ -63,6 +65,11 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
                 None => data.join("recordings"),
                 written => check.path(written, ""),
             },
+            format: {
+                let known = [("wav", RecordingFormat::Wav), ("opus", RecordingFormat::Opus)];
+                check.choice(raw.recording.format.as_ref(), RecordingFormat::Wav, &known)
+            },
+            channels: check.number(raw.recording.channels, 2, 2..=3),
         },
         sessions: Sessions {
             max_open: check.number(raw.sessions.max_open, 20_000, 1..=1_000_000),
@@ -75,6 +82,10 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
         prompts: Prompts {
             folder: check.path(raw.prompts.folder, "prompts"),
             music: check.path(raw.prompts.music, "music"),
+            music_start: {
+                let known = [("each", MusicStart::Each), ("shared", MusicStart::Shared)];
+                check.choice(raw.prompts.music_start.as_ref(), MusicStart::Each, &known)
+            },
         },
         database: Database { file: database(&mut check, raw.database, &data) },
         log: Log { filter: check.text(raw.log.filter, "info,symphonia=warn") },

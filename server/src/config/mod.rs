@@ -12,8 +12,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::media::play::MusicStart;
 use acd::api::QueueConfig;
-use session::api::TrunkPolicy;
+use session::api::{RecordingFormat, TrunkPolicy};
 use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport, Trunk};
 use sip_core::digest::Algorithm;
@@ -157,6 +158,9 @@ pub struct Media {
 pub struct Recording {
     pub enabled: bool,
     pub folder: PathBuf,
+    pub format: RecordingFormat,
+    /// 2 or 3.
+    pub channels: usize,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -177,6 +181,7 @@ pub struct Dialplans {
 pub struct Prompts {
     pub folder: PathBuf,
     pub music: PathBuf,
+    pub music_start: MusicStart,
 }
 
 #[derive(Clone, PartialEq, Debug)]

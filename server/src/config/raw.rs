@@ -200,6 +200,8 @@ pub struct Media {
 pub struct Recording {
     pub enabled: Flag,
     pub folder: Text,
+    pub format: Text,
+    pub channels: Number,
 }
 
 #[derive(Default, Deserialize)]
@@ -236,6 +238,7 @@ pub struct Dialplans {
 pub struct Prompts {
     pub folder: Text,
     pub music: Text,
+    pub music_start: Text,
 }
 
 #[derive(Default, Deserialize)]

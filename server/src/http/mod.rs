@@ -35,6 +35,7 @@ use utoipa_axum::routes;
 
 use self::error::ApiError;
 use crate::app::App;
+use crate::recording::Waveforms;
 
 pub use auth::Me;
 pub use dialplans::{read_prompts, reload_now};
@@ -50,6 +51,7 @@ pub struct Web {
     app: App,
     guard: Arc<auth::Guard>,
     doorman: Arc<chat::Doorman>,
+    waveforms: Waveforms,
 }
 
 #[derive(OpenApi)]
@@ -67,6 +69,7 @@ impl Web {
             app,
             guard: Arc::default(),
             doorman: Arc::new(RateLimiter::keyed(Quota::per_minute(per_minute))),
+            waveforms: Waveforms::default(),
         }
     }
 
@@ -146,6 +149,9 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(sessions::customer))
         .routes(routes!(recordings::list))
         .routes(routes!(recordings::audio))
+        .routes(routes!(recordings::peaks))
+        .routes(routes!(recordings::alarm))
+        .routes(routes!(recordings::pause))
         .routes(routes!(ladder::show))
         .routes(routes!(ladder::pcap))
         .routes(routes!(ladder::bans, ladder::ban))

@@ -13,7 +13,7 @@ use std::thread::{Builder, JoinHandle};
 use media::api::{About, Command, Event};
 use media::core::{Core, CoreConfig};
 use media::library::Library;
-use media::play::RingTone;
+use media::play::{MusicStart, RingTone};
 use model::{LegId, RecordingId, SessionId};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
@@ -41,7 +41,8 @@ pub struct MediaHandle {
     links: Vec<Link>,
     routes: Arc<Routes>,
     threads: Vec<JoinHandle<()>>,
-    recorder: Option<JoinHandle<()>>,
+    /// The writers of their recordings, one for each.
+    recorders: Vec<JoinHandle<()>>,
 }
 
 /// What the media threads have done since the start, together.
@@ -72,24 +73,25 @@ struct Link {
 #[derive(Debug, Default)]
 struct Routes(Mutex<HashMap<LegId, usize>>);
 
-/// Starts the threads of `config`. `events` is called on the media threads and must not block; `ringback` is the tone of the
-/// region.
+/// Starts the threads of `config`. `events` is called on the media threads and must not block; and what are played are the
+/// ring-back tone of the region and music that begins so.
 pub fn start(
     config: &config::Media,
-    ringback: RingTone,
+    (ringback, music): (RingTone, MusicStart),
     clock: Clock,
     seed: u64,
     library: Arc<Library>,
     events: impl Fn(Event) + Clone + Send + 'static,
 ) -> Result<MediaHandle, StartError> {
     raise_file_limit();
-    let (recorder, jobs) = Recorder::new();
-    let waiting = recorder.waiting();
     let routes = Arc::new(Routes::default());
     let mut handle =
-        MediaHandle { links: Vec::new(), routes: routes.clone(), threads: Vec::new(), recorder: None };
+        MediaHandle { links: Vec::new(), routes: routes.clone(), threads: Vec::new(), recorders: Vec::new() };
 
+    let mut writers = Vec::new();
     for index in 0..config.threads {
+        let (recorder, jobs) = Recorder::new();
+        writers.push((recorder.waiting(), jobs));
         let forget = routes.clone();
         let tell = events.clone();
         let events = move |event: Event| {
@@ -98,14 +100,8 @@ pub fn start(
             }
             tell(event);
         };
-        let (link, thread) = build(
-            config,
-            index,
-            Common { ringback, clock, seed },
-            library.clone(),
-            events,
-            recorder.clone(),
-        )?;
+        let (link, thread) =
+            build(config, index, Common { ringback, music, clock, seed }, library.clone(), events, recorder)?;
         handle.links.push(link);
         let run = move || {
             let _guard = AbortOnPanic;
@@ -114,17 +110,16 @@ pub fn start(
         handle.threads.push(Builder::new().name(format!("media-{index}")).spawn(run)?);
     }
 
-    let links = handle.links.clone();
-    // The recorder does not know whose recording it is; to the other threads the id means nothing.
-    let failed = move |recording: RecordingId| {
-        links.iter().for_each(|link| link.order(Order::RecordingFailed(recording)))
-    };
-    let writer = Builder::new().name("recorder".into());
-    let run = move || {
-        let _guard = AbortOnPanic;
-        recorder::run(&waiting, &jobs, &events, &failed);
-    };
-    handle.recorder = Some(writer.spawn(run)?);
+    for (index, (waiting, jobs)) in writers.into_iter().enumerate() {
+        let link = handle.links[index].clone();
+        let failed = move |recording: RecordingId| link.order(Order::RecordingFailed(recording));
+        let tell = events.clone();
+        let run = move || {
+            let _guard = AbortOnPanic;
+            recorder::run(&waiting, &jobs, &tell, &failed);
+        };
+        handle.recorders.push(Builder::new().name(format!("recorder-{index}")).spawn(run)?);
+    }
     Ok(handle)
 }
 
@@ -192,7 +187,7 @@ impl Drop for MediaHandle {
         for link in &self.links {
             link.order(Order::Stop);
         }
-        for thread in self.threads.drain(..).chain(self.recorder.take()) {
+        for thread in self.threads.drain(..).chain(self.recorders.drain(..)) {
             // It cannot have panicked: that would have ended the process.
             let _ = thread.join();
         }
@@ -243,6 +238,7 @@ impl Routes {
 #[derive(Clone, Copy)]
 struct Common {
     ringback: RingTone,
+    music: MusicStart,
     clock: Clock,
     seed: u64,
 }
@@ -250,7 +246,7 @@ struct Common {
 fn build<E: Fn(Event)>(
     config: &config::Media,
     index: usize,
-    Common { ringback, clock, seed }: Common,
+    Common { ringback, music, clock, seed }: Common,
     library: Arc<Library>,
     events: E,
     recorder: Recorder,
@@ -272,7 +268,14 @@ fn build<E: Fn(Event)>(
         .map_err(|source| StartError::Bind { address: (config.listen, webrtc_port).into(), source })?;
     let shared = SocketAddr::new(config.advertised, sockets.shared_address()?.port());
     let core = Core::new(
-        CoreConfig { address: config.advertised, webrtc: vec![shared], base: clock.base(), ringback, seed },
+        CoreConfig {
+            address: config.advertised,
+            webrtc: vec![shared],
+            base: clock.base(),
+            ringback,
+            music,
+            seed,
+        },
         library,
     );
 
@@ -350,9 +353,15 @@ mod tests {
             let (tell, events) = mpsc::channel();
             let events_out = move |event| drop(tell.send(event));
             let seed = u64::from(std::process::id());
-            let handle =
-                start(&config, RingTone::EUROPE, Clock::start(), seed, Arc::new(library), events_out)
-                    .unwrap();
+            let handle = start(
+                &config,
+                (RingTone::EUROPE, MusicStart::Each),
+                Clock::start(),
+                seed,
+                Arc::new(library),
+                events_out,
+            )
+            .unwrap();
             Self { handle, events }
         }
 
@@ -493,7 +502,12 @@ mod tests {
         let phone = Phone::new();
         let to_phone = world.open(leg(1), &phone, Channel::Customer);
         let recording = RecordingId(Uuid::from_bytes([9; 16]));
-        world.send(Command::StartRecording { session: session(), recording, file: file.clone() });
+        world.send(Command::StartRecording {
+            session: session(),
+            recording,
+            file: file.clone(),
+            channels: 2,
+        });
         let playback = PlaybackId(Uuid::from_bytes([8; 16]));
         let what = vec![Prompt::File("tone".into())];
         world.send(Command::Play { leg: leg(1), playback, what, repeat: false });
@@ -528,7 +542,12 @@ mod tests {
         let phone = Phone::new();
         world.open(leg(1), &phone, Channel::Customer);
         let recording = RecordingId(Uuid::from_bytes([9; 16]));
-        world.send(Command::StartRecording { session: session(), recording, file: blocked.join("a.wav") });
+        world.send(Command::StartRecording {
+            session: session(),
+            recording,
+            file: blocked.join("a.wav"),
+            channels: 2,
+        });
         world.event(|event| match event {
             Event::RecordingFailed { recording: of, .. } => (of == recording).then_some(()),
             _ => None,

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use media::library::Library;
+use media::library::{Library, Pcm};
 use media::prompts::{self, PromptError};
 
 /// A file that will not play, and why. The rest of the library does.
@@ -15,15 +15,21 @@ pub enum LibraryProblem {
     Unreadable { path: PathBuf, source: io::Error },
     #[error("{}: {source}", path.display())]
     Unplayable { path: PathBuf, source: PromptError },
+    #[error("{}: prompts and music take more than {} MB decoded", path.display(), MOST_OCTETS / 1_000_000)]
+    TooMuch { path: PathBuf },
     #[error("{}: there is already another file called {name:?}", path.display())]
     Twice { path: PathBuf, name: String },
 }
+
+/// Memory that everything decoded may take: six hours.
+const MOST_OCTETS: usize = 1_000_000_000;
 
 /// Decodes every audio file in the two folders, in order of name; files of other kinds and hidden ones are left alone. A folder that is
 /// not there is empty. Takes a while: call it before serving, or from a thread of its own.
 pub fn load_library(prompts: &Path, music: &Path) -> (Library, Vec<LibraryProblem>) {
     let mut library = Library::default();
     let mut problems = Vec::new();
+    let mut octets = 0;
     let mut names = std::collections::BTreeSet::new();
     for (folder, is_music) in [(prompts, false), (music, true)] {
         names.clear();
@@ -35,20 +41,31 @@ pub fn load_library(prompts: &Path, music: &Path) -> (Library, Vec<LibraryProble
                 problems.push(LibraryProblem::Twice { name: name.to_owned(), path });
                 continue;
             }
-            let decoded = fs::read(&path)
-                .map_err(|source| LibraryProblem::Unreadable { path: path.clone(), source })
-                .and_then(|bytes| {
-                    prompts::decode(bytes, extension)
-                        .map_err(|source| LibraryProblem::Unplayable { path: path.clone(), source })
-                });
-            match decoded {
-                Ok(pcm) if is_music => library.insert_music(name, pcm),
-                Ok(pcm) => library.insert_file(name, pcm),
+            match decode(&path, extension) {
+                Ok(pcm) if octets + pcm.octets() > MOST_OCTETS => {
+                    problems.push(LibraryProblem::TooMuch { path });
+                    continue;
+                }
+                Ok(pcm) => {
+                    octets += pcm.octets();
+                    if is_music { library.insert_music(name, pcm) } else { library.insert_file(name, pcm) }
+                }
                 Err(problem) => problems.push(problem),
             }
         }
     }
     (library, problems)
+}
+
+/// One that is too large is not even read.
+fn decode(path: &Path, extension: &str) -> Result<Pcm, LibraryProblem> {
+    let unreadable = |source| LibraryProblem::Unreadable { path: path.to_owned(), source };
+    let unplayable = |source| LibraryProblem::Unplayable { path: path.to_owned(), source };
+    let size = usize::try_from(fs::metadata(path).map_err(unreadable)?.len()).unwrap_or(usize::MAX);
+    if size > prompts::MAX_BYTES {
+        return Err(unplayable(PromptError::TooLarge(size)));
+    }
+    prompts::decode(fs::read(path).map_err(unreadable)?, extension).map_err(unplayable)
 }
 
 fn audio_files(folder: &Path, problems: &mut Vec<LibraryProblem>) -> Vec<PathBuf> {

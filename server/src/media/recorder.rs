@@ -1,5 +1,8 @@
 //! The thread that writes recordings. Disks stall; media threads must not.
 
+mod opus;
+mod wav;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter};
@@ -9,12 +12,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
-use hound::{SampleFormat, WavSpec, WavWriter};
 use media::api::Event;
 use media::core::RECORDING_RATE;
 use model::RecordingId;
 
-/// Samples that may wait for the disk, over all recordings: 32 MiB, or 17 minutes of one call.
+use self::opus::Opus;
+use self::wav::Wav;
+
+/// Samples that may wait for the disk, over all recordings of a media thread: 32 MiB, or 17 minutes of one call.
 const MAX_WAITING: usize = 16 * 1024 * 1024;
 
 /// What the recorder is told. Media threads hand in their core's outputs as they are.
@@ -22,7 +27,9 @@ const MAX_WAITING: usize = 16 * 1024 * 1024;
 pub(super) enum Job {
     Open {
         recording: RecordingId,
+        /// Opus in Ogg when it is called so, else WAV.
         file: PathBuf,
+        channels: usize,
     },
     Write {
         recording: RecordingId,
@@ -80,78 +87,113 @@ pub(super) fn run(
     events: &impl Fn(Event),
     failed: &impl Fn(RecordingId),
 ) {
-    let mut open: BTreeMap<RecordingId, Wav> = BTreeMap::new();
-    let give_up = |recording: RecordingId, error: &dyn std::fmt::Display| {
-        events(Event::RecordingFailed { recording, why: error.to_string() });
+    let mut open: BTreeMap<RecordingId, Recorded> = BTreeMap::new();
+    let give_up = |recording: RecordingId, kept: Duration, error: &dyn std::fmt::Display| {
+        events(Event::RecordingFailed { recording, why: error.to_string(), kept });
         failed(recording);
     };
     for job in inbox {
         match job {
-            Job::Open { recording, file } => match Wav::create(&file) {
-                Ok(wav) => drop(open.insert(recording, wav)),
-                Err(error) => give_up(recording, &format_args!("cannot create {}: {error}", file.display())),
+            Job::Open { recording, file, channels } => match Recorded::create(&file, recording, channels) {
+                Ok(recorded) => drop(open.insert(recording, recorded)),
+                Err(error) => {
+                    let error = format_args!("cannot create {}: {error}", file.display());
+                    give_up(recording, Duration::ZERO, &error);
+                }
             },
             Job::Write { recording, samples } => {
                 waiting.fetch_sub(samples.len(), Ordering::Relaxed);
-                let result = open.get_mut(&recording).map(|wav| wav.write(&samples));
-                if let Some(Err(error)) = result {
-                    open.remove(&recording);
-                    give_up(recording, &error);
+                let result = open.get_mut(&recording).map(|recorded| recorded.write(&samples));
+                if let Some(Err(error)) = result
+                    && let Some(recorded) = open.remove(&recording)
+                {
+                    give_up(recording, recorded.length(), &error);
                 }
             }
-            Job::Close { recording, duration } => match open.remove(&recording).map(Wav::finish) {
-                Some(Ok(())) => events(Event::RecordingEnded { recording, duration }),
-                Some(Err(error)) => give_up(recording, &error),
-                // It failed before, and that was said then.
-                None => {}
-            },
+            Job::Close { recording, duration } => {
+                // Without one it failed before, and that was said then.
+                let Some(recorded) = open.remove(&recording) else { continue };
+                let kept = recorded.length();
+                match recorded.sound.finish() {
+                    Ok(()) => events(Event::RecordingEnded { recording, duration }),
+                    Err(error) => give_up(recording, kept, &error),
+                }
+            }
             Job::Abandon { recording } => {
-                if let Some(wav) = open.remove(&recording) {
-                    let _ = wav.finish();
+                if let Some(recorded) = open.remove(&recording) {
+                    let _ = recorded.sound.finish();
                 }
             }
         }
     }
     // The threads are gone: what they have written stays playable.
-    for (_, wav) in open {
-        let _ = wav.finish();
+    for (_, recorded) in open {
+        let _ = recorded.sound.finish();
     }
 }
 
-struct Wav(WavWriter<BufWriter<File>>);
+/// A file that is being written.
+struct Recorded {
+    sound: Sound,
+    channels: usize,
+    /// Samples that are in it, of all channels.
+    written: u64,
+}
 
-impl Wav {
+enum Sound {
+    Wav(Wav),
+    Opus(Box<Opus>),
+}
+
+impl Recorded {
     /// Makes the folders above it. An existing file is never overwritten.
-    fn create(path: &Path) -> Result<Self, hound::Error> {
+    fn create(path: &Path, recording: RecordingId, channels: usize) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        let spec = WavSpec {
-            channels: 2,
-            sample_rate: RECORDING_RATE,
-            bits_per_sample: 16,
-            sample_format: SampleFormat::Int,
+        let sound = match Sound::begin(file, path, recording, channels) {
+            Ok(sound) => sound,
+            Err(error) => {
+                // Nothing is in it.
+                let _ = fs::remove_file(path);
+                return Err(error);
+            }
         };
-        let mut writer = WavWriter::new(BufWriter::new(file), spec)?;
-        writer.flush()?;
-        Ok(Self(writer))
+        Ok(Self { sound, channels, written: 0 })
     }
 
-    /// Appends, and brings the header up to date: after a crash the file plays to here.
-    fn write(&mut self, samples: &[i16]) -> Result<(), hound::Error> {
-        // `hound` counts bytes in 32 bits, as WAV does: 37 hours of this format.
-        if self.0.len() as usize + samples.len() > (u32::MAX / 2 - 64) as usize {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the recording has reached 4 GiB").into());
+    fn write(&mut self, samples: &[i16]) -> io::Result<()> {
+        match &mut self.sound {
+            Sound::Wav(wav) => wav.write(samples),
+            Sound::Opus(opus) => opus.write(samples),
+        }?;
+        self.written += samples.len() as u64;
+        Ok(())
+    }
+
+    fn length(&self) -> Duration {
+        let frames = self.written / self.channels.max(1) as u64;
+        Duration::from_millis(frames * 1000 / u64::from(RECORDING_RATE))
+    }
+}
+
+impl Sound {
+    fn begin(file: File, path: &Path, recording: RecordingId, channels: usize) -> io::Result<Self> {
+        let file = BufWriter::new(file);
+        if path.extension().is_none_or(|extension| extension != "opus") {
+            return Ok(Sound::Wav(Wav::new(file, channels)?));
         }
-        let mut block = self.0.get_i16_writer(samples.len() as u32);
-        samples.iter().for_each(|sample| block.write_sample(*sample));
-        block.flush()?;
-        self.0.flush()
+        // The end of the id, which is its random part.
+        let serial = recording.0.as_u128() as u32;
+        Ok(Sound::Opus(Box::new(Opus::new(file, channels, serial)?)))
     }
 
-    fn finish(self) -> Result<(), hound::Error> {
-        self.0.finalize()
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Sound::Wav(wav) => wav.finish(),
+            Sound::Opus(opus) => opus.finish().map(drop),
+        }
     }
 }
 
@@ -184,7 +226,7 @@ mod tests {
         let file = folder.path().join("2026/11/a.wav");
         let duration = Duration::from_millis(1);
         let (events, failed) = run_all(vec![
-            Job::Open { recording: id(1), file: file.clone() },
+            Job::Open { recording: id(1), file: file.clone(), channels: 2 },
             Job::Write { recording: id(1), samples: vec![1, -1, 2, -2] },
             Job::Write { recording: id(1), samples: vec![3, -3] },
             Job::Close { recording: id(1), duration },
@@ -200,7 +242,7 @@ mod tests {
     fn the_file_plays_before_it_is_closed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
-        let mut wav = Wav::create(&path).unwrap();
+        let mut wav = Recorded::create(&path, id(1), 2).unwrap();
         wav.write(&[7; 16_000]).unwrap();
         // A crash: the writer never gets to finish.
         std::mem::forget(wav);
@@ -213,18 +255,33 @@ mod tests {
         let taken = folder.path().join("taken.wav");
         fs::write(&taken, b"somebody else's").unwrap();
         let (events, failed) = run_all(vec![
-            Job::Open { recording: id(1), file: taken.clone() },
+            Job::Open { recording: id(1), file: taken.clone(), channels: 2 },
             Job::Write { recording: id(1), samples: vec![0, 0] },
-            Job::Open { recording: id(2), file: folder.path().join("b.wav") },
+            Job::Open { recording: id(2), file: folder.path().join("b.wav"), channels: 2 },
             Job::Close { recording: id(1), duration: Duration::ZERO },
             Job::Close { recording: id(2), duration: Duration::ZERO },
         ]);
         assert!(
-            matches!(&events[0], Event::RecordingFailed { recording, why } if *recording == id(1) && why.contains("taken.wav"))
+            matches!(&events[0], Event::RecordingFailed { recording, why, kept: Duration::ZERO } if *recording == id(1) && why.contains("taken.wav"))
         );
         assert_eq!(events[1..], [Event::RecordingEnded { recording: id(2), duration: Duration::ZERO }]);
         assert_eq!(failed, [id(1)]);
         assert_eq!(fs::read(&taken).unwrap(), b"somebody else's");
+    }
+
+    #[test]
+    fn the_name_says_in_which_form_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.opus");
+        let duration = Duration::from_millis(500);
+        let (events, failed) = run_all(vec![
+            Job::Open { recording: id(1), file: file.clone(), channels: 3 },
+            Job::Write { recording: id(1), samples: vec![100; 12_000] },
+            Job::Close { recording: id(1), duration },
+        ]);
+        assert_eq!((events.len(), failed.len()), (1, 0));
+        let bytes = fs::read(&file).unwrap();
+        assert!(bytes.starts_with(b"OggS") && bytes.len() < 6000, "{} octets", bytes.len());
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl<E: Fn(Event)> Thread<E> {
             match self.orders.try_recv() {
                 Ok(Order::Command(command)) => self.command(now, command),
                 Ok(Order::Library(library)) => self.core.set_library(library),
-                Ok(Order::RecordingFailed(recording)) => self.core.recording_failed(recording),
+                Ok(Order::RecordingFailed(recording)) => drop(self.core.recording_failed(recording)),
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => break,
             }
@@ -163,8 +163,8 @@ impl<E: Fn(Event)> Thread<E> {
                     tracing::warn!(?prompt, "a prompt is missing and is left out; missing music is silence");
                 }
                 Output::CloseSocket(key) => self.sockets.close(now.instant, key),
-                Output::OpenRecording { recording, file } => {
-                    self.record(recording, Job::Open { recording, file })
+                Output::OpenRecording { recording, file, channels } => {
+                    self.record(recording, Job::Open { recording, file, channels });
                 }
                 Output::WriteRecording { recording, samples } => {
                     self.record(recording, Job::Write { recording, samples });
@@ -178,9 +178,9 @@ impl<E: Fn(Event)> Thread<E> {
 
     fn record(&mut self, recording: RecordingId, job: Job) {
         if self.recorder.submit(job).is_err() {
-            self.core.recording_failed(recording);
+            let kept = self.core.recording_failed(recording).unwrap_or_default();
             let why = "the disk is too far behind".to_owned();
-            (self.events)(Event::RecordingFailed { recording, why });
+            (self.events)(Event::RecordingFailed { recording, why, kept });
             // What was written so far is closed properly, with nothing more said about it.
             let _ = self.recorder.submit(Job::Abandon { recording });
         }

@@ -45,10 +45,11 @@ impl Store {
             .collect()
     }
 
-    /// Every session that has not ended, the oldest first, for the engine to take up again.
+    /// Every session that has not ended or has a recording without an end, the oldest first, for the engine to take up again.
     pub async fn open_sessions(&self) -> Result<Vec<RestoredSession>, StoreError> {
         let rows = sqlx::query(
-            "SELECT session_id, customer_id FROM sessions WHERE ended_us IS NULL OR state = 'wrap_up' ORDER BY opened_us, session_id",
+            "SELECT session_id, customer_id FROM sessions WHERE ended_us IS NULL OR state = 'wrap_up' \
+             OR session_id IN (SELECT session_id FROM recordings WHERE millis IS NULL) ORDER BY opened_us, session_id",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -60,7 +61,8 @@ impl Store {
             drop(db);
             // The session itself is among those counted.
             customer.earlier_sessions = customer.earlier_sessions.saturating_sub(1);
-            sessions.push(RestoredSession { customer, entries: self.entries(session, 0).await? });
+            let entries = self.entries(session, 0).await?;
+            sessions.push(RestoredSession { customer, entries, recorded: Default::default() });
         }
         Ok(sessions)
     }

@@ -148,7 +148,8 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
                 params![Key::new(recording.0), session, file, at.as_micros()],
             )?;
         }
-        Change::RecordingEnded { recording, millis } => {
+        Change::RecordingEnded { recording, millis }
+        | Change::RecordingFailed { recording, millis, why: _ } => {
             execute(
                 db,
                 "UPDATE recordings SET millis = ?2 WHERE recording_id = ?1",
@@ -181,7 +182,9 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
             )?;
         }
         // The timeline shows these from the journal itself.
-        Change::LegHeld { .. }
+        Change::RecordingPaused { .. }
+        | Change::RecordingWanted { .. }
+        | Change::LegHeld { .. }
         | Change::LegMuted { .. }
         | Change::Delivered { .. }
         | Change::Read { .. }

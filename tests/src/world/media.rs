@@ -19,6 +19,8 @@ pub(super) struct SimulatedMedia {
     pairs: BTreeMap<LegId, LegId>,
     channels: BTreeMap<LegId, Channel>,
     recordings: BTreeMap<SessionId, RecordingId>,
+    /// Sessions whose recording is silent.
+    paused: BTreeSet<SessionId>,
     /// What each leg is played, whom else it hears, and how its peer described itself last.
     played: BTreeMap<LegId, Vec<Prompt>>,
     peers: BTreeMap<LegId, Arc<[u8]>>,
@@ -53,6 +55,16 @@ impl SimulatedMedia {
 
     pub fn channel(&self, leg: LegId) -> Option<Channel> {
         self.channels.get(&leg).copied()
+    }
+
+    /// The recording of the session that runs, and whether it is silent.
+    pub fn recording(&self, session: SessionId) -> Option<(RecordingId, bool)> {
+        Some((*self.recordings.get(&session)?, self.paused.contains(&session)))
+    }
+
+    /// It is not written any more.
+    pub fn forget_recording(&mut self, session: SessionId) -> Option<RecordingId> {
+        self.recordings.remove(&session)
     }
 
     fn part(&mut self, leg: LegId) {
@@ -147,6 +159,14 @@ impl SimulatedMedia {
                 }
                 None => Vec::new(),
             },
+            Command::PauseRecording { session, paused } => {
+                if paused {
+                    self.paused.insert(session);
+                } else {
+                    self.paused.remove(&session);
+                }
+                Vec::new()
+            }
             Command::SetChannel { leg, channel } => {
                 self.channels.insert(leg, channel);
                 Vec::new()
@@ -160,6 +180,10 @@ impl SimulatedMedia {
             Command::Disconnect { leg } => {
                 self.part(leg);
                 Vec::new()
+            }
+            Command::Announce { leg, playback, what } => {
+                let length = Duration::from_secs(2) * u32::try_from(what.len()).unwrap_or(1);
+                vec![(length, Event::PlayingEnded { leg, playback, interrupted: false })]
             }
             Command::Answer { .. }
             | Command::Offer { .. }

@@ -5,6 +5,7 @@
 mod audit;
 mod media;
 mod people;
+pub mod recordings;
 mod restless;
 pub mod script;
 mod shards;
@@ -22,8 +23,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use session::Engine;
 use session::api::{
-    AdminCommand, AgentCommand, AgentSetup, Config, CustomerCard, Input, Output, Refusal, Reply, RequestId,
-    VisitorCommand,
+    AdminCommand, AgentCommand, AgentSetup, Config, CustomerCard, Input, Output, RecordingConfig,
+    RecordingFormat, Refusal, Reply, RequestId, VisitorCommand,
 };
 use sip_core::api::{Answer, Credential, Listener, Output as SipOutput, Transport};
 use sip_core::digest::{Algorithm, ha1};
@@ -196,8 +197,12 @@ impl World {
                 operators: scenario.redirects,
                 trunks: scenario.redirects,
             },
-            recording: true,
-            recordings: "recordings".to_owned(),
+            recording: RecordingConfig {
+                enabled: true,
+                folder: "recordings".to_owned(),
+                format: RecordingFormat::Wav,
+                channels: 2,
+            },
             agent_grace: Duration::from_secs(20),
             chat_idle: Duration::from_secs(600),
             code_lifetime: Duration::from_secs(600),

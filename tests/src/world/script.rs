@@ -18,6 +18,7 @@ use session::view::DeskView;
 use sip_core::api::{CallId, CallIdentity, CallOptions, OutgoingCall, Target, Trunk, UserLimits};
 
 use super::people::{OperatorAct, Provisional, Visitor};
+use super::recordings::cut_recordings;
 use super::{Audit, EngineEvent, Event, NUMBER, PLAN, World};
 
 impl World {
@@ -501,7 +502,9 @@ impl World {
         for entries in journals {
             let begun = |c: &Change| matches!(c, Change::WrapUpStarted { .. });
             let done = |c: &Change| matches!(c, Change::WrapUpEnded { .. });
-            let open = count(&entries, |c| matches!(c, Change::SessionEnded { .. })) == 0
+            let recorded = cut_recordings(&entries);
+            let open = !recorded.is_empty()
+                || count(&entries, |c| matches!(c, Change::SessionEnded { .. })) == 0
                 || count(&entries, begun) > count(&entries, done);
             let Some(Entry { change: Change::SessionOpened { customer, .. }, .. }) = entries.first() else {
                 continue;
@@ -511,7 +514,7 @@ impl World {
             }
             let customer = self.store.card(*customer);
             self.audit.continue_with(&entries);
-            self.admin(AdminCommand::Restore(Box::new(RestoredSession { customer, entries })));
+            self.admin(AdminCommand::Restore(Box::new(RestoredSession { customer, entries, recorded })));
         }
     }
 

@@ -6,6 +6,8 @@ import {
   IconPhoneOff,
   IconPlayerPause,
   IconPlayerPlay,
+  IconPlayerRecord,
+  IconPlayerRecordFilled,
 } from "@tabler/icons-react";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -107,6 +109,26 @@ export function CallPanel({ session }: { session: SessionView }) {
             </Key>
             <Keypad onTone={(tone) => phone.sendTone(call.id, tone)} />
           </>
+        )}
+        {session.recording && (
+          <Key
+            label={t(session.recording_paused ? "call.record_resume" : "call.record_pause")}
+            on={session.recording_paused}
+            testid="call-record"
+            onClick={() =>
+              command({
+                command: "pause_recording",
+                session: session.session,
+                paused: !session.recording_paused,
+              }).catch(complain)
+            }
+          >
+            {session.recording_paused ? (
+              <IconPlayerRecord size={19} stroke={1.7} />
+            ) : (
+              <IconPlayerRecordFilled className={classes.rec} size={19} />
+            )}
+          </Key>
         )}
         {!call && mine?.state === "up" && <span className={classes.elsewhere}>{t("call.elsewhere")}</span>}
         <Tooltip label={t("call.hang_up")}>

@@ -13,6 +13,7 @@ import { complain } from "../complain";
 import classes from "./CustomerCard.module.css";
 import { LadderModal } from "./Ladder";
 import { Facts } from "./OfferCard";
+import { RecordingSwitch } from "./RecordingSwitch";
 import { dispositionText, TimelineView } from "./TimelineView";
 
 type Props = {
@@ -196,6 +197,7 @@ export function SessionDrawer({ session, onClose }: { session: string | null; on
     >
       {detail && (
         <TimelineView
+          head={maySeeSip && <RecordingSwitch detail={detail} />}
           entries={detail.entries}
           names={names}
           customer={detail.customer.name}

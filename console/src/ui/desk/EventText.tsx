@@ -1,5 +1,5 @@
 import type { TFunction } from "i18next";
-import type { Change, Ending, Party } from "../../api/types";
+import type { Author, Change, Ending, Party } from "../../api/types";
 import { identityText, phone } from "../../lib/format";
 import type { LegFacts } from "../../timeline/timeline";
 
@@ -7,6 +7,10 @@ export type Names = (agent: string) => string;
 
 export function partyName(party: Party, names: Names, t: TFunction): string {
   return party.who === "agent" ? names(party.agent) : t(`party.${party.who}`);
+}
+
+function authorName(author: Author, t: TFunction): string {
+  return author.who === "agent" ? author.name : t(`author.${author.who}`);
 }
 
 export function endingText(ending: Ending, t: TFunction): string {
@@ -77,6 +81,12 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
       return t("event.merged_into");
     case "session_ended":
       return t("event.session_ended", { why: endingText(change.ending, t) });
+    case "recording_paused":
+      return t(change.paused ? "event.recording_paused" : "event.recording_resumed", { who: authorName(change.by, t) });
+    case "recording_wanted":
+      return t(change.wanted ? "event.recording_wanted" : "event.recording_unwanted");
+    case "recording_failed":
+      return t("event.recording_failed", { why: change.why });
     case "recording_started":
     case "recording_ended":
     case "message":

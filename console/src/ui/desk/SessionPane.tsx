@@ -109,8 +109,8 @@ function Head({ name, view, children }: { name: string | null; view: SessionView
             {t("session.open_for")} <Elapsed since={view.opened} />
           </span>
           {view.recording && (
-            <span className={classes.rec} data-testid="recording-on">
-              <i /> {t("session.recording")}
+            <span className={classes.rec} data-testid="recording-on" data-paused={view.recording_paused || undefined}>
+              <i /> {t(view.recording_paused ? "session.recording_paused" : "session.recording")}
             </span>
           )}
         </span>

@@ -1,6 +1,7 @@
 import { UnstyledButton } from "@mantine/core";
 import {
   IconAlertCircle,
+  IconAlertTriangle,
   IconArrowsTransferUp,
   IconCheck,
   IconChecks,
@@ -14,6 +15,7 @@ import {
   IconPhone,
   IconPhoneOff,
   IconPlayerPause,
+  IconPlayerRecord,
   IconRobot,
   IconUser,
 } from "@tabler/icons-react";
@@ -30,6 +32,8 @@ import { addressText, endingText, eventText, type Names, partyName } from "./Eve
 import classes from "./TimelineView.module.css";
 
 type Props = {
+  /** Above the rows. */
+  head?: ReactNode;
   entries: readonly Entry[];
   names: Names;
   /** What the customer's messages are headed with. */
@@ -45,7 +49,7 @@ type Props = {
 };
 
 /** The one timeline of a session, across all its channels. Keeps to its end while the reader is there. */
-export function TimelineView({ entries, names, customer, page, pending, typing, ...on }: Props) {
+export function TimelineView({ head, entries, names, customer, page, pending, typing, ...on }: Props) {
   const { t } = useTranslation();
   const items = useMemo(() => timeline(entries, { pending }), [entries, pending]);
   const box = useRef<HTMLDivElement>(null);
@@ -79,6 +83,7 @@ export function TimelineView({ entries, names, customer, page, pending, typing, 
       }}
     >
       <div className={classes.rows} data-page={page || undefined}>
+        {head}
         {items.map((item) => (
           <Row key={item.key} item={item} names={names} customer={customer} {...on} />
         ))}
@@ -321,6 +326,11 @@ function iconOf({ type }: Change): ReactNode {
     case "leg_held":
     case "parked":
       return <IconPlayerPause {...props} />;
+    case "recording_paused":
+    case "recording_wanted":
+      return <IconPlayerRecord {...props} />;
+    case "recording_failed":
+      return <IconAlertTriangle {...props} />;
     case "leg_muted":
       return <IconMicrophoneOff {...props} />;
     case "leg_ended":

@@ -1,0 +1,191 @@
+//! One recording has the whole of a customer's call, whoever he talks to, and goes by what flows, operators and supervisors want.
+
+use e2e::world::World;
+use e2e::world::recordings::CUT_AFTER;
+use e2e::world::script::{count, only, session_of};
+use media::api::Channel;
+use model::{AgentId, Author, Change, Party, SessionId};
+use session::api::AgentCommand;
+
+use super::{OUTSIDE, PHONE, address, leg_of, seconds, talking};
+
+fn session(world: &World) -> SessionId {
+    session_of(only(&world.journals()))
+}
+
+/// What the journal says of recordings, without ids.
+fn told(world: &World) -> Vec<String> {
+    let word = |change: &Change| match change {
+        Change::RecordingStarted { file, .. } => Some(format!("started {}", &file[file.len() - 4..])),
+        Change::RecordingEnded { millis, .. } => Some(format!("ended {millis}")),
+        Change::RecordingFailed { millis, why, .. } => Some(format!("failed {millis} {why}")),
+        Change::RecordingPaused { paused, by } => Some(format!("paused {paused} {}", name(by))),
+        Change::RecordingWanted { wanted, by } => Some(format!("wanted {wanted} {}", name(by))),
+        _ => None,
+    };
+    only(&world.journals()).iter().filter_map(|entry| word(&entry.change)).collect()
+}
+
+fn name(by: &Author) -> &str {
+    match by {
+        Author::Agent { name, .. } => name,
+        Author::Flow => "the flow",
+        Author::Customer | Author::System => "nobody",
+    }
+}
+
+#[test]
+fn one_recording_goes_on_over_transfer_park_and_pick_up_with_everybody_on_his_channel() {
+    let (mut world, call, first, others) = talking(3);
+    let heard_as = |world: &World, party: Party| world.channel(leg_of(world, &party));
+    let running = world.recording(session(&world)).expect("it runs");
+    let to = address(&world, others[0]);
+    world.operator_refers(first, &to);
+    world.pass(seconds(1));
+    world.operator_answers(others[0]);
+    world.pass(seconds(2));
+    assert_eq!(heard_as(&world, Party::Agent { agent: others[0] }), Some(Channel::Agent));
+    world.operator_refers(others[0], "sip:park@tandem.test");
+    world.pass(seconds(5));
+    let slot = world.operator_calls(others[1], "*501", None);
+    world.pass(seconds(1));
+    assert!(world.was_answered(others[1], slot));
+    assert_eq!(heard_as(&world, Party::Agent { agent: others[1] }), Some(Channel::Agent));
+    assert_eq!(heard_as(&world, Party::Customer), Some(Channel::Customer));
+    // An outside number is neither customer nor operator.
+    world.operator_refers_on(others[1], slot, &format!("tel:{OUTSIDE}"));
+    world.pass(seconds(1));
+    world.customer_answers();
+    world.pass(seconds(1));
+    assert_eq!(heard_as(&world, Party::External), Some(Channel::Guest));
+    assert_eq!(world.recording(session(&world)), Some(running), "it is still the same");
+    world.caller_hangs_up(call);
+    world.pass(seconds(20));
+    assert_eq!(told(&world), ["started .wav", "ended 1000"]);
+}
+
+#[test]
+fn whoever_serves_the_customer_pauses_his_recording_and_a_supervisor_every_one() {
+    let (mut world, _, agent, others) = talking(2);
+    let id = session(&world);
+    let silent = |world: &World| world.recording(id).map(|(_, silent)| silent);
+    let pause = |paused: bool| AgentCommand::PauseRecording { session: id, paused };
+    assert_eq!(world.agent_does(others[0], pause(true)).unwrap_err().code, "not_yours");
+    assert_eq!(silent(&world), Some(false));
+    world.agent_does(agent, pause(true)).expect("his");
+    assert_eq!(silent(&world), Some(true));
+    assert!(world.desk(agent).sessions[0].recording_paused);
+    // Once more changes nothing; nobody but a supervisor need own it; a transfer does not end it.
+    world.agent_does(agent, pause(true)).expect("it is so");
+    let to = address(&world, others[0]);
+    world.operator_refers(agent, &to);
+    world.pass(seconds(1));
+    world.operator_answers(others[0]);
+    world.pass(seconds(2));
+    assert_eq!(silent(&world), Some(true), "nobody has resumed it");
+    let vera = AgentId::new(world.now.wall, [99; 10]);
+    world.supervisor_pauses(vera, id, false).expect("hers to say");
+    assert_eq!(silent(&world), Some(false));
+    world.operator_hangs_up(others[0]);
+    world.pass(seconds(1));
+    assert_eq!(world.supervisor_pauses(vera, id, true).unwrap_err().code, "unknown_session");
+    let who = world.desk(agent).name.clone();
+    let told = told(&world);
+    assert_eq!(told, ["started .wav", &format!("paused true {who}"), "paused false Vera", "ended 1000"]);
+}
+
+#[test]
+fn a_flow_records_itself_pauses_and_resumes() {
+    let (mut world, _) = flows(
+        r#"record start
+           say "Hello" { voice file "hello" }
+           record pause
+           say "Your card?" { voice file "menu" }
+           record resume"#,
+    );
+    world.caller_calls(PHONE);
+    world.pass(seconds(1));
+    let id = session(&world);
+    assert_eq!(world.recording(id).map(|(_, silent)| silent), Some(false), "before an operator is there");
+    world.pass(seconds(2));
+    assert_eq!(world.recording(id).map(|(_, silent)| silent), Some(true));
+    world.pass(seconds(2));
+    assert_eq!(world.recording(id).map(|(_, silent)| silent), Some(false));
+    let expected = ["wanted true the flow", "started .wav", "paused true the flow", "paused false the flow"];
+    assert_eq!(told(&world), expected);
+}
+
+#[test]
+fn a_pause_before_the_recording_begins_holds_when_it_does() {
+    let (mut world, agent) = flows(r#"record pause"#);
+    world.caller_calls(PHONE);
+    served(&mut world, agent);
+    let id = session(&world);
+    assert_eq!(world.recording(id).map(|(_, silent)| silent), Some(true));
+    world.agent_does(agent, AgentCommand::PauseRecording { session: id, paused: false }).expect("his");
+    assert_eq!(world.recording(id).map(|(_, silent)| silent), Some(false));
+}
+
+#[test]
+fn a_session_that_its_flow_wants_unrecorded_stays_so_with_an_operator() {
+    let (mut world, agent) = flows("record stop");
+    world.caller_calls(PHONE);
+    served(&mut world, agent);
+    let id = session(&world);
+    assert_eq!((world.recording(id), told(&world)), (None, vec!["wanted false the flow".to_owned()]));
+    let pause = AgentCommand::PauseRecording { session: id, paused: true };
+    assert_eq!(world.agent_does(agent, pause).unwrap_err().code, "not_recorded");
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_and_not_the_call() {
+    let (mut world, call, agent, _) = talking(1);
+    let id = session(&world);
+    world.recording_fails(id);
+    world.pass(seconds(30));
+    assert!(world.call_is_up(call));
+    assert!(!world.desk(agent).sessions[0].recording);
+    assert_eq!(told(&world), ["started .wav", "failed 3000 no space left on device"]);
+    world.caller_hangs_up(call);
+    world.pass(seconds(20));
+    assert_eq!(world.audit.unfinished(), Vec::<String>::new());
+}
+
+#[test]
+fn a_restart_closes_what_a_crash_has_cut_also_of_sessions_that_had_ended() {
+    for hangs_up_first in [false, true] {
+        let (mut world, call, _, _) = talking(1);
+        if hangs_up_first {
+            // The file is not closed yet.
+            world.caller_hangs_up(call);
+        }
+        world.crash_and_restart();
+        world.pass(seconds(20));
+        let ended = format!("ended {}", CUT_AFTER.as_millis());
+        assert_eq!(told(&world), ["started .wav", &ended]);
+        let journals = world.journals();
+        let ends = count(only(&journals), |change| matches!(change, Change::SessionEnded { .. }));
+        assert_eq!(ends, 1, "{hangs_up_first}");
+        assert_eq!(world.engine.counts().sessions, 0);
+    }
+}
+
+/// A centre whose flow does this and then has somebody else serve the customer.
+fn flows(verbs: &str) -> (World, AgentId) {
+    let mut world = World::new(&e2e::world::Scenario::scripted(1));
+    world.set_flows(&format!(
+        "flow support {{\n entry sip \"+74950000000\"\n state hello {{\n answer\n {verbs}\n -> waiting }}\n \
+         state waiting {{ queue support on full -> sorry }}\n state sorry {{ hangup }} }}"
+    ));
+    world.pass(seconds(1));
+    let agent = world.agents()[0];
+    (world, agent)
+}
+
+fn served(world: &mut World, agent: AgentId) {
+    while world.rings(agent) == 0 {
+        world.pass(seconds(1));
+    }
+    world.operator_answers(agent);
+    world.pass(seconds(1));
+}
