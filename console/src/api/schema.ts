@@ -72,6 +72,30 @@ export interface components {
             session: components["schemas"]["SessionId"];
         } | {
             /** @enum {string} */
+            command: "conference";
+            session: components["schemas"]["SessionId"];
+        } | {
+            /** @enum {string} */
+            command: "add_party";
+            session: components["schemas"]["SessionId"];
+            to: string;
+        } | {
+            /** @enum {string} */
+            command: "remove_party";
+            leg: components["schemas"]["LegId"];
+            session: components["schemas"]["SessionId"];
+        } | {
+            /** @enum {string} */
+            command: "mute_party";
+            leg: components["schemas"]["LegId"];
+            muted: boolean;
+            session: components["schemas"]["SessionId"];
+        } | {
+            /** @enum {string} */
+            command: "leave_conference";
+            session: components["schemas"]["SessionId"];
+        } | {
+            /** @enum {string} */
             command: "mute";
             muted: boolean;
             session: components["schemas"]["SessionId"];
