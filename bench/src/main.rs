@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 mod calls;
+mod conference;
 mod forward;
 mod load;
 mod process;
@@ -21,10 +22,11 @@ type Part = (&'static str, fn() -> Result<()>);
 
 fn main() -> Result<()> {
     println!("{:<52} {:>10} {:>10} {:>8}  limit", "", "floor", "tandem", "ratio");
-    let parts: [Part; 4] = [
+    let parts: [Part; 5] = [
         ("forward", forward::run),
         ("register", register::run),
         ("calls", calls::run),
+        ("conference", conference::run),
         ("shards", shards::run),
     ];
     let wanted: Vec<String> =

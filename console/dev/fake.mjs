@@ -105,6 +105,13 @@ export function startFake({ port = 4600, scenario = "empty", roles = ["operator"
       });
     }
     if (route === "POST /desk") return desk(json, reply, refuse);
+    const supervised = /^(PUT|DELETE|POST) \/sessions\/([^/]+)\/(supervision|take-over)$/.exec(route);
+    if (supervised) {
+      const [, method, session] = supervised;
+      fake.world.desk.supervising = method === "PUT" ? { session, mode: json.mode, up: true } : null;
+      fake.desk();
+      return reply(200, { reply: "done" });
+    }
     if (route === "GET /sessions") {
       const customer = url.searchParams.get("customer");
       return reply(
@@ -173,6 +180,7 @@ export function startFake({ port = 4600, scenario = "empty", roles = ["operator"
         agents.map((one, i) => ({
           ...one,
           status: statuses[i],
+          operates: i !== 3,
           since: now() - (i + 1) * 400e6,
           queues: i === 3 ? [] : ["support", "sales"].slice(0, 1 + (i % 2)),
         })),
@@ -282,6 +290,7 @@ export function startFake({ port = 4600, scenario = "empty", roles = ["operator"
       medium,
       party,
       address: "x",
+      part: party.who === "agent" ? "partner" : "customer",
       state: "up",
       held: false,
       muted: false,

@@ -108,6 +108,38 @@ await desk("chat", "chat", {
   },
 });
 await desk("call", "call", { act: inCall });
+const guests = () => {
+  const view = fake.world.desk.sessions.find((one) => one.legs.length > 1);
+  const guest = (party, address, state) => ({
+    ...{ leg: crypto.randomUUID(), medium: "voice", party, address, part: "guest", state, held: false, muted: false },
+    since: Date.now() * 1000,
+  });
+  view.legs.push(guest({ who: "external" }, "+79051234567", "up"));
+  view.legs.push(guest({ who: "agent", agent: "a0000000-0000-7000-8000-000000000002" }, "oleg", "ringing"));
+  fake.desk();
+};
+await desk("conference", "call", {
+  act: async (p) => {
+    await inCall(p);
+    guests();
+    await p.getByTestId("conference-add").click();
+    await p.getByTestId("conference-to").fill("workshop");
+  },
+});
+await desk("conference-narrow", "call", {
+  size: { width: 1024, height: 768 },
+  act: async (p) => {
+    await inCall(p);
+    guests();
+  },
+});
+await desk("supervising", "floor", {
+  act: async (p) => {
+    await p.getByRole("link", { name: /Смена|Floor|Зал/ }).click();
+    await p.getByTestId("supervise").first().click();
+    await p.getByTestId("supervising").waitFor();
+  },
+});
 await desk("call-dark", "call", {
   dark: true,
   act: async (p) => {

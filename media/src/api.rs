@@ -44,6 +44,12 @@ pub enum Command {
     Disconnect {
         leg: LegId,
     },
+    /// The conference of the session: its members hear each other as they say, in place of a partner. It replaces the one before: who
+    /// is left out hears nothing more until he is connected again. No members: there is none. Beyond [`MOST_MEMBERS`] nobody gets in.
+    Room {
+        session: SessionId,
+        members: Vec<Member>,
+    },
     /// Plays to the leg in place of its partner; a running playback of the leg ends first (as `interrupted`).
     Play {
         leg: LegId,
@@ -112,7 +118,8 @@ impl Command {
     pub fn about(&self) -> About {
         match self {
             Command::Connect { a, b } => About::Legs(*a, *b),
-            Command::StartRecording { session, .. }
+            Command::Room { session, .. }
+            | Command::StartRecording { session, .. }
             | Command::PauseRecording { session, .. }
             | Command::StopRecording { session } => About::Session(*session),
             Command::Open { leg, .. }
@@ -129,6 +136,26 @@ impl Command {
             | Command::Close { leg } => About::Leg(*leg),
         }
     }
+}
+
+/// Most members of a conference.
+pub const MOST_MEMBERS: usize = 32;
+
+/// One who is in a conference.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    pub leg: LegId,
+    /// How loud he hears whom. Himself he never hears, nor anybody who is not named.
+    pub hears: Vec<(LegId, Gain)>,
+}
+
+/// How loud somebody is heard, in 256ths of how loud he speaks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Gain(pub u16);
+
+impl Gain {
+    pub const NONE: Gain = Gain(0);
+    pub const FULL: Gain = Gain(256);
 }
 
 /// Whose voice it is: the channel of the recording.

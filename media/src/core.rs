@@ -5,6 +5,7 @@
 
 mod commands;
 mod packets;
+mod rooms;
 mod ticks;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -119,6 +120,8 @@ pub struct Core {
     browsers: WebRtcPort,
     recorders: Vec<Option<Recorder>>,
     recorder_of: BTreeMap<SessionId, usize>,
+    rooms: Vec<Option<rooms::Room>>,
+    rooms_ever: u32,
     output: VecDeque<Output>,
 }
 
@@ -143,6 +146,8 @@ impl Core {
             browsers: WebRtcPort::new(config.base, config.webrtc.clone()),
             recorders: Vec::new(),
             recorder_of: BTreeMap::new(),
+            rooms: Vec::new(),
+            rooms_ever: 0,
             output: VecDeque::new(),
             config,
             library,
@@ -205,6 +210,7 @@ impl Core {
                 self.busy[index] = self.tick_leg(now, index, out);
             }
         }
+        self.tick_rooms(now, out);
         self.tick_recorders(now);
         self.drain_browsers(now, out);
     }
@@ -231,6 +237,11 @@ impl Core {
     /// Open legs.
     pub fn len(&self) -> usize {
         self.by_id.len()
+    }
+
+    /// Conferences that sound.
+    pub fn conferences(&self) -> usize {
+        self.rooms.iter().flatten().count()
     }
 
     pub fn is_empty(&self) -> bool {

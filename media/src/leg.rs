@@ -35,6 +35,8 @@ pub struct Leg {
     /// The answer that led to it, which may come again with the final response.
     pub answer: Option<Arc<[u8]>>,
     pub partner: Option<usize>,
+    /// The conference that it is in.
+    pub room: Option<usize>,
     pub muted: bool,
     /// The session's recording.
     pub recorder: Option<usize>,
@@ -185,6 +187,7 @@ impl Leg {
             agreed: None,
             answer: None,
             partner: None,
+            room: None,
             muted: false,
             recorder: None,
             reception: Reception::default(),

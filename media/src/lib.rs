@@ -10,6 +10,7 @@ pub mod core;
 pub mod dtmf;
 mod leg;
 pub mod library;
+pub mod mix;
 mod outgoing;
 pub mod play;
 pub mod prompts;

@@ -19,6 +19,8 @@ pub enum Source {
     Playback(u32),
     /// The number of the row of digits.
     Digits(u32),
+    /// The number of the conference.
+    Mix(u32),
     /// Nothing, in place of a partner who is muted.
     Silence,
 }

@@ -120,6 +120,11 @@ pub enum Change {
     Parked {
         slot: Option<String>,
     },
+    /// Somebody supervises the conversation in this manner, or does so no more.
+    Supervised {
+        agent: AgentId,
+        mode: Option<Supervision>,
+    },
     /// A further medium was asked for, and by whom.
     Escalated {
         to: Medium,
@@ -166,6 +171,18 @@ pub enum Change {
     SessionEnded {
         ending: Ending,
     },
+}
+
+/// How a supervisor is in a conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Supervision {
+    /// He listens and nobody hears him.
+    Monitor,
+    /// The operator alone hears him.
+    Whisper,
+    /// All hear him.
+    Barge,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]

@@ -90,14 +90,16 @@ impl App {
         *self.queues.write().unwrap_or_else(PoisonError::into_inner) = queues;
     }
 
-    /// Tells the engine of an operator: new, changed, or no operator any more.
+    /// Tells the engine of an operator, or of a supervisor, whose phone is rung though no queue is his: new, changed, or neither any
+    /// more.
     pub fn set_agent(&self, user: &User) {
-        let command = if user.is(Role::Operator) {
+        let operates = user.is(Role::Operator);
+        let command = if user.has_phone() {
             AdminCommand::SetAgent(AgentSetup {
                 agent: user.id,
                 login: user.login.clone(),
                 name: user.name.clone(),
-                queues: user.queues.clone(),
+                queues: if operates { user.queues.clone() } else { Vec::new() },
                 capacity: user.capacity,
             })
         } else {
@@ -143,7 +145,7 @@ impl App {
     /// Tells the engine what has become of a changed user and of his telephones.
     pub fn user_changed(&self, user: &User, sign_ins: &[SignIn], devices: &[Device]) {
         self.set_agent(user);
-        if user.is(Role::Operator) {
+        if user.has_phone() {
             devices
                 .iter()
                 .filter(|device| device.user == user.id)

@@ -262,14 +262,14 @@ async fn set_up(app: &App) -> anyhow::Result<()> {
     app.commands.admin(AdminCommand::SetDigest(app.config.sip.digest.clone()));
     app.commands.admin(AdminCommand::SetDemanded(app.config.sip.demanded.clone()));
     let users = app.users_by_id().await?;
-    for user in users.values().filter(|user| user.is(Role::Operator)) {
+    for user in users.values().filter(|user| user.has_phone()) {
         app.set_agent(user);
     }
     if users.is_empty() {
         tracing::warn!("nobody can sign in yet: `tandem add-user` adds the first administrator");
     }
     for device in app.store.devices().await? {
-        if let Some(user) = users.get(&device.user).filter(|user| user.is(Role::Operator)) {
+        if let Some(user) = users.get(&device.user).filter(|user| user.has_phone()) {
             if device.realm != app.config.sip.domain {
                 tracing::warn!(
                     device.username,
@@ -282,7 +282,7 @@ async fn set_up(app: &App) -> anyhow::Result<()> {
     for sign_in in app.store.sign_ins().await? {
         match users.get(&sign_in.user) {
             Some(user) if !app.is_expired(&sign_in) => {
-                if user.is(Role::Operator) {
+                if user.has_phone() {
                     app.open_softphone(user, &sign_in.token_hash);
                 }
             }

@@ -311,6 +311,45 @@ pub enum AgentCommand {
         session: SessionId,
         paused: bool,
     },
+    /// Whoever is consulted joins the conversation with the customer.
+    Conference {
+        session: SessionId,
+    },
+    /// Calls somebody into the conversation: an operator's login, a queue (one of its operators who is free), or a phone number.
+    AddParty {
+        session: SessionId,
+        to: String,
+    },
+    /// Hangs up one who was called into the conversation.
+    RemoveParty {
+        session: SessionId,
+        leg: model::LegId,
+    },
+    /// Nobody hears the customer, or one who was called into the conversation.
+    MuteParty {
+        session: SessionId,
+        leg: model::LegId,
+        muted: bool,
+    },
+    /// The others go on without me.
+    LeaveConference {
+        session: SessionId,
+    },
+    /// A supervisor comes into the conversation, or is in it in another manner from now on. His phone is rung.
+    #[serde(skip)]
+    Supervise {
+        session: SessionId,
+        mode: model::Supervision,
+    },
+    #[serde(skip)]
+    StopSupervising {
+        session: SessionId,
+    },
+    /// The supervisor who is in the conversation serves the customer from now on, and whoever did is out of it.
+    #[serde(skip)]
+    TakeOver {
+        session: SessionId,
+    },
     /// Mute my own microphone toward customer and recording (the server's side of the mute key).
     Mute {
         session: SessionId,

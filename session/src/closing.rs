@@ -82,8 +82,13 @@ impl Engine {
         let Some((customer, customer_up)) = customer else { return };
         if session.transfer.is_some() && customer_up {
             // Somebody else is being called for him.
-            return self.play_waiting(now, id);
+            return self.wait_if_alone(now, id);
         }
+        let lost = !meant && session.owner.is_some();
+        if customer_up && !lost && self.guest_takes_over(now, id) {
+            return;
+        }
+        let Some(session) = self.sessions.get(&id) else { return };
         if meant || session.owner.is_none() || !customer_up {
             self.hang_up_because(now, customer, ending);
             return;
@@ -103,7 +108,7 @@ impl Engine {
         let Some(owner) = session.owner else { return };
         session.owner_lost_until = Some(until);
         self.timers.set(until, Timer::OwnerGrace(id));
-        self.play_waiting(now, id);
+        self.wait_if_alone(now, id);
         self.show_desk(owner);
         self.ring_owner(now, id, owner, reason);
     }

@@ -91,6 +91,16 @@ impl Engine {
                 self.pause_by(now, session, paused, (agent, name))?;
             }
             AgentCommand::Mute { session, muted } => self.mute(now, agent, session, muted)?,
+            AgentCommand::Conference { session } => self.consulted_joins(now, agent, session)?,
+            AgentCommand::AddParty { session, to } => self.add_party(now, agent, session, &to)?,
+            AgentCommand::RemoveParty { session, leg } => self.remove_party(now, agent, session, leg)?,
+            AgentCommand::MuteParty { session, leg, muted } => {
+                self.mute_party(now, agent, session, leg, muted)?;
+            }
+            AgentCommand::LeaveConference { session } => self.leave_conference(now, agent, session)?,
+            AgentCommand::Supervise { session, mode } => self.supervise(now, agent, session, mode)?,
+            AgentCommand::StopSupervising { session } => self.stop_supervising(now, agent, session)?,
+            AgentCommand::TakeOver { session } => self.take_call_over(now, agent, session)?,
         }
         Ok(Reply::Done)
     }
@@ -99,8 +109,7 @@ impl Engine {
     fn his_session(&self, agent: AgentId, id: SessionId) -> Result<(), Refusal> {
         let session =
             self.sessions.get(&id).ok_or_else(|| refusal_of("session", "unknown_session", "It is over."))?;
-        let his =
-            session.owner == Some(agent) || session.wrap_up.is_some_and(|wrap_up| wrap_up.agent == agent);
+        let his = session.owner == Some(agent) || session.wrap_up_of(agent).is_some();
         if his { Ok(()) } else { Err(refusal_of("session", "not_yours", "Somebody else has it.")) }
     }
 
@@ -221,8 +230,7 @@ impl Engine {
         disposition: Option<String>,
         note: Option<String>,
     ) -> Result<(), Refusal> {
-        let wrapping =
-            self.sessions.get(&id).is_some_and(|s| s.wrap_up.is_some_and(|wrap_up| wrap_up.agent == agent));
+        let wrapping = self.sessions.get(&id).is_some_and(|session| session.wrap_up_of(agent).is_some());
         if !wrapping {
             return Err(refusal_of("session", "no_wrap_up", "There is no wrap-up of yours."));
         }
@@ -244,7 +252,7 @@ impl Engine {
             session
                 .legs
                 .values_mut()
-                .find(|leg| !leg.is_customer() && !leg.is_aside() && leg.medium == Medium::Voice)
+                .find(|leg| !leg.is_customer() && !leg.is_beside() && leg.medium == Medium::Voice)
         });
         let leg = leg.ok_or_else(|| refusal("no_call", "There is no call."))?;
         if leg.muted != muted {

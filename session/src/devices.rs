@@ -58,11 +58,15 @@ impl Engine {
                 session.agent_voice_legs().any(|other| other.id != leg)
             }
             Role::ConsultAgent => session.consulted().any(|other| other.id != leg),
+            Role::GuestAgent | Role::Supervises(_) => session
+                .each_leg()
+                .any(|other| other.id != leg && other.role() == Some(role) && other.party == gone.party),
             Role::CustomerIn
             | Role::CustomerOut
             | Role::TransferOut
             | Role::Consults
             | Role::ConsultOut
+            | Role::GuestOut
             | Role::PickUp(_) => return,
         };
         if declined || others_ring {

@@ -16,7 +16,7 @@ use crate::leg::{Role, Step};
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Early {
     /// Somebody hears the carrier.
-    passes: bool,
+    pub passes: bool,
     /// Somebody hears our ring-back instead.
     ringback: bool,
     /// Early descriptions that media has not judged yet.
@@ -91,6 +91,7 @@ impl Engine {
         early.anew();
         if passed {
             self.put(Output::Media(MediaCommand::Disconnect { leg }));
+            self.arrange(id);
         }
         if let (true, Some(Waits::Up(other))) = (ringback, self.who_waits(id, leg)) {
             self.stop_playing(id, other);
@@ -113,7 +114,11 @@ impl Engine {
             early.passes = true;
             early.ringback = false;
         }
-        self.put(Output::Media(MediaCommand::Connect { a: leg, b: other }));
+        self.arrange(id);
+        // In a conference it is heard by all.
+        if self.sessions.get(&id).is_some_and(|session| session.room.is_empty()) {
+            self.put(Output::Media(MediaCommand::Connect { a: leg, b: other }));
+        }
     }
 
     /// Whoever waits hears that it rings. Who is not answered has his phone tell him so (180).
@@ -142,7 +147,10 @@ impl Engine {
             | Role::PickUp(_)
             | Role::Consults
             | Role::ConsultAgent
-            | Role::ConsultOut => return None,
+            | Role::ConsultOut
+            | Role::GuestAgent
+            | Role::GuestOut
+            | Role::Supervises(_) => return None,
         };
         if waits.is_up() {
             return Some(Waits::Up(waits.id));

@@ -390,7 +390,7 @@ impl Engine {
         let seq = entry.seq;
         let audience = session
             .owner
-            .or(session.wrap_up.map(|wrap_up| wrap_up.agent))
+            .or(session.wrap_ups.last().map(|wrap_up| wrap_up.agent))
             .or(session.offer.as_ref().map(|o| o.agent));
         self.put(Output::Journal(Record::Session(entry.clone())));
         if let Some(agent) = audience {

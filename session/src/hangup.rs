@@ -67,7 +67,7 @@ impl Engine {
         let Some(gone) = session.legs.remove(&leg) else { return };
         if let Party::Agent { agent } = gone.party {
             self.watches.leg_ended(agent, leg);
-            if gone.is_up() && !gone.is_aside() {
+            if gone.is_up() && !gone.is_beside() {
                 session.owner_was_muted = gone.muted;
             }
         }
@@ -88,6 +88,8 @@ impl Engine {
             Role::PickUp(_) => {}
             Role::Consults => self.consulter_gone(now, id, &ending),
             Role::ConsultAgent | Role::ConsultOut => self.consulted_gone(now, id, &gone.party, &ending),
+            Role::GuestAgent | Role::GuestOut => self.guest_gone(now, id, &gone.party),
+            Role::Supervises(_) => self.supervisor_gone(now, id, &gone.party, was_up),
             Role::Offer(offer) => self.offer_leg_gone(now, id, offer, &ending),
             Role::Owner(reason) => self.owner_leg_gone(now, id, reason),
             Role::TransferAgent | Role::TransferOut => {
@@ -99,6 +101,7 @@ impl Engine {
                 }
             }
         }
+        self.arrange(id);
     }
 
     fn offer_leg_gone(&mut self, now: Now, id: SessionId, offer: model::OfferId, ending: &Ending) {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use media::api::Channel;
-use model::{LegId, Medium, OfferId, Party, PlaybackId, Timestamp, VisitorId};
+use model::{LegId, Medium, OfferId, Party, PlaybackId, Supervision, Timestamp, VisitorId};
 use sip_core::api::{Binding, BindingId, CallId, IncomingCall};
 
 use crate::trunks::Dialled;
-use crate::view::LegState;
+use crate::view::{LegState, Part};
 
 pub(crate) struct Leg {
     pub id: LegId,
@@ -114,6 +114,12 @@ pub(crate) enum Role {
     ConsultAgent,
     /// The number that he calls.
     ConsultOut,
+    /// A colleague who is asked into the conversation.
+    GuestAgent,
+    /// A number that is asked into it.
+    GuestOut,
+    /// A supervisor is rung, and is in the conversation in this manner.
+    Supervises(Supervision),
     /// An operator calls to take a customer who rings elsewhere or is parked.
     PickUp(PickedUp),
 }
@@ -150,7 +156,33 @@ impl Role {
             | Role::Consults
             | Role::ConsultAgent
             | Role::ConsultOut
+            | Role::GuestAgent
+            | Role::GuestOut
+            | Role::Supervises(_)
             | Role::PickUp(_) => false,
+        }
+    }
+
+    /// Somebody who was asked into the conversation beside its operator.
+    pub fn is_guest(self) -> bool {
+        self == Role::GuestAgent || self == Role::GuestOut
+    }
+
+    pub fn supervision(self) -> Option<Supervision> {
+        match self {
+            Role::Supervises(mode) => Some(mode),
+            Role::CustomerIn
+            | Role::CustomerOut
+            | Role::Offer(_)
+            | Role::Owner(_)
+            | Role::TransferAgent
+            | Role::TransferOut
+            | Role::Consults
+            | Role::ConsultAgent
+            | Role::ConsultOut
+            | Role::GuestAgent
+            | Role::GuestOut
+            | Role::PickUp(_) => None,
         }
     }
 
@@ -165,8 +197,13 @@ impl Role {
         match self {
             Role::CustomerIn | Role::CustomerOut => Channel::Customer,
             Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::PickUp(_) => Channel::Agent,
-            Role::TransferOut => Channel::Guest,
-            Role::Consults | Role::ConsultAgent | Role::ConsultOut => Channel::Aside,
+            Role::TransferOut | Role::GuestAgent | Role::GuestOut | Role::Supervises(Supervision::Barge) => {
+                Channel::Guest
+            }
+            Role::Supervises(Supervision::Monitor | Supervision::Whisper)
+            | Role::Consults
+            | Role::ConsultAgent
+            | Role::ConsultOut => Channel::Aside,
         }
     }
 }
@@ -219,9 +256,24 @@ impl Leg {
         self.voice().map(|voice| voice.role)
     }
 
-    /// Of a consultation: the customer hears and knows nothing of it.
-    pub fn is_aside(&self) -> bool {
-        self.role().is_some_and(|role| role.channel() == Channel::Aside)
+    /// Of whoever is neither the customer nor serves him: of a consultation, a guest, a supervisor.
+    pub fn is_beside(&self) -> bool {
+        self.role().is_some_and(|role| {
+            role.channel() == Channel::Aside || role.is_guest() || role.supervision().is_some()
+        })
+    }
+
+    pub fn part(&self) -> Part {
+        match self.role() {
+            None | Some(Role::CustomerIn | Role::CustomerOut) => Part::Customer,
+            Some(
+                Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut | Role::PickUp(_),
+            ) => Part::Partner,
+            Some(Role::Consults) => Part::Consults,
+            Some(Role::ConsultAgent | Role::ConsultOut) => Part::Consulted,
+            Some(Role::GuestAgent | Role::GuestOut) => Part::Guest,
+            Some(Role::Supervises(_)) => Part::Supervisor,
+        }
     }
 
     pub fn is_customer(&self) -> bool {

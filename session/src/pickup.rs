@@ -65,7 +65,10 @@ impl Engine {
                 | Role::TransferOut
                 | Role::Consults
                 | Role::ConsultAgent
-                | Role::ConsultOut,
+                | Role::ConsultOut
+                | Role::GuestAgent
+                | Role::GuestOut
+                | Role::Supervises(_),
             )
             | None => true,
         }
@@ -116,6 +119,9 @@ fn what_rings(leg: &Leg) -> Option<(AgentId, PickedUp)> {
         | Role::Consults
         | Role::ConsultAgent
         | Role::ConsultOut
+        | Role::GuestAgent
+        | Role::GuestOut
+        | Role::Supervises(_)
         | Role::PickUp(_) => return None,
     };
     Some((agent, what))

@@ -203,7 +203,7 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
             tail.queued_by = None;
         }
         Change::WrapUpStarted { agent } => tail.wrap_up = Some(*agent),
-        Change::WrapUpEnded { .. } => tail.wrap_up = None,
+        Change::WrapUpEnded { agent, .. } => tail.wrap_up = tail.wrap_up.filter(|latest| latest != agent),
         Change::RecordingStarted { recording, .. } => tail.recordings.push(*recording),
         Change::RecordingEnded { recording, .. } | Change::RecordingFailed { recording, .. } => {
             tail.recordings.retain(|open| open != recording);
@@ -221,6 +221,7 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         | Change::Offered { .. }
         | Change::OfferEnded { .. }
         | Change::Parked { .. }
+        | Change::Supervised { .. }
         | Change::Escalated { .. }
         | Change::RecordingPaused { .. }
         | Change::RecordingWanted { .. }

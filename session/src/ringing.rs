@@ -112,11 +112,14 @@ impl Engine {
             }
             Role::TransferAgent => "transfer",
             Role::ConsultAgent => "consult",
+            Role::GuestAgent => "conference",
+            Role::Supervises(_) => "supervise",
             Role::CustomerIn
             | Role::CustomerOut
             | Role::TransferOut
             | Role::Consults
             | Role::ConsultOut
+            | Role::GuestOut
             | Role::PickUp(_) => return,
         };
         headers.push(("X-Tandem-Reason".to_owned(), reason.to_owned()));
@@ -154,7 +157,8 @@ impl Engine {
 
     /// Who calls: the customer, or the colleague who asks something.
     fn shown_caller(&self, session: &Session, leg: LegId) -> (String, Option<String>) {
-        let consulted = session.legs.get(&leg).and_then(|leg| leg.role()) == Some(Role::ConsultAgent);
+        let role = session.legs.get(&leg).and_then(|leg| leg.role());
+        let consulted = matches!(role, Some(Role::ConsultAgent | Role::GuestAgent));
         let asks = session.owner.filter(|_| consulted).and_then(|owner| self.agents.get(&owner));
         match asks {
             Some(Agent { setup, .. }) => (setup.login.clone(), Some(setup.name.clone())),
@@ -212,6 +216,8 @@ impl Engine {
                 self.transfer_answered(now, id, leg);
             }
             Role::ConsultAgent | Role::ConsultOut => self.consulted_answers(now, id, leg),
+            Role::GuestAgent | Role::GuestOut => self.guest_answers(now, id, leg),
+            Role::Supervises(_) => self.supervisor_answers(now, id, leg),
             Role::CustomerIn | Role::Consults | Role::PickUp(_) => {}
         }
     }

@@ -54,7 +54,7 @@ impl Engine {
             AcdOutput::WrapUpStarted { agent, session: id, until } => {
                 let until = now.wall + until.saturating_since(now.instant);
                 if let Some(session) = self.sessions.get_mut(&id) {
-                    session.wrap_up = Some(WrapUp { agent, until });
+                    session.wrap_ups.push(WrapUp { agent, until });
                     self.journal(now, id, Change::WrapUpStarted { agent });
                 }
                 self.show_desk(agent);
@@ -75,12 +75,12 @@ impl Engine {
         note: Option<String>,
     ) {
         let Some(session) = self.sessions.get(&id) else { return };
-        if session.wrap_up.is_none() {
+        if session.wrap_up_of(agent).is_none() {
             return;
         }
         self.journal(now, id, Change::WrapUpEnded { agent, disposition, note });
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.wrap_up = None;
+            session.wrap_ups.retain(|wrap_up| wrap_up.agent != agent);
         }
         self.sweep_later(id);
     }
@@ -261,6 +261,10 @@ impl Engine {
             return;
         };
         session.owner_lost_until = None;
+        if self.guest_takes_over(now, id) {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         let queue = session.queue_name.clone();
         let opened = session.opened;
         let age = now.wall.saturating_since(opened);
@@ -276,6 +280,7 @@ impl Engine {
             self.hang_up(now, leg, Cause::Replaced, Side::System);
         }
         self.end_consultation(now, id);
+        self.dismiss_guests(now, id);
         self.unpark(now, id);
         self.acd.release(now, id);
         self.journal(now, id, Change::OwnerChanged { agent: None });
@@ -356,13 +361,14 @@ impl Engine {
         ids.extend(view.wrapping_up.iter().copied());
         ids.sort();
         ids.dedup();
-        let sessions = ids.iter().filter_map(|id| Some(self.sessions.get(id)?.view())).collect();
+        let sessions = ids.iter().filter_map(|id| Some(self.sessions.get(id)?.view(agent))).collect();
         Some(DeskView {
             agent,
             name: setup.name.clone(),
             status: view.status,
             since: view.since,
             phone_registered: self.has_device(agent),
+            supervising: self.supervising(agent),
             offers,
             sessions,
         })

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use dialplans::Run;
+use media::api::Member;
 use model::{
     AgentId, Change, Ending, Entry, Instant, LegId, Media, Medium, Message, Now, OfferId, Party, QueueName,
     SessionId, Timestamp, VisitorId,
@@ -50,7 +51,10 @@ pub(crate) struct Session {
     /// The owner had muted himself on the device that died.
     pub owner_was_muted: bool,
     pub recording: Recording,
-    pub wrap_up: Option<WrapUp>,
+    /// Of whoever served the customer last, and of those from whom he was taken.
+    pub wrap_ups: Vec<WrapUp>,
+    /// Who hears whom, while more are in the conversation than two.
+    pub room: Vec<Member>,
     pub ended: Option<Ending>,
     /// A call to this number starts as soon as the operator is on the line.
     pub call_when_owner_is_up: Option<String>,
@@ -140,7 +144,8 @@ impl Session {
             hops: 0,
             owner_was_muted: false,
             recording: Recording::default(),
-            wrap_up: None,
+            wrap_ups: Vec::new(),
+            room: Vec::new(),
             ended: None,
             call_when_owner_is_up: None,
             call_when_owned: None,
@@ -181,16 +186,16 @@ impl Session {
 
     /// The operator's or the outside party's leg that the customer talks to, once it is up.
     pub fn talking_partner(&self) -> Option<&Leg> {
-        self.each_leg().find(|leg| !leg.is_customer() && !leg.is_aside() && leg.is_up())
+        self.each_leg().find(|leg| !leg.is_customer() && !leg.is_beside() && leg.is_up())
     }
 
     pub fn each_leg(&self) -> impl Iterator<Item = &Leg> {
         self.legs.values().map(Box::as_ref)
     }
 
-    /// The operators' legs, but those of a consultation.
+    /// The legs of operators who serve him.
     pub fn agent_voice_legs(&self) -> impl Iterator<Item = &Leg> {
-        self.each_leg().filter(|leg| matches!(leg.party, Party::Agent { .. }) && !leg.is_aside())
+        self.each_leg().filter(|leg| matches!(leg.party, Party::Agent { .. }) && !leg.is_beside())
     }
 
     pub fn chat(&self) -> Option<(LegId, VisitorId)> {
@@ -235,11 +240,11 @@ impl Session {
         self.ended.is_some()
             && self.legs.is_empty()
             && self.recording.running.is_none()
-            && self.wrap_up.is_none()
+            && self.wrap_ups.is_empty()
     }
 
     pub fn state(&self) -> SessionState {
-        if self.wrap_up.is_some() {
+        if self.owner.is_none() && !self.wrap_ups.is_empty() {
             SessionState::WrapUp
         } else if self.owner_lost_until.is_some() {
             SessionState::AgentLost
@@ -254,19 +259,25 @@ impl Session {
         }
     }
 
-    pub fn view(&self) -> SessionView {
+    pub fn wrap_up_of(&self, agent: AgentId) -> Option<WrapUp> {
+        self.wrap_ups.iter().copied().find(|wrap_up| wrap_up.agent == agent)
+    }
+
+    /// As this operator sees it, who owns it or wraps it up.
+    pub fn view(&self, agent: AgentId) -> SessionView {
+        let wrap_up = self.wrap_up_of(agent).filter(|_| self.owner != Some(agent));
         SessionView {
             session: self.id,
             customer: self.customer.view(),
             context: self.context.clone(),
             opened: self.opened,
             queue: self.queue_name.clone(),
-            state: self.state(),
+            state: if wrap_up.is_some() { SessionState::WrapUp } else { self.state() },
             legs: self.each_leg().map(leg_view).collect(),
             recording: self.recording.running.is_some(),
             recording_paused: self.recording.paused,
             parked: self.parked.map(|parked| parked.slot.to_string()),
-            wrap_up_until: self.wrap_up.map(|wrap_up| wrap_up.until),
+            wrap_up_until: wrap_up.map(|wrap_up| wrap_up.until),
             last_seq: self.seq,
         }
     }
@@ -278,6 +289,7 @@ fn leg_view(leg: &Leg) -> LegView {
         medium: leg.medium,
         party: leg.party.clone(),
         address: leg.address.clone(),
+        part: leg.part(),
         state: leg.state,
         held: leg.held,
         muted: leg.muted,

@@ -175,6 +175,7 @@ impl Engine {
             self.hang_up(now, leg, Cause::Replaced, Side::System);
         }
         self.end_consultation(now, id);
+        self.dismiss_guests(now, id);
         self.acd.release(now, id);
         if let Some(owner) = owner {
             self.show_desk(owner);
@@ -202,6 +203,7 @@ impl Engine {
         if !self.transfer_over(now, id, 200) {
             return;
         }
+        self.let_all_be_heard(now, id);
         // Whichever device he talks on by now.
         self.hang_up_other_devices(now, id, leg);
         self.end_consultation(now, id);
@@ -234,7 +236,7 @@ impl Engine {
             return true;
         };
         let waits = session.customer_voice().is_some_and(|leg| leg.is_up());
-        if waits && session.talking_partner().is_none() {
+        if waits && session.talking_partner().is_none() && !self.guest_takes_over(now, id) {
             // He has hung up in the meantime, and gets the customer back.
             self.owner_lost(now, id);
         }
@@ -280,7 +282,7 @@ impl Engine {
     fn is_served_by(&self, id: SessionId, leg: LegId) -> bool {
         self.sessions.get(&id).is_some_and(|session| {
             let served =
-                |leg: &Leg| leg.is_up() && !leg.is_aside() && matches!(leg.party, Party::Agent { .. });
+                |leg: &Leg| leg.is_up() && !leg.is_beside() && matches!(leg.party, Party::Agent { .. });
             session.ended.is_none() && session.legs.get(&leg).map(Box::as_ref).is_some_and(served)
         })
     }

@@ -20,8 +20,19 @@ pub struct DeskView {
     pub since: Timestamp,
     /// A softphone or desk phone is registered.
     pub phone_registered: bool,
+    /// The conversation in which he is as a supervisor.
+    pub supervising: Option<SupervisingView>,
     pub offers: Vec<OfferView>,
     pub sessions: Vec<SessionView>,
+}
+
+/// A conversation of somebody else's in which a supervisor is.
+#[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
+pub struct SupervisingView {
+    pub session: SessionId,
+    pub mode: model::Supervision,
+    /// His phone has answered.
+    pub up: bool,
 }
 
 /// Everything the operator should know before he accepts.
@@ -85,10 +96,26 @@ pub struct LegView {
     pub medium: Medium,
     pub party: model::Party,
     pub address: String,
+    pub part: Part,
     pub state: LegState,
     pub held: bool,
     pub muted: bool,
     pub since: Timestamp,
+}
+
+/// Why somebody is in the session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    Customer,
+    /// Who serves the customer, or is rung for it.
+    Partner,
+    /// The operator on his call with whom he consults.
+    Consults,
+    Consulted,
+    /// Who was called into the conversation.
+    Guest,
+    Supervisor,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]

@@ -9,7 +9,7 @@ use sip_core::api::{Binding, CallId};
 
 use crate::api::Output;
 use crate::engine::Engine;
-use crate::leg::{OwnerReason, Role, Step, Voice};
+use crate::leg::{Leg, OwnerReason, Role, Step, Voice};
 use crate::timers::Timer;
 use crate::view::LegState;
 
@@ -148,7 +148,10 @@ impl Engine {
                 | Role::TransferAgent
                 | Role::TransferOut
                 | Role::ConsultAgent
-                | Role::ConsultOut,
+                | Role::ConsultOut
+                | Role::GuestAgent
+                | Role::GuestOut
+                | Role::Supervises(_),
             )
             | None => {}
         }
@@ -197,7 +200,10 @@ impl Engine {
     fn connect(&mut self, now: Now, id: SessionId, customer: LegId, partner: LegId) {
         self.stop_playing(id, customer);
         self.stop_playing(id, partner);
-        self.put(Output::Media(MediaCommand::Connect { a: customer, b: partner }));
+        self.arrange(id);
+        if self.sessions.get(&id).is_some_and(|session| session.room.is_empty()) {
+            self.put(Output::Media(MediaCommand::Connect { a: customer, b: partner }));
+        }
         self.record(now, id);
         self.visitor_state(now, id);
     }
@@ -233,11 +239,14 @@ impl Engine {
         found.held = held;
         let (by_agent, role) = (!found.is_customer(), found.role());
         let customer = session.customer_voice().filter(|leg| leg.is_up()).map(|leg| leg.id);
+        // He is not alone then.
+        let talks_on = session.guests().any(Leg::is_up);
         self.journal(now, id, Change::LegHeld { leg, held });
         if role == Some(Role::Consults) {
             return self.consultation_held(now, id, held);
         }
-        if role.is_some_and(Role::is_consulted) {
+        let beside = |role: Role| role.is_consulted() || role.is_guest() || role.supervision().is_some();
+        if role.is_some_and(beside) || held && talks_on {
             return;
         }
         if by_agent && let Some(customer) = customer {

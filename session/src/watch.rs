@@ -58,6 +58,10 @@ impl Watches {
         self.changed(agent);
     }
 
+    pub fn is_on_the_phone(&self, agent: AgentId) -> bool {
+        self.legs.contains_key(&agent)
+    }
+
     pub fn changed(&mut self, agent: AgentId) {
         if self.of.contains_key(&agent) {
             self.changed.insert(agent);
@@ -196,7 +200,7 @@ impl Engine {
     /// The reasons why somebody is away are nobody's business.
     fn presence_of(&self, agent: AgentId) -> Told {
         let Some(view) = self.acd.agent(agent) else { return Told::Presence(false, "offline") };
-        let on_the_phone = self.watches.legs.contains_key(&agent);
+        let on_the_phone = self.watches.is_on_the_phone(agent);
         // Who is consulted cannot be offered calls and is there all the same.
         let there = self.has_device(agent) || view.reachable_by_text;
         let works = on_the_phone || !view.sessions.is_empty() || !view.wrapping_up.is_empty();

@@ -69,7 +69,7 @@ fn a_thousand_calls_and_chats_in_a_storm_leave_nothing_behind() {
         weather: Weather { loss: 0.05, duplication: 0.05, ..Weather::STORM },
         span: Duration::from_secs(3600),
         deaths: 10,
-        transfers: 20,
+        transfers: 40,
         redirects: true,
         max_sessions: 10_000,
         shards: 3,
@@ -89,6 +89,10 @@ fn a_thousand_calls_and_chats_in_a_storm_leave_nothing_behind() {
     let (transfers, own_calls) = world.restlessness();
     let parked = world.journals().concat();
     let parked = count(&parked, |change| matches!(change, Change::Parked { slot: Some(_) }));
+    let changes = world.journals().concat();
+    let supervised = count(&changes, |change| matches!(change, Change::Supervised { mode: Some(_), .. }));
+    println!("{} commands of conferences, {supervised} supervisions", world.meetings);
+    assert!(supervised > 5 && world.most_in_a_conference() > 2, "seed {}", scenario.seed);
     println!("{transfers} transfers, {own_calls} calls of operators, {parked} times parked");
     assert!(transfers > 5 && own_calls > 2 && parked > 5, "seed {}", scenario.seed);
     assert!(world.audit.sessions() >= 800, "{} sessions", world.audit.sessions());

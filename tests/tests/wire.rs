@@ -3,6 +3,7 @@
 mod wire {
     mod browser;
     mod calls;
+    mod conference;
     mod crowd;
     mod hostile;
     mod http;

@@ -1,5 +1,5 @@
 import { learnServerTime } from "../lib/clock";
-import type { AgentCommand, ApiError, Reply } from "./types";
+import type { AgentCommand, ApiError, Reply, Supervision } from "./types";
 
 /** An answer that is not 2xx, or no answer at all (`status` 0). */
 export class ApiFailure extends Error {
@@ -23,7 +23,7 @@ export class ApiFailure extends Error {
   }
 }
 
-type Method = "GET" | "POST" | "PATCH" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 let signedOut: () => void = () => {};
 
@@ -62,6 +62,12 @@ export const get = <T>(path: string) => request<T>("GET", path);
 export const post = <T>(path: string, body: unknown = {}) => request<T>("POST", path, body);
 
 export const command = (body: AgentCommand) => post<Reply>("/desk", body);
+
+/** Into somebody else's call, or in another manner there. */
+export const supervise = (session: string, mode: Supervision) =>
+  request<Reply>("PUT", `/sessions/${session}/supervision`, { mode });
+export const leaveCall = (session: string) => request<Reply>("DELETE", `/sessions/${session}/supervision`);
+export const takeOver = (session: string) => post<Reply>(`/sessions/${session}/take-over`);
 
 /** `ws:` or `wss:` on our own origin. */
 export function socketUrl(path: string): string {

@@ -72,6 +72,30 @@ export interface components {
             session: components["schemas"]["SessionId"];
         } | {
             /** @enum {string} */
+            command: "conference";
+            session: components["schemas"]["SessionId"];
+        } | {
+            /** @enum {string} */
+            command: "add_party";
+            session: components["schemas"]["SessionId"];
+            to: string;
+        } | {
+            /** @enum {string} */
+            command: "remove_party";
+            leg: components["schemas"]["LegId"];
+            session: components["schemas"]["SessionId"];
+        } | {
+            /** @enum {string} */
+            command: "mute_party";
+            leg: components["schemas"]["LegId"];
+            muted: boolean;
+            session: components["schemas"]["SessionId"];
+        } | {
+            /** @enum {string} */
+            command: "leave_conference";
+            session: components["schemas"]["SessionId"];
+        } | {
+            /** @enum {string} */
             command: "mute";
             muted: boolean;
             session: components["schemas"]["SessionId"];
@@ -109,6 +133,8 @@ export interface components {
             agent: components["schemas"]["AgentId"];
             login: string;
             name: string;
+            /** @description He serves customers; else he is a supervisor or administrator, who comes into calls. */
+            operates: boolean;
             queues: components["schemas"]["QueueName"][];
             since?: components["schemas"]["Timestamp"] | null;
             status: components["schemas"]["AgentStatus"];
@@ -293,6 +319,11 @@ export interface components {
             /** @enum {string} */
             type: "parked";
         } | {
+            agent: components["schemas"]["AgentId"];
+            mode?: components["schemas"]["Supervision"] | null;
+            /** @enum {string} */
+            type: "supervised";
+        } | {
             by: components["schemas"]["Side"];
             how: string;
             to: components["schemas"]["Medium"];
@@ -384,6 +415,7 @@ export interface components {
             sessions: components["schemas"]["SessionView"][];
             since: components["schemas"]["Timestamp"];
             status: components["schemas"]["AgentStatus"];
+            supervising?: components["schemas"]["SupervisingView"] | null;
         };
         DiagnosticRow: {
             code: string;
@@ -496,6 +528,7 @@ export interface components {
             leg: components["schemas"]["LegId"];
             medium: components["schemas"]["Medium"];
             muted: boolean;
+            part: components["schemas"]["Part"];
             party: components["schemas"]["Party"];
             since: components["schemas"]["Timestamp"];
             state: components["schemas"]["LegState"];
@@ -582,6 +615,11 @@ export interface components {
             session: components["schemas"]["SessionId"];
             waiting_since: components["schemas"]["Timestamp"];
         };
+        /**
+         * @description Why somebody is in the session.
+         * @enum {string}
+         */
+        Part: "customer" | "partner" | "consults" | "consulted" | "guest" | "supervisor";
         Party: {
             /** @enum {string} */
             who: "customer";
@@ -756,6 +794,21 @@ export interface components {
             /** @description Path of SIP over WebSocket (RFC 7118) on this server. */
             websocket: string;
         };
+        Supervise: {
+            mode: components["schemas"]["Supervision"];
+        };
+        /** @description A conversation of somebody else's in which a supervisor is. */
+        SupervisingView: {
+            mode: components["schemas"]["Supervision"];
+            session: components["schemas"]["SessionId"];
+            /** @description His phone has answered. */
+            up: boolean;
+        };
+        /**
+         * @description How a supervisor is in a conversation.
+         * @enum {string}
+         */
+        Supervision: "monitor" | "whisper" | "barge";
         TestCounts: {
             failed: number;
             failures: components["schemas"]["TestFailure"][];

@@ -50,5 +50,6 @@ export type SessionSummary = Schemas["SessionSummary"];
 export type SessionView = Schemas["SessionView"];
 export type Side = Schemas["Side"];
 export type SoftphoneAccount = Schemas["SoftphoneAccount"];
+export type Supervision = Schemas["Supervision"];
 export type UserRow = Schemas["UserRow"];
 export type VisitorState = Schemas["VisitorState"];

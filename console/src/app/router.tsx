@@ -17,6 +17,7 @@ import { SignIn } from "../pages/SignIn";
 import { Attention } from "../ui/Attention";
 import { Header } from "../ui/Header";
 import { RecordingAlarm } from "../ui/RecordingAlarm";
+import { SupervisingBar } from "../ui/Supervising";
 import { goLive, stopLive, useLive } from "./live";
 import classes from "./Shell.module.css";
 
@@ -54,6 +55,7 @@ function Shell() {
       <Header />
       <Attention />
       <RecordingAlarm />
+      <SupervisingBar />
       <div className={classes.page}>
         <Outlet />
       </div>

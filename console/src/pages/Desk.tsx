@@ -11,6 +11,7 @@ import { CustomerCard } from "../ui/desk/CustomerCard";
 import { OfferCard, RingingCard } from "../ui/desk/OfferCard";
 import { SessionList } from "../ui/desk/SessionList";
 import { OfferPane, SessionPane } from "../ui/desk/SessionPane";
+import { SideCall } from "../ui/desk/SideCall";
 import classes from "./Desk.module.css";
 
 /** After a reload one looks at the same session as before. */
@@ -22,10 +23,16 @@ export function DeskPage() {
   const ringing = usePhone((phone) => phone.calls).filter(
     (call) => call.offer === null && (call.state === "ringing" || call.state === "answering"),
   );
+  const talking = usePhone((phone) => phone.calls).filter((call) => call.state === "talking");
   const [chosen, setChosen] = useState<string | null>(() => sessionStorage.getItem(CHOSEN));
   const [card, setCard] = useState(false);
   const sessions = desk?.sessions ?? [];
   const offers = desk?.offers ?? [];
+
+  // As a guest in somebody else's conversation. What a supervisor does has a bar of its own.
+  const beside = talking.filter(
+    (call) => call.reason === "conference" && !sessions.some((one) => one.session === call.session),
+  );
 
   const exists = [...sessions, ...offers].some((one) => one.session === chosen);
   const selected = exists ? chosen : (sessions[0]?.session ?? offers[0]?.session ?? null);
@@ -46,6 +53,13 @@ export function DeskPage() {
   return (
     <div className={classes.desk} data-testid="desk" data-card={card || undefined}>
       <aside className={`${classes.left} scroll`} aria-label={t("desk.work")}>
+        {beside.length > 0 && (
+          <section className={classes.offers}>
+            {beside.map((call) => (
+              <SideCall key={call.id} call={call} />
+            ))}
+          </section>
+        )}
         {(offers.length > 0 || ringing.length > 0) && (
           <section className={classes.offers} aria-live="assertive">
             {ringing.map((call) => (

@@ -3,12 +3,13 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { get } from "../api/client";
 import type { AgentRow, QueueStatus, SessionState, SessionSummary } from "../api/types";
-import { useDesk } from "../app/live";
+import { useDesk, useLive } from "../app/live";
 import { shownState } from "../desk/lost";
 import { customerName, duration } from "../lib/format";
 import { Dot, Elapsed, MediaIcons, Tag } from "../ui/common";
 import { SessionDrawer } from "../ui/desk/CustomerCard";
 import { statusTone, useStatusText } from "../ui/StateSwitch";
+import { maySupervise, SuperviseKey } from "../ui/Supervising";
 import classes from "./pages.module.css";
 
 const TONE = {
@@ -24,6 +25,7 @@ const TONE = {
 export function FloorPage() {
   const { t } = useTranslation();
   const text = useStatusText();
+  const supervises = maySupervise(useLive().me);
   const floor = useDesk((state) => state.floor);
   const [opened, setOpened] = useState<string | null>(null);
   const { data: agents } = useQuery({
@@ -31,6 +33,7 @@ export function FloorPage() {
     queryFn: () => get<AgentRow[]>("/agents"),
     refetchInterval: 3_000,
   });
+  const operators = agents?.filter((agent) => agent.operates);
   const names = new Map((agents ?? []).map((agent) => [agent.agent, agent.name]));
   const sessions = floor?.sessions ?? [];
   return (
@@ -58,6 +61,7 @@ export function FloorPage() {
                   <th>{t("sessions.queue")}</th>
                   <th>{t("sessions.operator")}</th>
                   <th className={classes.right}>{t("floor.since")}</th>
+                  {supervises && <th aria-label={t("supervision.call")} />}
                 </tr>
               </thead>
               <tbody>
@@ -84,6 +88,11 @@ export function FloorPage() {
                     <td className={classes.right}>
                       <Elapsed since={session.opened} />
                     </td>
+                    {supervises && (
+                      <td className={classes.right}>
+                        <SuperviseKey session={session} />
+                      </td>
+                    )}
                   </tr>
                 ))}
               </tbody>
@@ -97,10 +106,10 @@ export function FloorPage() {
         </section>
         <section className={classes.column}>
           <h2>
-            {t("floor.agents")} <span className="dim num">{agents?.length ?? ""}</span>
+            {t("floor.agents")} <span className="dim num">{operators?.length ?? ""}</span>
           </h2>
           <div className={`${classes.sheet} scroll`} data-testid="floor-agents">
-            {(agents ?? []).map((agent) => {
+            {(operators ?? []).map((agent) => {
               const busy = sessions.filter((session) => session.owner === agent.agent).length;
               const out = agent.status.state === "signed_out";
               return (

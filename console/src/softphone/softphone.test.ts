@@ -206,7 +206,7 @@ describe("calls", () => {
     expect(bench.muted).toEqual([["s", false]]);
   });
 
-  it.each(["reconnect", "call-customer"])("answers %s by itself", async (reason) => {
+  it.each(["reconnect", "call-customer", "supervise"])("answers %s by itself", async (reason) => {
     const bench = await new Bench().registered();
     const call = bench.call("c1", { "X-Tandem-Session": "s", "X-Tandem-Reason": reason });
     await turn();
@@ -214,7 +214,7 @@ describe("calls", () => {
     expect(bench.state.calls[0]?.state).toBe("answering");
   });
 
-  it.each(["offer", "escalation"])("lets %s ring", async (reason) => {
+  it.each(["offer", "escalation", "conference"])("lets %s ring", async (reason) => {
     const bench = await new Bench().registered();
     const call = bench.call("c1", { "X-Tandem-Session": "s", "X-Tandem-Reason": reason });
     await turn();

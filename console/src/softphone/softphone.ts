@@ -11,7 +11,7 @@ export type Registration =
   /** Not wanted, or not allowed in this tab. */
   "off" | "elsewhere" | "connecting" | "registered" | "lost" | "refused";
 
-export type Reason = "offer" | "reconnect" | "escalation" | "call-customer";
+export type Reason = "offer" | "reconnect" | "escalation" | "call-customer" | "conference" | "supervise";
 
 export type PhoneCall = {
   id: string;
@@ -47,7 +47,7 @@ export type Deps = {
 };
 
 const OFF: PhoneState = { registration: "off", calls: [], audioBlocked: false, microphoneFailed: false };
-const AUTO_ANSWERED: readonly Reason[] = ["reconnect", "call-customer"];
+const AUTO_ANSWERED: readonly Reason[] = ["reconnect", "call-customer", "supervise"];
 
 export class Softphone {
   #state: PhoneState = OFF;
@@ -321,6 +321,8 @@ function reasonOf(header: string | undefined, offer: string | null): Reason {
     case "reconnect":
     case "escalation":
     case "call-customer":
+    case "conference":
+    case "supervise":
       return header;
     default:
       return offer ? "offer" : "escalation";

@@ -167,6 +167,7 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       case "context_set":
       case "queued":
       case "parked":
+      case "supervised":
       case "escalated":
       case "recording_paused":
       case "recording_wanted":

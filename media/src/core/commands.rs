@@ -37,6 +37,7 @@ impl Core {
                     self.disconnect(index);
                 }
             }
+            Command::Room { session, members } => self.set_room(session, members),
             Command::Play { leg, playback, what, repeat } => self.play(now, leg, playback, what, repeat),
             Command::Announce { leg, playback, what } => self.announce(now, leg, playback, what),
             Command::StopPlaying { leg } => {
@@ -257,7 +258,13 @@ impl Core {
         }
     }
 
+    /// Out of a bridge or a conference.
     fn disconnect(&mut self, index: usize) {
+        self.leave_room(index);
+        self.part(index);
+    }
+
+    pub(super) fn part(&mut self, index: usize) {
         let partner = self.leg_mut(index).and_then(|leg| leg.partner.take());
         if let Some(partner) = partner.and_then(|partner| self.leg_mut(partner)) {
             partner.partner = None;

@@ -8,6 +8,7 @@ use super::{Core, Event, Exit, Sink, pair};
 use crate::codec::{Codec, Decoder};
 use crate::dtmf;
 use crate::leg::{Leg, MOST_OCTETS, Transport};
+use crate::mix::{self, Mixer};
 use crate::outgoing::Source;
 use crate::record::{Recorder, Tap};
 use crate::rtcp;
@@ -80,10 +81,12 @@ impl Core {
                     return;
                 }
                 let recorder = listening(&mut self.recorders, leg);
+                let room = leg.room.and_then(|room| Some(&mut self.rooms.get_mut(room)?.as_mut()?.mixer));
                 hear_audio(
                     leg,
                     partner,
                     recorder,
+                    room,
                     codec,
                     duration,
                     index as u32,
@@ -164,6 +167,7 @@ pub(super) struct Pour<'a, 'b, S> {
     pub clock: u32,
     pub partner: Option<&'a mut Leg>,
     pub recorder: Option<(&'a mut Recorder, &'a mut Tap, crate::api::Channel)>,
+    pub room: Option<(&'a mut Mixer, usize)>,
     pub exit: &'a mut Exit<'b, S>,
 }
 
@@ -172,6 +176,9 @@ impl<S: Sink> Pour<'_, '_, S> {
         if let Some((recorder, tap, channel)) = &mut self.recorder {
             let timestamp = rescale(timestamp, self.clock, Decoder::RATE);
             recorder.write(self.exit.now.instant, *channel, tap, timestamp, pcm);
+        }
+        if let Some((mixer, leg)) = &mut self.room {
+            mixer.say(*leg, rescale(timestamp, self.clock, mix::RATE), pcm);
         }
         if let Some(partner) = &mut self.partner
             && let Some(codec) = partner.codec()
@@ -187,6 +194,7 @@ fn hear_audio(
     leg: &mut Leg,
     partner: Option<&mut Leg>,
     recorder: Option<&mut Recorder>,
+    room: Option<&mut Mixer>,
     codec: Codec,
     duration: u32,
     index: u32,
@@ -200,7 +208,7 @@ fn hear_audio(
             None => transcoded = Some(partner),
         }
     }
-    if transcoded.is_some() || recorder.is_some() {
+    if transcoded.is_some() || recorder.is_some() || room.is_some() {
         let decoder = match leg.decoder.as_mut().filter(|decoder| decoder.codec() == codec) {
             Some(decoder) => decoder,
             None => leg.decoder.insert(Box::new(Decoder::new(codec))),
@@ -210,6 +218,7 @@ fn hear_audio(
             clock: codec.clock(),
             partner: transcoded,
             recorder: recorder.map(|recorder| (recorder, &mut leg.tap, leg.channel)),
+            room: room.map(|room| (room, index as usize)),
             exit,
         };
         let payload = &packet[header.start..header.end];

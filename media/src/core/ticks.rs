@@ -92,12 +92,15 @@ impl Core {
         let passed =
             |partner: &Leg| !leg.regroup && partner.codec().is_some_and(|to| codec.map_to(to).is_some());
         let partner = partner.filter(|partner| !leg.muted && partner.hears_partner() && !passed(partner));
+        let room = leg.room.filter(|_| !leg.muted);
+        let room = room.and_then(|room| Some(&mut self.rooms.get_mut(room)?.as_mut()?.mixer));
         let mut exit = Exit { now, browsers: &mut self.browsers, out };
         let mut pour = Pour {
             source: Source::Transcoded { leg: index as u32, ssrc },
             clock: codec.clock(),
             partner,
             recorder: recorder.filter(|_| !leg.muted).map(|recorder| (recorder, &mut leg.tap, leg.channel)),
+            room: room.map(|room| (room, index)),
             exit: &mut exit,
         };
         decoder.release(now.instant, |timestamp, pcm| pour.samples(timestamp, pcm));

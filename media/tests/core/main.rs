@@ -10,4 +10,5 @@ mod digits;
 mod hostile;
 mod playing;
 mod recording;
+mod rooms;
 mod world;

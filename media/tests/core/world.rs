@@ -66,6 +66,7 @@ pub struct Phone {
     pub phase: u64,
     /// What it sends; `None` is nothing.
     pub hertz: Option<f64>,
+    pub peak: f64,
     pub ssrc: u32,
     pub sequence: u16,
     pub timestamp: u32,
@@ -210,6 +211,7 @@ impl World {
             packet,
             phase: 3 + 5 * index as u64,
             hertz: Some(hertz),
+            peak: PEAK,
             ssrc: 0x1000 + index as u32,
             sequence: 65_000,
             timestamp: u32::MAX - 30_000,
@@ -311,7 +313,7 @@ impl World {
             phone.timestamp = phone.timestamp.wrapping_add(length as u32);
             return;
         };
-        let samples = tone::sine(hertz, 8000, PEAK, self.elapsed as usize * 8, length);
+        let samples = tone::sine(hertz, 8000, phone.peak, self.elapsed as usize * 8, length);
         let mut payload = Vec::new();
         phone.encoder.push(phone.timestamp, &samples, |_, octets| payload = octets.to_vec());
         let packet = phone.next(phone.payload_type, false, &payload);

@@ -14,7 +14,6 @@ use super::auth::{SignedIn, check_same_origin};
 use super::error::ApiResult;
 use crate::app::App;
 use crate::hub::DeskSocket;
-use crate::store::Role;
 
 const PING_EVERY: Duration = Duration::from_secs(5);
 /// Silence after which the browser is taken for dead.
@@ -40,9 +39,9 @@ pub async fn events(
 
 async fn serve(app: App, signed_in: SignedIn, socket: WebSocket) {
     let agent = signed_in.user.id;
-    let is_operator = signed_in.user.is(Role::Operator);
+    let has_phone = signed_in.user.has_phone();
     let opened = || {
-        if is_operator {
+        if has_phone {
             // Its answer says nothing that the desk event does not.
             drop(app.commands.agent(agent, AgentCommand::DeskOpened));
         }
@@ -51,7 +50,7 @@ async fn serve(app: App, signed_in: SignedIn, socket: WebSocket) {
     let id = stream.id;
     pump(socket, stream).await;
     app.hub.close_desk(id);
-    if is_operator {
+    if has_phone {
         tokio::spawn(close_later(app, agent));
     }
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::auth::SignedIn;
 use super::error::ApiResult;
 use crate::app::App;
-use crate::store::Role;
+use crate::store::{Role, User};
 
 #[derive(Clone, PartialEq, Debug, Serialize, ToSchema)]
 pub struct AgentRow {
@@ -21,6 +21,8 @@ pub struct AgentRow {
     /// Since when; absent for one who never signed in.
     pub since: Option<Timestamp>,
     pub queues: Vec<QueueName>,
+    /// He serves customers; else he is a supervisor or administrator, who comes into calls.
+    pub operates: bool,
 }
 
 /// Every queue as it was shown last.
@@ -38,17 +40,26 @@ pub async fn queues(State(app): State<App>, _signed_in: SignedIn) -> Json<Vec<Qu
     }))
 }
 
-/// Every operator with his status.
+/// Everybody who has a phone, with his status.
 #[utoipa::path(get, path = "/api/v1/agents", tag = "floor", responses((status = 200, body = Vec<AgentRow>)))]
 pub async fn agents(State(app): State<App>, _signed_in: SignedIn) -> ApiResult<Json<Vec<AgentRow>>> {
     let statuses = app.hub.statuses();
     let users = app.store.users().await?;
-    let rows = users.into_iter().filter(|user| user.is(Role::Operator)).map(|user| {
+    let rows = users.into_iter().filter(User::has_phone).map(|user| {
         let (status, since) = match statuses.get(&user.id) {
             Some((status, since)) => (status.clone(), Some(*since)),
             None => (AgentStatus::SignedOut, None),
         };
-        AgentRow { agent: user.id, name: user.name, login: user.login, status, since, queues: user.queues }
+        let operates = user.is(Role::Operator);
+        AgentRow {
+            agent: user.id,
+            name: user.name,
+            login: user.login,
+            status,
+            since,
+            queues: user.queues,
+            operates,
+        }
     });
     Ok(Json(rows.collect()))
 }

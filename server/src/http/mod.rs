@@ -15,6 +15,7 @@ mod recordings;
 mod serve;
 mod sessions;
 mod softphone;
+mod supervision;
 mod users;
 
 use std::num::NonZeroU32;
@@ -147,6 +148,8 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(sessions::entries))
         .routes(routes!(sessions::customers))
         .routes(routes!(sessions::customer))
+        .routes(routes!(supervision::supervise, supervision::leave))
+        .routes(routes!(supervision::take_over))
         .routes(routes!(recordings::list))
         .routes(routes!(recordings::audio))
         .routes(routes!(recordings::peaks))

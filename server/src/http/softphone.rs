@@ -23,7 +23,7 @@ pub struct SoftphoneAccount {
 #[utoipa::path(get, path = "/api/v1/softphone", tag = "desk", responses(
     (status = 200, body = SoftphoneAccount), (status = 403, body = ErrorBody)))]
 pub async fn softphone(State(app): State<App>, signed_in: SignedIn) -> ApiResult<Json<SoftphoneAccount>> {
-    signed_in.need(&[Role::Operator])?;
+    signed_in.need(&[Role::Operator, Role::Supervisor, Role::Admin])?;
     let account = app.open_softphone(&signed_in.user, &signed_in.sign_in);
     let domain = &app.config.sip.domain;
     Ok(Json(SoftphoneAccount {

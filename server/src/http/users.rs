@@ -239,7 +239,7 @@ async fn set_sip_password(app: &App, user: &User, password: Option<String>) -> A
         ha1_sha256: ha1.sha256,
     };
     app.store.set_device(&device).await?;
-    if user.is(Role::Operator) {
+    if user.has_phone() {
         app.open_device(user, &device);
     }
     Ok(())

@@ -316,7 +316,7 @@ mod tests {
     use std::sync::mpsc::Receiver;
     use std::time::Duration;
 
-    use media::api::{Channel, LegKind, Prompt};
+    use media::api::{Channel, Gain, LegKind, Member, Prompt};
     use media::library::Pcm;
     use model::PlaybackId;
     use uuid::Uuid;
@@ -467,6 +467,52 @@ mod tests {
         world.send(Command::Close { leg: leg(1) });
         drop(world);
         assert!(UdpSocket::bind(to_alice).is_ok(), "the port is free again when the threads have stopped");
+    }
+
+    #[test]
+    fn late_comers_of_a_session_are_on_its_thread_and_can_be_in_its_conference() {
+        let world = World::start(4);
+        let phones: Vec<(Phone, SocketAddr)> = (1..=5)
+            .map(|number| {
+                let phone = Phone::new();
+                let to = world.open(leg(number), &phone, Channel::Customer);
+                // Other sessions come in between.
+                let other = Command::Open {
+                    leg: LegId(Uuid::from_u128(number.into())),
+                    session: SessionId(Uuid::from_u128(number.into())),
+                    channel: Channel::Customer,
+                    kind: LegKind::Rtp { nat: false },
+                    offer: Some(Phone::new().offer().into_bytes().into()),
+                    codecs: Vec::new(),
+                };
+                world.send(other);
+                (phone, to)
+            })
+            .collect();
+        let all: Vec<LegId> = (1..=5).map(leg).collect();
+        let hears =
+            |own: &LegId| all.iter().filter(|leg| *leg != own).map(|leg| (*leg, Gain::FULL)).collect();
+        let members = all.iter().map(|leg| Member { leg: *leg, hears: hears(leg) }).collect();
+        world.send(Command::Room { session: session(), members });
+        let (speaker, to) = &phones[0];
+        let silence = media::codec::g711::encode_mu(0);
+        let mut sequence = 0;
+        for (listener, _) in &phones[1..] {
+            listener.0.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+            let mut heard = [0; 2048];
+            loop {
+                sequence += 1;
+                assert!(sequence < 2000, "somebody never heard the first");
+                speaker.say(*to, sequence, 0x33);
+                let length = listener.0.recv(&mut heard).unwrap_or(0);
+                if length > 12
+                    && heard[1] & 0x7f == 0
+                    && heard[12..length].iter().any(|octet| *octet & 0x7f != silence & 0x7f)
+                {
+                    break;
+                }
+            }
+        }
     }
 
     #[test]

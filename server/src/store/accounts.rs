@@ -61,6 +61,11 @@ impl User {
     pub fn is(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
+
+    /// Operators serve customers on it; supervisors and administrators come into their calls.
+    pub fn has_phone(&self) -> bool {
+        [Role::Operator, Role::Supervisor, Role::Admin].iter().any(|role| self.is(*role))
+    }
 }
 
 impl Store {

@@ -191,6 +191,7 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
         | Change::Step { .. }
         | Change::ContextSet { .. }
         | Change::Parked { .. }
+        | Change::Supervised { .. }
         | Change::Escalated { .. } => {}
     }
     Ok(())

@@ -71,6 +71,17 @@ impl Api {
         (response.status().as_u16(), response.body_mut().read_json().unwrap_or(Value::Null))
     }
 
+    pub fn put(&self, path: &str, body: &Value) -> (u16, Value) {
+        let mut response = self
+            .agent
+            .put(format!("{}{path}", self.base))
+            .header("Cookie", &self.cookie)
+            .header("X-Tandem", "1")
+            .send_json(body)
+            .unwrap_or_else(|error| panic!("PUT {path}: {error}"));
+        (response.status().as_u16(), response.body_mut().read_json().unwrap_or(Value::Null))
+    }
+
     pub fn patch(&self, path: &str, body: &Value) -> Value {
         let mut response = self
             .agent

@@ -2,6 +2,7 @@
 //! by its id when its value is dropped.
 
 mod api;
+mod baresip;
 mod carrier;
 mod process;
 pub mod rtp;
@@ -12,6 +13,7 @@ mod tandem;
 mod visitor;
 
 pub use api::Api;
+pub use baresip::Baresip;
 pub use carrier::Carrier;
 pub use process::{Process, free_port, free_ports, wait_for};
 pub use sipp::Sipp;

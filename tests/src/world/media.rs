@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::api::{Channel, Command, Direction, Event, Prompt, Statistics};
+use media::api::{Channel, Command, Direction, Event, Member, Prompt, Statistics};
 use model::{LegId, PlaybackId, RecordingId, SessionId};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -18,6 +18,10 @@ pub(super) struct SimulatedMedia {
     ever: BTreeSet<LegId>,
     pairs: BTreeMap<LegId, LegId>,
     channels: BTreeMap<LegId, Channel>,
+    /// Whom each member of a conference hears.
+    rooms: BTreeMap<SessionId, BTreeMap<LegId, BTreeSet<LegId>>>,
+    pub most_members: usize,
+    sessions: BTreeMap<LegId, SessionId>,
     recordings: BTreeMap<SessionId, RecordingId>,
     /// Sessions whose recording is silent.
     paused: BTreeSet<SessionId>,
@@ -67,6 +71,19 @@ impl SimulatedMedia {
         self.recordings.remove(&session)
     }
 
+    /// Whom the leg hears in its conference, if it is in one.
+    pub fn conference(&self, leg: LegId) -> Option<&BTreeSet<LegId>> {
+        self.rooms.values().find_map(|room| room.get(&leg))
+    }
+
+    fn leave(&mut self, leg: LegId) {
+        for room in self.rooms.values_mut() {
+            room.remove(&leg);
+            room.values_mut().for_each(|heard| heard.retain(|other| *other != leg));
+        }
+        self.rooms.retain(|_, room| !room.is_empty());
+    }
+
     fn part(&mut self, leg: LegId) {
         if let Some(partner) = self.pairs.remove(&leg) {
             self.pairs.remove(&partner);
@@ -93,12 +110,13 @@ impl SimulatedMedia {
                     direction: BOTH,
                 },
             )],
-            Command::Open { leg, channel, offer, codecs, .. } => {
+            Command::Open { leg, session, channel, offer, codecs, .. } => {
                 assert!(self.ever.insert(leg), "leg {leg} opened twice");
                 if let Some(offer) = offer {
                     self.peers.insert(leg, offer);
                 }
                 self.legs.insert(leg, None);
+                self.sessions.insert(leg, session);
                 self.channels.insert(leg, channel);
                 let sdp = format!("v=0 {leg} {codecs:?}").into_bytes().into();
                 let mut events = vec![(soon, Event::LocalSdp { leg, sdp, direction: BOTH })];
@@ -143,9 +161,32 @@ impl SimulatedMedia {
                     self.legs.contains_key(&a) && self.legs.contains_key(&b),
                     "a closed leg was connected"
                 );
-                self.part(a);
-                self.part(b);
+                for leg in [a, b] {
+                    self.part(leg);
+                    self.leave(leg);
+                }
                 self.pairs.extend([(a, b), (b, a)]);
+                Vec::new()
+            }
+            Command::Room { session, members } => {
+                self.rooms.remove(&session);
+                self.most_members = self.most_members.max(members.len());
+                for member in &members {
+                    assert!(self.legs.contains_key(&member.leg), "a closed leg is in a conference");
+                    assert_eq!(self.sessions.get(&member.leg), Some(&session), "a leg of another session");
+                    self.part(member.leg);
+                    for (speaker, _) in &member.hears {
+                        assert_ne!(*speaker, member.leg, "somebody hears himself");
+                        let [listens, speaks] = [member.leg, *speaker].map(|leg| self.channel(leg));
+                        let aside = (listens, speaks) == (Some(Channel::Customer), Some(Channel::Aside));
+                        assert!(!aside, "the customer hears what is not for him");
+                    }
+                }
+                let row =
+                    |member: Member| (member.leg, member.hears.into_iter().map(|(leg, _)| leg).collect());
+                if !members.is_empty() {
+                    self.rooms.insert(session, members.into_iter().map(row).collect());
+                }
                 Vec::new()
             }
             Command::StartRecording { session, recording, .. } => {
@@ -174,11 +215,13 @@ impl SimulatedMedia {
             Command::Close { leg } => {
                 self.legs.remove(&leg);
                 self.part(leg);
+                self.leave(leg);
                 self.played.remove(&leg);
                 vec![(soon, Event::Closed { leg, statistics: Statistics::default() })]
             }
             Command::Disconnect { leg } => {
                 self.part(leg);
+                self.leave(leg);
                 Vec::new()
             }
             Command::Announce { leg, playback, what } => {

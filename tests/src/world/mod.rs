@@ -142,6 +142,8 @@ pub struct World {
     pub(crate) deaths: u32,
     pub(crate) transfers: u32,
     pub(crate) scripted: bool,
+    /// What operators have asked for in conferences.
+    pub meetings: usize,
     /// What visitors and operators were last told.
     pub(crate) replies: BTreeMap<RequestId, Result<Reply, Refusal>>,
     config: Config,
@@ -228,6 +230,7 @@ impl World {
             deaths: scenario.deaths,
             transfers: scenario.transfers,
             scripted: scenario.scripted,
+            meetings: 0,
             replies: BTreeMap::new(),
             config,
         };

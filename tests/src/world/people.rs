@@ -46,6 +46,8 @@ pub(crate) enum OperatorAct {
     Transfer {
         call: CallId,
     },
+    /// Somebody joins, leaves, is supervised or taken over, if he is in a call or a colleague is.
+    Meet,
     /// He joins two of his calls.
     Join {
         call: CallId,
@@ -407,6 +409,7 @@ impl World {
                 self.with_phone(agent, |stack, now| stack.hangup(now, call, Cause::HungUp, Side::Agent));
             }
             OperatorAct::Transfer { call } => self.transfers_somehow(agent, call),
+            OperatorAct::Meet => self.meets_somehow(agent),
             OperatorAct::Join { call, other } => self.with_phone(agent, |stack, now| {
                 stack.refer(now, call, "sip:him@tandem.test", Some(other));
             }),

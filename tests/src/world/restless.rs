@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use model::AgentId;
+use model::{AgentId, Supervision};
 use rand::RngExt;
+use session::api::AgentCommand;
+use session::view::Part;
 use sip_core::api::{CallId, OutgoingCall, Target};
 
 use super::people::{Operator, OperatorAct};
@@ -19,6 +21,9 @@ impl World {
 
     /// At random: a blind transfer, a consultation with or without a transfer behind it, parking, or somebody else's customer.
     pub(super) fn transfers_somehow(&mut self, agent: AgentId, call: CallId) {
+        if self.percent(25) {
+            return self.meets_somehow(agent);
+        }
         let colleague = format!("op{}", self.random.random_range(0..self.operators.len()));
         let slot = self.random.random_range(1..4);
         let number = format!("+7901{:07}", self.random.random_range(0..100));
@@ -40,6 +45,64 @@ impl World {
         }
         if let Some(number) = dial {
             self.dials(agent, call, number);
+        }
+    }
+
+    /// At random: somebody is called into the conversation or put out of it, whom he consults joins, he leaves, or he comes into a
+    /// colleague's call as a supervisor.
+    pub(super) fn meets_somehow(&mut self, agent: AgentId) {
+        let colleague = format!("op{}", self.random.random_range(0..self.operators.len()));
+        let number = format!("+7901{:07}", self.random.random_range(0..100));
+        let mode =
+            [Supervision::Monitor, Supervision::Whisper, Supervision::Barge][self.random.random_range(0..3)];
+        let his = |operator: &Operator| {
+            let sessions = operator.desk.as_ref().map(|desk| desk.sessions.clone()).unwrap_or_default();
+            sessions.into_iter().find(|session| session.legs.iter().any(|leg| leg.part == Part::Partner))
+        };
+        let own = self.operators.get(&agent).and_then(his);
+        let others = self.operators.iter().filter(|(other, _)| **other != agent);
+        let elsewhere: Vec<_> = others.filter_map(|(_, other)| his(other)).collect();
+        let watched = self.operators.get(&agent).and_then(|one| one.desk.as_ref()?.supervising.as_ref());
+        let watched = watched.map(|watched| watched.session);
+        let command = if let Some(session) = watched {
+            match self.random.random_range(0..4) {
+                0 => AgentCommand::TakeOver { session },
+                1 => AgentCommand::StopSupervising { session },
+                _ => AgentCommand::Supervise { session, mode },
+            }
+        } else if let Some(session) = own {
+            let guest = session.legs.iter().find(|leg| leg.part == Part::Guest).map(|leg| leg.leg);
+            let session = session.session;
+            match (self.random.random_range(0..8), guest) {
+                (0, _) => AgentCommand::Conference { session },
+                (1, Some(_)) => AgentCommand::LeaveConference { session },
+                (2, Some(leg)) => AgentCommand::RemoveParty { session, leg },
+                (3, Some(leg)) => AgentCommand::MuteParty { session, leg, muted: self.percent(50) },
+                (4, _) => AgentCommand::AddParty { session, to: "support".to_owned() },
+                (5, _) => AgentCommand::AddParty { session, to: number },
+                _ => AgentCommand::AddParty { session, to: colleague },
+            }
+        } else if let Some(session) = elsewhere.first() {
+            AgentCommand::Supervise { session: session.session, mode }
+        } else {
+            return;
+        };
+        self.meetings += 1;
+        self.agent_says(agent, command);
+        if self.percent(70) {
+            let later = Duration::from_millis(self.random.random_range(100..10_000));
+            self.schedule(self.now.instant + later, Event::Operator(agent, OperatorAct::Meet));
+        }
+        // Who talks to nobody looks at somebody else's call now and then.
+        if self.percent(30) {
+            let other = self.random.random_range(0..self.operators.len());
+            let other = self.operators.keys().nth(other).copied();
+            if let Some(other) = other {
+                self.schedule(
+                    self.now.instant + Duration::from_secs(1),
+                    Event::Operator(other, OperatorAct::Meet),
+                );
+            }
         }
     }
 

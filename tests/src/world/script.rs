@@ -1,18 +1,18 @@
 //! What a test does and sees in a scripted world.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dialplans::api::{Source, World as Names};
-use media::api::{Channel, Event as MediaEvent};
+use media::api::{Channel, Direction, Event as MediaEvent};
 use model::{
     AgentId, Cause, Change, Ending, Entry, Identity, LegId, Medium, Party, SessionId, Side, VisitorId,
 };
 use rand::RngExt;
 use session::Engine;
 use session::api::{
-    AdminCommand, AgentCommand, Refusal, Reply, RestoredSession, TrunkPolicy, VisitorCommand,
+    AdminCommand, AgentCommand, Input, Refusal, Reply, RestoredSession, TrunkPolicy, VisitorCommand,
 };
 use session::view::DeskView;
 use sip_core::api::{CallId, CallIdentity, CallOptions, OutgoingCall, Target, Trunk, UserLimits};
@@ -363,6 +363,23 @@ impl World {
     /// Whom a leg hears, unless something is played to it.
     pub fn hears(&self, leg: LegId) -> Option<LegId> {
         self.media.partner(leg)
+    }
+
+    /// Whom a member of a conference hears; `None` for a leg that is in none.
+    pub fn hears_in_conference(&self, leg: LegId) -> Option<BTreeSet<LegId>> {
+        self.media.conference(leg).cloned()
+    }
+
+    /// Members of the largest conference so far.
+    pub fn most_in_a_conference(&self) -> usize {
+        self.media.most_members
+    }
+
+    /// The device of this leg puts its call on hold, or takes it back.
+    pub fn put_on_hold(&mut self, leg: LegId, held: bool) {
+        let direction = Direction { sends: !held, receives: !held };
+        self.engine.handle(self.now, Input::Media(MediaEvent::Accepted { leg, direction }));
+        self.drain();
     }
 
     pub fn hears_music(&self, leg: LegId) -> bool {

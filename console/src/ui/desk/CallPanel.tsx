@@ -19,6 +19,7 @@ import type { PhoneCall } from "../../softphone/softphone";
 import { Elapsed } from "../common";
 import { complain } from "../complain";
 import classes from "./CallPanel.module.css";
+import { ConferenceKeys, Guests, Mute } from "./Parties";
 
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 
@@ -28,8 +29,8 @@ export function CallPanel({ session }: { session: SessionView }) {
   const { phone } = useLive();
   const call = usePhone((state) => state.calls.find((one) => one.session === session.session));
   const voice = session.legs.filter((leg) => leg.medium === "voice" && leg.state !== "ended");
-  const customer = voice.find((leg) => leg.party.who !== "agent");
-  const mine = voice.find((leg) => leg.party.who === "agent");
+  const customer = voice.find((leg) => leg.part === "customer");
+  const mine = voice.find((leg) => leg.part === "partner");
   if (voice.length === 0 && !call) return null;
 
   const talking = customer?.state === "up" && mine?.state === "up";
@@ -79,7 +80,11 @@ export function CallPanel({ session }: { session: SessionView }) {
           call={call}
           side="remote"
           live={talking && !held}
-        />
+        >
+          {customer?.state === "up" && session.legs.some((leg) => leg.part === "guest" && leg.state === "up") && (
+            <Mute session={session.session} leg={customer} name={customerName(session.customer) ?? ""} />
+          )}
+        </Party>
         <Party
           name={t("call.you")}
           note={muted ? t("call.note.muted") : null}
@@ -88,7 +93,9 @@ export function CallPanel({ session }: { session: SessionView }) {
           live={talking && !held && !muted}
         />
       </div>
+      <Guests session={session} />
       <div className={classes.keys}>
+        {mine?.state === "up" && customer?.state === "up" && <ConferenceKeys session={session} />}
         {call?.state === "talking" && (
           <>
             <Key
@@ -213,14 +220,16 @@ type PartyProps = {
   call: PhoneCall | undefined;
   side: "local" | "remote";
   live: boolean;
+  children?: ReactNode;
 };
 
-function Party({ name, note, call, side, live }: PartyProps) {
+function Party({ name, note, call, side, live, children }: PartyProps) {
   return (
     <div className={classes.party} data-live={live || undefined} data-testid={`party-${side}`}>
       <Meter call={call} side={side} on={live} />
       <span className="clip">{name}</span>
       {note && <span className={classes.note}>{note}</span>}
+      {children}
     </div>
   );
 }

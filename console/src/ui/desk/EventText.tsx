@@ -67,6 +67,8 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
       return change.agent ? t("event.owner", { who: names(change.agent) }) : t("event.no_owner");
     case "parked":
       return change.slot ? t("event.parked", { slot: change.slot }) : t("event.unparked");
+    case "supervised":
+      return t(`event.supervised.${change.mode ?? "over"}`, { who: names(change.agent) });
     case "escalated":
       if (change.to === "chat") return t("event.escalated.chat");
       if (change.how === "invitation" || change.how === "browser") return t(`event.escalated.${change.how}`);

@@ -96,7 +96,7 @@ export function RingingCard({ call, name }: { call: PhoneCall; name: string | nu
           </span>
         </span>
         <span className={`${classes.name} clip`}>{name ?? call.peer}</span>
-        <span className="dim">{t("offer.escalation")}</span>
+        <span className="dim">{t(call.reason === "conference" ? "offer.conference" : "offer.escalation")}</span>
       </div>
       <div className={classes.actions}>
         <Button

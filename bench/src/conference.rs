@@ -1,0 +1,40 @@
+//! The mixer of a conference in which everybody speaks at once, without its codecs.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use anyhow::Result;
+use media::api::Gain;
+use media::mix::{FRAME, Mixer};
+use rustix::time::{ClockId, clock_gettime};
+
+const PARTIES: usize = 20;
+const TICKS: u32 = 20_000;
+/// figures.md
+const LIMIT_MICROS: f64 = 60.0;
+
+pub fn run() -> Result<()> {
+    let mut mixer = Mixer::default();
+    let members: Vec<usize> = (0..PARTIES).collect();
+    mixer.seat(&members, |_, _| Gain::FULL);
+    let said: [i16; FRAME] = std::array::from_fn(|sample| (sample as i16) * 97);
+    let before = cpu();
+    for tick in 0..TICKS {
+        for member in &members {
+            mixer.say(*member, tick.wrapping_mul(FRAME as u32), black_box(&said));
+        }
+        mixer.read(|_| true);
+        mixer.mix(|_, frame| {
+            black_box(frame);
+        });
+    }
+    let micros = (cpu() - before).as_secs_f64() * 1e6 / f64::from(TICKS);
+    crate::beside_limit("conference of 20, a tick without codecs, CPU µs", LIMIT_MICROS, micros);
+    Ok(())
+}
+
+/// Of this thread.
+fn cpu() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
+}

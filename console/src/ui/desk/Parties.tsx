@@ -1,0 +1,175 @@
+import { Button, Popover, TextInput, Tooltip, UnstyledButton } from "@mantine/core";
+import {
+  IconArrowMerge,
+  IconDoorExit,
+  IconMicrophone,
+  IconMicrophoneOff,
+  IconUserPlus,
+  IconUserX,
+} from "@tabler/icons-react";
+import { type FormEvent, type ReactNode, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { command } from "../../api/client";
+import type { LegView, SessionView } from "../../api/types";
+import { useAgentNames } from "../../app/queries";
+import { complain } from "../complain";
+import panel from "./CallPanel.module.css";
+import classes from "./Parties.module.css";
+
+/** Who else is in the call, or is called into it. */
+export function Guests({ session }: { session: SessionView }) {
+  const { t } = useTranslation();
+  const names = useAgentNames();
+  const guests = session.legs.filter((leg) => leg.state !== "ended" && leg.part === "guest");
+  if (guests.length === 0) return null;
+  const id = session.session;
+  return (
+    <ul className={classes.guests} aria-label={t("conference.guests")} data-testid="guests">
+      {guests.map((leg) => {
+        const name = leg.party.who === "agent" ? names(leg.party.agent) : leg.address;
+        const up = leg.state === "up";
+        return (
+          <li key={leg.leg} className={classes.guest} data-up={up || undefined} data-testid="guest">
+            <span className="clip">{name}</span>
+            {!up && <span className={classes.note}>{t("conference.ringing")}</span>}
+            {leg.held && <span className={classes.note}>{t("conference.held")}</span>}
+            {up && <Mute session={id} leg={leg} name={name} />}
+            <Small
+              label={t("conference.remove", { name })}
+              testid="guest-remove"
+              onClick={() => command({ command: "remove_party", session: id, leg: leg.leg }).catch(complain)}
+            >
+              <IconUserX size={15} stroke={1.7} />
+            </Small>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+/** Silences the customer or a guest for everybody. */
+export function Mute({ session, leg, name }: { session: string; leg: LegView; name: string }) {
+  const { t } = useTranslation();
+  return (
+    <Small
+      label={t(leg.muted ? "conference.unmute" : "conference.mute", { name })}
+      testid="party-mute"
+      on={leg.muted}
+      onClick={() => command({ command: "mute_party", session, leg: leg.leg, muted: !leg.muted }).catch(complain)}
+    >
+      {leg.muted ? <IconMicrophoneOff size={15} stroke={1.7} /> : <IconMicrophone size={15} stroke={1.7} />}
+    </Small>
+  );
+}
+
+/** The keys of the conference: somebody joins, whom I consult joins, I leave the others to themselves. */
+export function ConferenceKeys({ session }: { session: SessionView }) {
+  const { t } = useTranslation();
+  const id = session.session;
+  const up = (part: LegView["part"]) => session.legs.some((leg) => leg.part === part && leg.state === "up");
+  return (
+    <>
+      {up("consulted") && (
+        <Key
+          label={t("conference.merge")}
+          testid="conference-merge"
+          onClick={() => command({ command: "conference", session: id }).catch(complain)}
+        >
+          <IconArrowMerge size={19} stroke={1.7} />
+        </Key>
+      )}
+      <AddParty session={id} />
+      {up("guest") && (
+        <Key
+          label={t("conference.leave")}
+          testid="conference-leave"
+          onClick={() => command({ command: "leave_conference", session: id }).catch(complain)}
+        >
+          <IconDoorExit size={19} stroke={1.7} />
+        </Key>
+      )}
+    </>
+  );
+}
+
+function AddParty({ session }: { session: string }) {
+  const { t } = useTranslation();
+  const [opened, setOpened] = useState(false);
+  const [to, setTo] = useState("");
+  const [busy, setBusy] = useState(false);
+  const add = async (event: FormEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    try {
+      await command({ command: "add_party", session, to: to.trim() });
+      setOpened(false);
+      setTo("");
+    } catch (error) {
+      complain(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Popover opened={opened} onChange={setOpened} position="bottom-end" shadow="md" trapFocus>
+      <Popover.Target>
+        <UnstyledButton
+          className={panel.key}
+          onClick={() => setOpened(!opened)}
+          aria-label={t("conference.add")}
+          aria-expanded={opened}
+          title={t("conference.add")}
+          data-testid="conference-add"
+        >
+          <IconUserPlus size={19} stroke={1.7} />
+        </UnstyledButton>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <form className={classes.add} onSubmit={add}>
+          <TextInput
+            label={t("conference.add")}
+            description={t("conference.add_hint")}
+            value={to}
+            maxLength={64}
+            onChange={(event) => setTo(event.currentTarget.value)}
+            data-autofocus
+            data-testid="conference-to"
+          />
+          <Button type="submit" loading={busy} disabled={to.trim() === ""} data-testid="conference-call">
+            {t("conference.call")}
+          </Button>
+        </form>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}
+
+type KeyProps = { label: string; testid: string; on?: boolean; onClick(): void; children: ReactNode };
+
+function Key({ label, testid, onClick, children }: KeyProps) {
+  return (
+    <Tooltip label={label}>
+      <UnstyledButton className={panel.key} aria-label={label} data-testid={testid} onClick={onClick}>
+        {children}
+      </UnstyledButton>
+    </Tooltip>
+  );
+}
+
+function Small({ label, testid, on, onClick, children }: KeyProps) {
+  return (
+    <Tooltip label={label}>
+      <UnstyledButton
+        className={classes.small}
+        data-on={on || undefined}
+        aria-pressed={on}
+        aria-label={label}
+        data-testid={testid}
+        onClick={onClick}
+      >
+        {children}
+      </UnstyledButton>
+    </Tooltip>
+  );
+}
