@@ -17,6 +17,6 @@ pub fn description(bytes: &[u8]) {
         assert_eq!(again, answer, "nothing has changed");
     }
     let mut offering = own();
-    offering.offer();
+    let _ = offering.offer();
     let _ = offering.accept(bytes);
 }
