@@ -3,6 +3,7 @@
 mod wire {
     mod browser;
     mod calls;
+    mod codecs;
     mod crowd;
     mod hostile;
     mod http;

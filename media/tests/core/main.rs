@@ -11,5 +11,6 @@ mod digits;
 mod hostile;
 mod network;
 mod playing;
+mod quality;
 mod recording;
 mod world;

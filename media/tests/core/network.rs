@@ -6,7 +6,7 @@ use media::api::{Channel, Command};
 use media::codec::Codec;
 use media::tone;
 
-use crate::world::{PEAK, RECORDING, SESSION, World, leg};
+use crate::world::{PEAK, RECORDING, SESSION, World, chance, leg};
 
 const SPOKEN: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
 
@@ -30,12 +30,6 @@ fn quiet(samples: &[i16], decibels: f64) -> f64 {
     let pieces: Vec<f64> = samples[4000..].chunks_exact(80).map(tone::loudness).collect();
     let is_quiet = |loudness: &&f64| tone::decibels(**loudness * std::f64::consts::SQRT_2, PEAK) < decibels;
     100.0 * pieces.iter().filter(is_quiet).count() as f64 / pieces.len() as f64
-}
-
-/// Pseudo-random, the same in every run.
-fn chance(n: u64) -> u64 {
-    let mixed = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40
 }
 
 /// Every delay from 0 to 60 ms.

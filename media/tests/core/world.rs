@@ -30,6 +30,12 @@ pub fn playback(number: u8) -> PlaybackId {
     PlaybackId(Uuid::from_bytes([number; 16]))
 }
 
+/// Pseudo-random, the same in every run.
+pub fn chance(n: u64) -> u64 {
+    let mixed = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40
+}
+
 /// Samples a second that phones of this codec send.
 pub fn rate(codec: Codec) -> u32 {
     codec.prompt_rate().unwrap_or(8000)
@@ -85,6 +91,8 @@ pub struct Phone {
     pub hertz: Option<f64>,
     /// Two tones instead.
     pub both: Option<[f64; 2]>,
+    /// Speech instead, over and over, at the phone's rate.
+    pub speech: Vec<i16>,
     pub ssrc: u32,
     pub sequence: u16,
     pub timestamp: u32,
@@ -148,6 +156,8 @@ pub struct World {
     pub recorded: BTreeMap<RecordingId, Vec<i16>>,
     /// What the network does to the n-th packet of a phone: delays in ms of each copy that arrives.
     pub network: fn(u64) -> &'static [u64],
+    /// So many of a hundred packets are lost.
+    pub loss: u64,
     count: u64,
     flying: VecDeque<(u64, SocketKey, SocketAddr, Vec<u8>)>,
     next_key: u32,
@@ -190,6 +200,7 @@ impl World {
             others: Vec::new(),
             recorded: BTreeMap::new(),
             network: |_| &[0],
+            loss: 0,
             count: 0,
             flying: VecDeque::new(),
             next_key: 1,
@@ -257,6 +268,7 @@ impl World {
             phase: phase as u64,
             hertz: Some(hertz),
             both: None,
+            speech: Vec::new(),
             ssrc: 0x1000 + index as u32,
             sequence: 65_000,
             timestamp: u32::MAX - 30_000,
@@ -370,6 +382,11 @@ impl World {
             return;
         };
         let samples = match phone.both {
+            None if !phone.speech.is_empty() => {
+                let said = phone.said - length;
+                let speech = phone.speech.iter().cycle().skip(said % phone.speech.len());
+                speech.take(length).copied().collect()
+            }
             None => tone::sine(hertz, rate, PEAK, phone.said, length),
             Some(both) => {
                 let [low, high] = both.map(|hertz| tone::sine(hertz, rate, PEAK / 2.0, phone.said, length));
@@ -384,7 +401,8 @@ impl World {
         let packet = phone.next(phone.payload_type, false, &payload);
         let phone = &mut self.phones[index];
         phone.timestamp = time.wrapping_add(units);
-        for delay in (self.network)(self.count) {
+        let lost = chance(self.count) % 100 < self.loss;
+        for delay in (self.network)(self.count).iter().filter(|_| !lost) {
             self.flying.push_back((self.elapsed + delay, phone.ports.rtp, phone.address, packet.clone()));
         }
         self.count += 1;
