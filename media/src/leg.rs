@@ -44,8 +44,6 @@ pub struct Leg {
     pub reception: Reception,
     /// Apart, as the encoder is: most legs only pass packets on and need neither.
     pub jitter: Option<Box<JitterBuffer>>,
-    /// Its packets go to the partner as they are.
-    pub passes: bool,
     /// To the rate of the recording.
     pub narrow: Option<Box<RateConverter>>,
     /// SSRC of the stream that the jitter buffer, the tap and the partner hear.
@@ -200,7 +198,6 @@ impl Leg {
             recorder: None,
             reception: Reception::default(),
             jitter: None,
-            passes: false,
             narrow: None,
             ssrc: None,
             keys: dtmf::Receiver::default(),
@@ -242,6 +239,11 @@ impl Leg {
     /// Whether the partner's sound is what this leg is to hear.
     pub fn hears_partner(&self) -> bool {
         self.playback.is_none() && !self.digits.is_sending() && self.hears()
+    }
+
+    /// Whether sound of this codec goes to the partner as it is, or with another law.
+    pub fn passes_to(&self, partner: &Leg, codec: Codec) -> bool {
+        !self.regroup && partner.codec().is_some_and(|to| codec.map_to(to).is_some())
     }
 
     pub fn codec(&self) -> Option<Codec> {

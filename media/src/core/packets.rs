@@ -219,7 +219,6 @@ fn hear_audio(
             None => transcoded = true,
         }
     }
-    leg.passes = relayed.is_some();
     if (transcoded || is_heard_here)
         && let Some(jitter) = jitter(leg, codec)
     {
@@ -258,7 +257,8 @@ fn hear_noise(
     let Some(codec) = leg.codec() else { return };
     let now = exit.now.instant;
     if let Some(partner) = partner {
-        let noise = partner.agreed.as_ref().and_then(|agreed| agreed.noise).filter(|_| leg.passes);
+        let passes = leg.passes_to(partner, codec);
+        let noise = partner.agreed.as_ref().and_then(|agreed| agreed.noise).filter(|_| passes);
         if let Some(payload_type) = noise {
             let source = Source::Relayed { leg: index, ssrc: header.ssrc };
             let place = partner.outgoing.relay(now, source, header.sequence, header.timestamp, 0);
@@ -267,7 +267,7 @@ fn hear_noise(
                 partner.line().forward(place, payload_type, header.marker, payload, exit);
             }
         } else {
-            (leg.regroup, leg.passes) = (true, false);
+            leg.regroup = true;
             let _ = jitter(leg, codec);
         }
     }
@@ -318,8 +318,7 @@ fn pass_digit(
     // Our own time, in which the sound around it is told as well.
     let here = tick.wrapping_mul(to.clock() / 50);
     let passed = partner.passing.pass(header.timestamp, clock, payload, here, digits.clock);
-    let relayed = !leg.regroup && from.map_to(to).is_some();
-    let place = if relayed {
+    let place = if leg.passes_to(partner, from) {
         let source = Source::Relayed { leg: index, ssrc: header.ssrc };
         partner.outgoing.relay(now, source, header.sequence, header.timestamp, 0)
     } else {

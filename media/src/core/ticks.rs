@@ -117,8 +117,12 @@ impl Core {
     fn voice(&mut self, now: Now, index: usize, out: &mut impl Sink) {
         let tick = self.ticks as u32;
         let Some((leg, partner)) = pair(&mut self.legs, index) else { return };
-        let (Some(jitter), Some(ssrc)) = (&mut leg.jitter, leg.ssrc) else { return };
-        let partner = partner.filter(|partner| !leg.passes && !leg.muted && partner.hears_partner());
+        let Some((codec, ssrc)) = leg.jitter.as_ref().map(|jitter| jitter.codec()).zip(leg.ssrc) else {
+            return;
+        };
+        let hears = |partner: &&mut Leg| partner.hears_partner() && !leg.passes_to(partner, codec);
+        let partner = partner.filter(|_| !leg.muted).filter(hears);
+        let Some(jitter) = &mut leg.jitter else { return };
         // Straight to the rate at which it is heard, so that nothing is converted twice.
         let wanted = partner.as_ref().and_then(|partner| partner.codec()?.rate());
         jitter.set_rate(wanted.unwrap_or(RECORDING_RATE));

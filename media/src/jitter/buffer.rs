@@ -25,6 +25,8 @@ const MADE_UP: Duration = Duration::from_millis(80);
 const LOST: i64 = 120;
 /// How long a pause is filled with noise though nothing comes at all.
 const NOISE: Duration = Duration::from_secs(60);
+/// The same where the peer did not say that it pauses: with Opus there is something every 400 ms.
+const UNSAID: Duration = Duration::from_secs(1);
 /// How much too long and too short the delay may be before sound is stretched, in microseconds, and beyond what also where that
 /// could be heard.
 const TOO_LONG: i64 = 20_000;
@@ -198,7 +200,8 @@ impl JitterBuffer {
     pub fn pull(&mut self, now: Instant, out: &mut [i16]) -> bool {
         if self.state != State::Playing {
             if !self.is_due(now) {
-                if self.state == State::Noisy && now.saturating_since(self.heard) >= NOISE {
+                let most = if self.pausing == Pause::Noisy { NOISE } else { UNSAID };
+                if self.state == State::Noisy && now.saturating_since(self.heard) >= most {
                     self.state = State::Still;
                 }
                 if self.state == State::Noisy {
@@ -373,7 +376,8 @@ impl JitterBuffer {
             Pause::Noisy => self.state = State::Noisy,
             Pause::Still => self.state = State::Still,
             Pause::No if self.made_up >= MADE_UP.as_millis() as usize * self.rate() as usize / 1000 => {
-                self.state = State::Still;
+                // Opus knows what a pause of its peer sounds like, which is seldom announced.
+                self.state = if self.codec == Codec::Opus { State::Noisy } else { State::Still };
             }
             Pause::No => {
                 let mut samples = [0; MOST_SAMPLES];

@@ -7,4 +7,7 @@ mod delay;
 mod noise;
 mod stretch;
 
+#[cfg(test)]
+mod tests;
+
 pub use buffer::JitterBuffer;

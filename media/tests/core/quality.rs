@@ -14,11 +14,11 @@ const SECONDS: u64 = 16;
 /// Who is heard by whom, the least score of the undisturbed sound against what was said, and of the disturbed sound against the
 /// undisturbed one at each loss.
 const ROWS: [(Codec, Codec, f64, [f64; 4]); 5] = [
-    (Codec::Pcmu, Codec::G722, 3.9, [3.5, 3.0, 2.6, 2.0]),
-    (Codec::Pcma, Codec::Opus, 3.3, [3.5, 3.0, 2.6, 2.0]),
-    (Codec::G722, Codec::Pcma, 3.7, [3.5, 3.0, 2.6, 2.0]),
-    (Codec::Opus, Codec::Pcma, 3.3, [3.5, 3.2, 2.9, 2.4]),
-    (Codec::Opus, Codec::G722, 3.0, [3.2, 2.9, 2.5, 2.0]),
+    (Codec::Pcmu, Codec::G722, 4.2, [3.8, 3.3, 2.8, 2.1]),
+    (Codec::Pcma, Codec::Opus, 4.1, [3.7, 3.1, 2.8, 2.1]),
+    (Codec::G722, Codec::Pcma, 4.0, [3.8, 3.2, 2.8, 2.1]),
+    (Codec::Opus, Codec::Pcma, 3.4, [4.1, 4.0, 3.8, 3.5]),
+    (Codec::Opus, Codec::G722, 2.9, [4.1, 4.0, 3.8, 3.2]),
 ];
 
 /// A man and a woman, at both rates.

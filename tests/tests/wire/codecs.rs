@@ -46,13 +46,12 @@ fn phone(
     let (module, name) = codec;
     let media = free_ports();
     let config = format!(
-        "module_path /usr/lib/baresip/modules\nmodule {module}.so\nmodule aufile.so\nmodule sndfile.so\n\
+        "poll_method epoll\nnet_interface 127.0.0.1\njitter_buffer_delay 2-5\nmodule_path /usr/lib/baresip/modules\nmodule {module}.so\nmodule aufile.so\nmodule sndfile.so\nmodule aubridge.so\n\
          module_app account.so\nmodule_app menu.so\nsip_listen 127.0.0.1:{port}\nsnd_path {}\n\
-         audio_source aufile,{}\naudio_player aufile,{}\naudio_alert aufile,{}\nausrc_srate 16000\nrtp_ports {media}-{}\n",
+         audio_source aufile,{}\naudio_player aubridge,unheard\naudio_alert none,none\nausrc_srate 16000\n\
+         ausrc_channels 1\nrtp_ports {media}-{}\n",
         folder.display(),
         tone.display(),
-        folder.join("played.wav").display(),
-        folder.join("alert.wav").display(),
         media + 100,
     );
     fs::write(folder.join("config"), config).expect("written");
