@@ -306,7 +306,7 @@ impl JitterBuffer {
                 if self.is_due(now) {
                     self.next = Some((first.sequence, first.timestamp));
                 } else {
-                    self.state = if self.pausing == Pause::Noisy { State::Noisy } else { State::Still };
+                    self.state = self.unsaid_pause();
                 }
             } else if lost > 0 && missing > self.made_up {
                 self.make_up(missing - self.made_up);
@@ -376,8 +376,7 @@ impl JitterBuffer {
             Pause::Noisy => self.state = State::Noisy,
             Pause::Still => self.state = State::Still,
             Pause::No if self.made_up >= MADE_UP.as_millis() as usize * self.rate() as usize / 1000 => {
-                // Opus knows what a pause of its peer sounds like, which is seldom announced.
-                self.state = if self.codec == Codec::Opus { State::Noisy } else { State::Still };
+                self.state = self.unsaid_pause();
             }
             Pause::No => {
                 let mut samples = [0; MOST_SAMPLES];
@@ -388,6 +387,11 @@ impl JitterBuffer {
                 self.made_up += samples.len();
             }
         }
+    }
+
+    /// Opus knows what a pause of its peer sounds like, which is seldom announced.
+    fn unsaid_pause(&self) -> State {
+        if self.codec == Codec::Opus || self.pausing == Pause::Noisy { State::Noisy } else { State::Still }
     }
 
     fn conceal(&mut self, samples: &mut [i16]) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use media::api::{Channel, Command, LegKind};
 use media::core::{Core, CoreConfig, LocalPorts, Output, Sink, SocketKey};
 use media::library::Library;
-use media::play::RingTone;
+use media::play::{MusicStart, RingTone};
 use media::rtp::{self, Header};
 use media::sdp::{Description, Negotiation};
 use model::{Instant, LegId, Now, RecordingId, SessionId, Timestamp};
@@ -60,6 +60,7 @@ pub fn packets(bytes: &[u8]) {
         webrtc: Vec::new(),
         base: std::time::Instant::now(),
         ringback: RingTone::EUROPE,
+        music: MusicStart::Each,
         seed: 1,
     };
     let mut core = Core::new(config, Arc::new(Library::default()));
@@ -87,7 +88,7 @@ pub fn packets(bytes: &[u8]) {
     }
     let connect = Command::Connect { a: leg(0), b: leg(1) };
     core.handle_command(start, connect, None, &mut Out);
-    let record = Command::StartRecording { session, recording, file: PathBuf::from("a.wav") };
+    let record = Command::StartRecording { session, recording, file: PathBuf::from("a.wav"), channels: 2 };
     core.handle_command(start, record, None, &mut Out);
     let (mut millis, mut samples) = (0u64, 0);
     let mut drain = |core: &mut Core| {

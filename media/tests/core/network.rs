@@ -235,15 +235,16 @@ fn noise_goes_on_as_it_is_to_who_understands_it() {
 
 #[test]
 fn a_recording_and_the_other_side_stay_in_time_over_loss_jitter_and_drift() {
+    // Not Opus, whose noise in a pause is what it took for background: of a lone tone, the tone.
     for drift in [300, -300] {
         let mut world = World::new();
-        world.phone(Codec::Opus, 20, Channel::Customer, 500.0);
+        world.phone(Codec::G722, 20, Channel::Customer, 500.0);
         world.phone(Codec::Pcma, 20, Channel::Agent, 600.0);
         world.connect(0, 1);
         world.phones[0].drift = drift;
         world.network = |n| if chance(n) % 20 == 3 { &[] } else { delayed(n) };
         let file = PathBuf::from("a.wav");
-        world.command(Command::StartRecording { session: SESSION, recording: RECORDING, file });
+        world.command(Command::StartRecording { session: SESSION, recording: RECORDING, file, channels: 2 });
         world.run(60_000);
         // Both fall silent at once, and speak again at once.
         let tones = [world.phones[0].hertz.take(), world.phones[1].hertz.take()];
