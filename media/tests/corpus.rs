@@ -34,9 +34,5 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
         fs::read_dir(folder).expect("the corpus").map(|entry| entry.expect("a file").path()).collect();
     paths.sort();
     assert!(paths.len() >= 8);
-    let read = |path: &std::path::PathBuf| {
-        println!("{}", path.display());
-        fs::read(path).expect("it can be read")
-    };
-    paths.iter().map(read).collect()
+    paths.iter().map(|path| fs::read(path).expect("it can be read")).collect()
 }
