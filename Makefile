@@ -57,7 +57,8 @@ bench: deps-test
 fuzz:
 	cd sip-core && for target in message uri stream; do \
 		cargo +nightly fuzz run $$target -- -max_total_time=60; done
-	cd media && cargo +nightly fuzz run sdp -- -max_total_time=60
+	cd media && for target in sdp packets; do \
+		cargo +nightly fuzz run $$target -- -max_total_time=60; done
 
 deps:
 	@.ci/deps build

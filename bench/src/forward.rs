@@ -140,7 +140,8 @@ impl Ours {
         for (index, phone) in phones.iter().enumerate() {
             let port = phone.local_addr()?.port();
             let offer = format!(
-                "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n"
+                "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
+             a=rtpmap:101 telephone-event/8000\r\n"
             );
             let leg = LegId(Uuid::from_u128(index as u128 + 1));
             handle.send(Command::Open {

@@ -205,6 +205,7 @@ impl Core {
         self.browsers.handle_timeout(now.instant);
         self.drain_browsers(now, out);
         self.ticks = self.ticks.wrapping_add(1);
+        self.adapt_encoders();
         for index in 0..self.legs.len() {
             if self.busy[index] || (self.ticks + index).is_multiple_of(ROUND) {
                 self.busy[index] = self.tick_leg(now, index, out);

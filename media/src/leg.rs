@@ -8,9 +8,10 @@ use model::{Instant, LegId, Now, PlaybackId, SessionId};
 
 use crate::announce::Over;
 use crate::api::{Channel, Statistics};
-use crate::codec::{Codec, Decoder, Encoder};
+use crate::codec::{Codec, Encoder, RateConverter};
 use crate::core::{LocalPorts, Sink, SocketKey};
 use crate::dtmf;
+use crate::jitter::JitterBuffer;
 use crate::outgoing::{Outgoing, Place, Source};
 use crate::play::{MusicPositions, Playback};
 use crate::reception::Reception;
@@ -44,10 +45,14 @@ pub struct Leg {
     // From the peer.
     pub reception: Reception,
     /// Apart, as the encoder is: most legs only pass packets on and need neither.
-    pub decoder: Option<Box<Decoder>>,
-    /// SSRC of the stream that the decoder, the tap and the partner hear.
+    pub jitter: Option<Box<JitterBuffer>>,
+    /// To the rate of the recording.
+    pub narrow: Option<Box<RateConverter>>,
+    /// SSRC of the stream that the jitter buffer, the tap and the partner hear.
     pub ssrc: Option<u32>,
     pub keys: dtmf::Receiver,
+    /// Hears keys as tones, where no telephone events were agreed on.
+    pub ear: Option<Box<dtmf::Ear>>,
     pub tap: Tap,
     /// Packets of the peer do not have the length that the partner wants: all go over PCM.
     pub regroup: bool,
@@ -66,9 +71,13 @@ pub struct Leg {
     pub playbacks: u32,
     pub music: MusicPositions,
     pub digits: dtmf::Sender,
+    /// The presses of the partner.
+    pub passing: dtmf::Passing,
     /// Ticks of silence sent in place of a muted partner.
     pub hushed: u32,
     pub peer_lost: u64,
+    /// Of a hundred packets of ours, as it reported last.
+    pub peer_loss: u8,
     pub peer_jitter: Duration,
     pub round_trip: Duration,
 }
@@ -191,9 +200,11 @@ impl Leg {
             muted: false,
             recorder: None,
             reception: Reception::default(),
-            decoder: None,
+            jitter: None,
+            narrow: None,
             ssrc: None,
             keys: dtmf::Receiver::default(),
+            ear: None,
             tap: Tap::default(),
             regroup: false,
             flowing: false,
@@ -206,8 +217,10 @@ impl Leg {
             playbacks: 0,
             music: MusicPositions::new(),
             digits: dtmf::Sender::default(),
+            passing: dtmf::Passing::default(),
             hushed: 0,
             peer_lost: 0,
+            peer_loss: 0,
             peer_jitter: Duration::ZERO,
             round_trip: Duration::ZERO,
         }
@@ -231,6 +244,11 @@ impl Leg {
         self.playback.is_none() && !self.digits.is_sending() && self.hears()
     }
 
+    /// Whether sound of this codec goes to the partner as it is, or with another law.
+    pub fn passes_to(&self, partner: &Leg, codec: Codec) -> bool {
+        !self.regroup && partner.codec().is_some_and(|to| codec.map_to(to).is_some())
+    }
+
     pub fn codec(&self) -> Option<Codec> {
         self.agreed.as_ref().map(|agreed| agreed.codec)
     }
@@ -245,15 +263,19 @@ impl Leg {
             self.silences_said = 0;
         }
         self.outgoing.set_clock(agreed.codec.clock());
+        if self.agreed.as_ref().is_none_or(|before| before.opus != agreed.opus) {
+            self.encoder = None;
+        }
         self.regroup = false;
+        self.ear = agreed.digits.is_none().then(Box::default);
         self.agreed = Some(agreed);
         self.pause();
     }
 
     /// What the peer says next has nothing to do with what it said before, such as after it was muted.
     pub fn pause(&mut self) {
-        if let Some(decoder) = &mut self.decoder {
-            decoder.restart();
+        if let Some(jitter) = &mut self.jitter {
+            jitter.restart();
         }
     }
 
@@ -263,7 +285,7 @@ impl Leg {
         self.heard = now;
         self.silences_said = 0;
         if self.ssrc.replace(header.ssrc) != Some(header.ssrc) {
-            self.decoder = None;
+            self.jitter = None;
             self.tap.restart();
             self.keys = dtmf::Receiver::default();
         }
@@ -296,7 +318,11 @@ impl Leg {
         let (codec, packet) = (agreed.codec, agreed.packet);
         let encoder = match self.encoder.as_mut().filter(|encoder| encoder.is_for(codec, rate, packet)) {
             Some(encoder) => encoder,
-            None => self.encoder.insert(Box::new(Encoder::new(codec, rate, packet))),
+            None => {
+                let mut encoder = Encoder::new(codec, rate, packet);
+                encoder.heed(agreed.opus);
+                self.encoder.insert(Box::new(encoder))
+            }
         };
         if self.encoding != Some(source) {
             self.encoding = Some(source);

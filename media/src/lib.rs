@@ -8,6 +8,7 @@ pub mod api;
 pub mod codec;
 pub mod core;
 pub mod dtmf;
+pub mod jitter;
 mod leg;
 pub mod library;
 pub mod mix;

@@ -8,10 +8,10 @@ mod inlet;
 pub use inlet::Inlet;
 
 use crate::api::Gain;
-use crate::codec::Decoder;
+use crate::core::RECORDING_RATE;
 
 /// Samples a second in the mix.
-pub const RATE: u32 = Decoder::RATE;
+pub const RATE: u32 = RECORDING_RATE;
 /// Samples in a tick of 20 ms.
 pub const FRAME: usize = RATE as usize / 50;
 /// Samples over which gains change: 5 ms.

@@ -9,10 +9,10 @@ use std::time::Duration;
 use model::{Instant, RecordingId, SessionId};
 
 use crate::api::Channel;
-use crate::codec::{Decoder, units};
+use crate::codec::units;
 
 /// Samples a second and channel.
-pub const RATE: u32 = Decoder::RATE;
+pub const RATE: u32 = 8000;
 /// How far behind the arrival of sound it is read off. Nobody listens to a recording live, so it can be generous: what a phone or
 /// a network held back and then sends at once is still put where it belongs.
 const DELAY: u64 = RATE as u64 / 2;

@@ -4,6 +4,7 @@ mod wire {
     mod browser;
     mod calls;
     mod conference;
+    mod codecs;
     mod crowd;
     mod hostile;
     mod http;

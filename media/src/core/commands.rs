@@ -9,7 +9,7 @@ use rand::RngExt;
 use super::{Core, LocalPorts, Output, Recorder, Sink, Socket};
 use crate::announce::Over;
 use crate::api::{Channel, Command, Direction, Event, LegKind, Prompt};
-use crate::codec::Codec;
+use crate::codec::{Codec, OpusWishes};
 use crate::leg::{Leg, Opening, Playing, RtpTransport, Transport};
 use crate::play::{MusicStart, Playback};
 use crate::rtcp;
@@ -89,7 +89,10 @@ impl Core {
     ) {
         assert!(!self.by_id.contains_key(&id), "leg {id} is opened only once");
         let opened = match kind {
-            LegKind::Rtp { nat } => self.open_rtp(now, nat, offer.as_deref(), codecs, ports),
+            LegKind::Rtp { nat } => self.open_rtp(now, (session, id), nat, offer.as_deref(), codecs, ports),
+            LegKind::WebRtc if self.met(session, id).contains(&Codec::G729) => {
+                Err("the other side speaks only G.729, which is passed on but not decoded".to_owned())
+            }
             LegKind::WebRtc => self.open_webrtc(now, id, offer.as_deref()),
         };
         let (transport, sdp, agreed) = match opened {
@@ -136,6 +139,7 @@ impl Core {
     fn open_rtp(
         &mut self,
         now: Now,
+        (session, id): (SessionId, LegId),
         nat: bool,
         offer: Option<&[u8]>,
         codecs: Vec<Codec>,
@@ -143,27 +147,49 @@ impl Core {
     ) -> Result<(Transport, Vec<u8>, Option<Agreed>), String> {
         let ports = ports.ok_or("no free media port")?;
         // Within 63 bits, which is all that some peers can hold.
-        let id = self.random.random::<u64>() >> 1;
-        let mut negotiation = Negotiation::new(id, self.config.address, ports.port, codecs);
+        let origin = self.random.random::<u64>() >> 1;
+        let mut negotiation = Negotiation::new(origin, self.config.address, ports.port, codecs);
+        negotiation.meet(self.met(session, id));
         let (sdp, agreed) = match offer {
             Some(offer) => negotiation
                 .answer(offer)
                 .map(|(sdp, agreed)| (sdp, Some(agreed)))
                 .map_err(|incompatible| incompatible.to_string())?,
-            None => (negotiation.offer(), None),
+            None => (negotiation.offer().map_err(|incompatible| incompatible.to_string())?, None),
         };
         let transport = RtpTransport::new(ports, negotiation, nat, now.instant);
         Ok((Transport::Rtp(Box::new(transport)), sdp, agreed))
     }
 
     fn describe(&mut self, id: LegId, codecs: Vec<Codec>) {
+        self.consider(id);
         let Some(leg) = self.find(id) else { return };
         let Transport::Rtp(rtp) = &mut leg.transport else { return };
         rtp.negotiation.limit(codecs);
-        let sdp = rtp.negotiation.offer();
-        leg.answer = None;
-        let direction = Direction { sends: true, receives: true };
-        self.event(Event::LocalSdp { leg: id, sdp: sdp.into(), direction });
+        let event = match rtp.negotiation.offer() {
+            Ok(sdp) => {
+                leg.answer = None;
+                let direction = Direction { sends: true, receives: true };
+                Event::LocalSdp { leg: id, sdp: sdp.into(), direction }
+            }
+            Err(incompatible) => Event::Incompatible { leg: id, why: incompatible.to_string() },
+        };
+        self.event(event);
+    }
+
+    /// What the other legs of the session speak.
+    fn met(&self, session: SessionId, id: LegId) -> Vec<Codec> {
+        let others = self.legs.iter().flatten().filter(|leg| leg.session == session && leg.id != id);
+        others.filter_map(|leg| leg.codec()).collect()
+    }
+
+    /// Lets the leg's next description fit to the other legs of its session.
+    fn consider(&mut self, id: LegId) {
+        let Some(session) = self.find(id).map(|leg| leg.session) else { return };
+        let met = self.met(session, id);
+        if let Some(Leg { transport: Transport::Rtp(rtp), .. }) = self.find(id) {
+            rtp.negotiation.meet(met);
+        }
     }
 
     fn open_webrtc(
@@ -218,6 +244,7 @@ impl Core {
     }
 
     fn accept_offer(&mut self, now: Now, id: LegId, sdp: &[u8]) {
+        self.consider(id);
         let Some(&index) = self.by_id.get(&id) else { return };
         let Some(leg) = self.legs[index].as_deref_mut() else { return };
         let answered = match &mut leg.transport {
@@ -436,13 +463,13 @@ fn browser_agreed(negotiated: &Negotiated) -> Result<Agreed, String> {
         negotiated.formats.iter().map(|format| (format.payload_type, content(format.encoding))).collect();
     let audio = receive.iter().find_map(|(number, content)| match content {
         Content::Audio(codec) => Some((*number, *codec)),
-        Content::Digits { .. } => None,
+        Content::Digits { .. } | Content::Noise => None,
     });
     let (payload_type, codec) = audio.ok_or("no common codec: Opus, PCMU or PCMA is needed")?;
     let mut digits: Vec<_> = receive
         .iter()
         .filter_map(|(number, content)| match content {
-            Content::Audio(_) => None,
+            Content::Audio(_) | Content::Noise => None,
             Content::Digits { clock } => Some(Digits { payload_type: *number, clock: *clock }),
         })
         .collect();
@@ -452,7 +479,11 @@ fn browser_agreed(negotiated: &Negotiated) -> Result<Agreed, String> {
         payload_type,
         receive,
         digits: digits.first().copied(),
+        noise: None,
+        // RFC 7874 §3: browsers take and want it.
+        opus: OpusWishes { fec: true, ..OpusWishes::default() },
         packet: super::TICK,
+        longest: std::time::Duration::from_millis(120),
         direction: negotiated.direction,
         rtp: None,
         rtcp: None,

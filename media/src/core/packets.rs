@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use model::{LegId, Now, Timestamp};
 
-use super::{Core, Event, Exit, Sink, pair};
-use crate::codec::{Codec, Decoder};
+use super::{Core, Event, Exit, RECORDING_RATE, Sink, pair};
+use crate::codec::{Codec, RateConverter};
 use crate::dtmf;
+use crate::jitter::JitterBuffer;
 use crate::leg::{Leg, MOST_OCTETS, Transport};
 use crate::mix::{self, Mixer};
 use crate::outgoing::Source;
@@ -80,35 +81,40 @@ impl Core {
                 if duration == 0 || !sends || leg.muted {
                     return;
                 }
-                let recorder = listening(&mut self.recorders, leg);
-                let room = leg.room.and_then(|room| Some(&mut self.rooms.get_mut(room)?.as_mut()?.mixer));
-                hear_audio(
-                    leg,
-                    partner,
-                    recorder,
-                    room,
-                    codec,
-                    duration,
-                    index as u32,
-                    (packet, header),
-                    &mut exit,
-                );
-                self.busy[index] |= leg.decoder.as_ref().is_some_and(|decoder| decoder.is_waiting());
+                let is_heard_here =
+                    listening(&mut self.recorders, leg).is_some() || leg.ear.is_some() || leg.room.is_some();
+                let what = (codec, duration);
+                hear_audio(leg, partner, is_heard_here, what, index as u32, (packet, header), &mut exit);
+                self.busy[index] |= leg.jitter.is_some();
+            }
+            Content::Noise => {
+                if sends && !leg.muted {
+                    hear_noise(leg, partner, index as u32, (packet, header), &mut exit);
+                    self.busy[index] |= leg.jitter.is_some();
+                }
             }
             Content::Digits { clock } => {
                 let Some(payload) = dtmf::Payload::parse(&packet[header.start..header.end]) else { return };
-                if let Some((digit, duration)) = leg.keys.push(now.instant, header.timestamp, clock, payload)
-                {
+                let ended = leg.keys.push(now.instant, header.timestamp, clock, payload);
+                if let Some((digit, duration)) = ended {
                     let event = Event::Digit { leg: leg.id, digit, duration };
                     self.output.push_back(super::Output::Event(event));
                 }
                 self.busy[index] = true;
-                if let Some(decoder) = &mut leg.decoder {
-                    // At most what waited for this number; a digit is sounding, nobody misses it.
-                    decoder.skip(header.sequence, |_, _| {});
+                if let Some(jitter) = &mut leg.jitter {
+                    jitter.skip(now.instant, header.sequence, header.timestamp);
                 }
                 if let Some(partner) = partner {
-                    forward_digit(leg, partner, clock, payload, index as u32, (packet, header), &mut exit);
+                    let tick = self.ticks as u32;
+                    let what = (clock, payload);
+                    if !pass_digit(leg, partner, (index as u32, tick), what, (packet, header), &mut exit)
+                        && let Some((digit, duration)) = ended
+                    {
+                        partner.digits.push_for(digit, duration);
+                        if let Some(partner) = leg.partner {
+                            self.busy[partner] = true;
+                        }
+                    }
                 }
             }
         }
@@ -127,6 +133,7 @@ impl Core {
             rtcp::Item::Sender { ssrc, info } => leg.reception.sender_report(now.instant, ssrc, info.ntp),
             rtcp::Item::Report { report, .. } if report.ssrc == leg.outgoing.ssrc => {
                 leg.peer_lost = u64::try_from(report.lost).unwrap_or(0);
+                leg.peer_loss = (u32::from(report.fraction_lost) * 100 / 256) as u8;
                 leg.peer_jitter =
                     std::time::Duration::from_micros(u64::from(report.jitter) * 1_000_000 / u64::from(clock));
                 if report.last_sender_report != 0 {
@@ -160,73 +167,71 @@ pub(super) fn listening<'a>(recorders: &'a mut [Option<Recorder>], leg: &Leg) ->
     recorders.get_mut(leg.recorder?)?.as_mut().filter(|recorder| !recorder.is_paused())
 }
 
-/// Where decoded samples of one leg go.
+/// Where the sound of one leg goes.
 pub(super) struct Pour<'a, 'b, S> {
     pub source: Source,
-    /// Units a second of the leg's timestamps.
-    pub clock: u32,
     pub partner: Option<&'a mut Leg>,
     pub recorder: Option<(&'a mut Recorder, &'a mut Tap, crate::api::Channel)>,
     pub room: Option<(&'a mut Mixer, usize)>,
+    /// When it was said, as far as the recorder is concerned.
+    pub said: model::Instant,
+    /// For a recorder that does not take the rate of the sound.
+    pub narrow: &'a mut Option<Box<RateConverter>>,
     pub exit: &'a mut Exit<'b, S>,
 }
 
 impl<S: Sink> Pour<'_, '_, S> {
-    pub fn samples(&mut self, timestamp: u32, pcm: &[i16]) {
+    /// The sound of tick number `tick`, at `rate`.
+    pub fn samples(&mut self, tick: u32, rate: u32, pcm: &[i16]) {
         if let Some((recorder, tap, channel)) = &mut self.recorder {
-            let timestamp = rescale(timestamp, self.clock, Decoder::RATE);
-            recorder.write(self.exit.now.instant, *channel, tap, timestamp, pcm);
+            let mut buffer = [0; RECORDING_RATE as usize / 50];
+            let samples = if rate == RECORDING_RATE {
+                pcm
+            } else {
+                let narrow = match self.narrow.as_mut().filter(|narrow| narrow.is_for(rate, RECORDING_RATE)) {
+                    Some(narrow) => narrow,
+                    None => self.narrow.insert(Box::new(RateConverter::new(rate, RECORDING_RATE))),
+                };
+                let length = narrow.convert(pcm, &mut buffer);
+                &buffer[..length]
+            };
+            let timestamp = tick.wrapping_mul(RECORDING_RATE / 50);
+            recorder.write(self.said, *channel, tap, timestamp, samples);
         }
         if let Some((mixer, leg)) = &mut self.room {
-            mixer.say(*leg, rescale(timestamp, self.clock, mix::RATE), pcm);
+            mixer.say(*leg, tick.wrapping_mul(mix::FRAME as u32), pcm);
         }
         if let Some(partner) = &mut self.partner
             && let Some(codec) = partner.codec()
         {
-            let timestamp = rescale(timestamp, self.clock, codec.clock());
-            partner.say(self.source, Decoder::RATE, timestamp, pcm, self.exit);
+            partner.say(self.source, rate, tick.wrapping_mul(codec.clock() / 50), pcm, self.exit);
         }
     }
 }
 
-#[expect(clippy::too_many_arguments)]
 fn hear_audio(
     leg: &mut Leg,
     partner: Option<&mut Leg>,
-    recorder: Option<&mut Recorder>,
-    room: Option<&mut Mixer>,
-    codec: Codec,
-    duration: u32,
+    is_heard_here: bool,
+    (codec, duration): (Codec, u32),
     index: u32,
     (packet, header): (&mut [u8], Header),
     exit: &mut Exit<'_, impl Sink>,
 ) {
-    let (mut relayed, mut transcoded) = (None, None);
+    let (mut relayed, mut transcoded) = (None, false);
     if let Some(partner) = partner {
         match passes(leg, partner, codec, duration) {
             Some(map) => relayed = Some((partner, map)),
-            None => transcoded = Some(partner),
+            None => transcoded = true,
         }
     }
-    if transcoded.is_some() || recorder.is_some() || room.is_some() {
-        let decoder = match leg.decoder.as_mut().filter(|decoder| decoder.codec() == codec) {
-            Some(decoder) => decoder,
-            None => leg.decoder.insert(Box::new(Decoder::new(codec))),
-        };
-        let mut pour = Pour {
-            source: Source::Transcoded { leg: index, ssrc: header.ssrc },
-            clock: codec.clock(),
-            partner: transcoded,
-            recorder: recorder.map(|recorder| (recorder, &mut leg.tap, leg.channel)),
-            room: room.map(|room| (room, index as usize)),
-            exit,
-        };
+    if (transcoded || is_heard_here)
+        && let Some(jitter) = jitter(leg, codec)
+    {
         let payload = &packet[header.start..header.end];
-        decoder.push(pour.exit.now.instant, header.sequence, header.timestamp, payload, |timestamp, pcm| {
-            pour.samples(timestamp, pcm);
-        });
-    } else if let Some(decoder) = &mut leg.decoder {
-        decoder.restart();
+        jitter.push(exit.now.instant, header.sequence, header.timestamp, payload);
+    } else if leg.jitter.is_some() {
+        leg.jitter = None;
     }
     if let Some((partner, map)) = relayed {
         let Some(payload_type) = partner.agreed.as_ref().map(|agreed| agreed.payload_type) else { return };
@@ -247,6 +252,45 @@ fn hear_audio(
     }
 }
 
+/// Comfort noise goes on as it is to who understands it. For others it is made here, and with it all sound.
+fn hear_noise(
+    leg: &mut Leg,
+    partner: Option<&mut Leg>,
+    index: u32,
+    (packet, header): (&mut [u8], Header),
+    exit: &mut Exit<'_, impl Sink>,
+) {
+    let Some(codec) = leg.codec() else { return };
+    let now = exit.now.instant;
+    if let Some(partner) = partner {
+        let passes = leg.passes_to(partner, codec);
+        let noise = partner.agreed.as_ref().and_then(|agreed| agreed.noise).filter(|_| passes);
+        if let Some(payload_type) = noise {
+            let source = Source::Relayed { leg: index, ssrc: header.ssrc };
+            let place = partner.outgoing.relay(now, source, header.sequence, header.timestamp, 0);
+            if let Some(place) = place {
+                let payload = (&mut *packet, header);
+                partner.line().forward(place, payload_type, header.marker, payload, exit);
+            }
+        } else {
+            leg.regroup = true;
+            let _ = jitter(leg, codec);
+        }
+    }
+    if let Some(jitter) = &mut leg.jitter {
+        let payload = &packet[header.start..header.end];
+        jitter.push_noise(now, header.sequence, header.timestamp, payload);
+    }
+}
+
+/// The leg's jitter buffer for this codec; `None` for one that is not decoded.
+fn jitter(leg: &mut Leg, codec: Codec) -> Option<&mut JitterBuffer> {
+    if leg.jitter.as_ref().is_none_or(|jitter| jitter.codec() != codec) {
+        leg.jitter = JitterBuffer::new(codec, RECORDING_RATE).map(Box::new);
+    }
+    leg.jitter.as_deref_mut()
+}
+
 /// The byte map with which packets pass to the partner as they are, `None` when they must be made anew.
 pub(super) fn passes(
     leg: &mut Leg,
@@ -255,37 +299,43 @@ pub(super) fn passes(
     duration: u32,
 ) -> Option<Option<&'static [u8; 256]>> {
     let agreed = partner.agreed.as_ref()?;
-    // Opus packets are taken in any length.
-    let wanted = crate::codec::units(agreed.packet, codec.clock()) as u32;
-    leg.regroup |= codec != Codec::Opus && duration != wanted;
+    let is_long = |time| duration.cmp(&(crate::codec::units(time, codec.clock()) as u32));
+    leg.regroup |= match codec {
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => is_long(agreed.packet).is_ne(),
+        // These are taken in any length but what is too long.
+        Codec::Opus => is_long(agreed.longest).is_gt(),
+        Codec::G729 => false,
+    };
     if leg.regroup { None } else { codec.map_to(agreed.codec) }
 }
 
-fn forward_digit(
+/// Tells the partner of a press as its events go. `false` when it knows none: it is to hear a tone.
+fn pass_digit(
     leg: &Leg,
     partner: &mut Leg,
-    clock: u32,
-    payload: dtmf::Payload,
-    index: u32,
+    (index, tick): (u32, u32),
+    (clock, payload): (u32, dtmf::Payload),
     (packet, header): (&mut [u8], Header),
     exit: &mut Exit<'_, impl Sink>,
-) {
-    let (Some(from), Some(agreed)) = (leg.codec(), &partner.agreed) else { return };
-    let (to, Some(digits)) = (agreed.codec, agreed.digits) else { return };
+) -> bool {
+    let (Some(from), Some(agreed)) = (leg.codec(), &partner.agreed) else { return true };
+    let (to, Some(digits)) = (agreed.codec, agreed.digits) else { return false };
     let now = exit.now.instant;
-    let timestamp = rescale(header.timestamp, clock, to.clock());
-    let place = if !leg.regroup && from.map_to(to).is_some() {
+    // Our own time, in which the sound around it is told as well.
+    let here = tick.wrapping_mul(to.clock() / 50);
+    let passed = partner.passing.pass(header.timestamp, clock, payload, here, digits.clock);
+    let place = if leg.passes_to(partner, from) {
         let source = Source::Relayed { leg: index, ssrc: header.ssrc };
-        partner.outgoing.relay(now, source, header.sequence, timestamp, 0)
+        partner.outgoing.relay(now, source, header.sequence, header.timestamp, 0)
     } else {
         let source = Source::Transcoded { leg: index, ssrc: header.ssrc };
+        let timestamp = passed.begin.wrapping_add(rescale(passed.since, digits.clock, to.clock()));
         Some(partner.outgoing.produce(now, source, timestamp, 0))
     };
-    let Some(place) = place else { return };
-    let duration = u64::from(payload.duration) * u64::from(digits.clock) / u64::from(clock.max(1));
-    let payload = dtmf::Payload { duration: duration.min(u16::MAX.into()) as u16, ..payload };
-    packet[header.start..header.start + 4].copy_from_slice(&payload.octets());
+    let Some(place) = place else { return true };
+    packet[header.start..header.start + 4].copy_from_slice(&passed.payload.octets());
     partner.line().forward(place, digits.payload_type, header.marker, (packet, header), exit);
+    true
 }
 
 /// A timestamp of one clock in units of another. All clocks here are multiples of each other.

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use model::{Now, PlaybackId};
+use model::{Instant, Now, PlaybackId};
 use rand::RngExt;
 
 use super::packets::{Pour, listening, ntp, rescale};
-use super::{CNAME, Core, Exit, Output, Sink, TICK, pair};
+use super::{CNAME, Core, Exit, Output, RECORDING_RATE, Sink, TICK, pair};
 use crate::api::Event;
-use crate::codec::{Codec, Decoder};
 use crate::dtmf;
 use crate::leg::{Leg, Transport};
 use crate::outgoing::Source;
@@ -17,22 +16,25 @@ use crate::rtcp;
 /// No packet for this long from a peer that should be sending is worth a word: the first time it may be a pause of a phone that
 /// sends nothing while nobody speaks, the second time nobody is there.
 const SILENCES: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(300)];
-/// The rate at which Opus legs hear prompts.
-const WIDE: u32 = 16_000;
+const TICKS_A_SECOND: usize = 50;
+/// Opus encoders at work on this thread up to this number, and how hard each may try: the last few keep a core busy enough.
+const EFFORTS: [(usize, u8); 2] = [(8, 6), (32, 3)];
+/// The highest rate of PCM.
+const MOST_RATE: u32 = 48_000;
+/// The rate of tones that we make, and of silence.
+const NARROW: u32 = 8000;
 /// RFC 3550 §6.2: five seconds, spread by half of it either way.
 const REPORTS: std::ops::Range<u64> = 2500..7500;
 
 impl Core {
     /// Says whether the next tick has something to do, too.
     pub(super) fn tick_leg(&mut self, now: Now, index: usize, out: &mut impl Sink) -> bool {
-        self.release(now, index, out);
+        self.lost_key(now, index);
+        self.voice(now, index, out);
         let partner = self.legs[index].as_deref().and_then(|leg| leg.partner);
         let muted =
             partner.and_then(|partner| self.legs[partner].as_deref()).is_some_and(|partner| partner.muted);
         let Some(leg) = self.legs[index].as_deref_mut() else { return false };
-        if let Some((digit, duration)) = leg.keys.poll(now.instant) {
-            self.output.push_back(Output::Event(Event::Digit { leg: leg.id, digit, duration }));
-        }
         let mut exit = Exit { now, browsers: &mut self.browsers, out };
         let speaking = leg.digits.is_sending();
         if speaking && leg.hears() {
@@ -71,7 +73,7 @@ impl Core {
             || leg.playback.is_some()
             || leg.digits.is_sending()
             || leg.keys.is_pressed()
-            || leg.decoder.as_ref().is_some_and(|decoder| decoder.is_waiting())
+            || leg.jitter.as_ref().is_some_and(|jitter| jitter.is_active())
     }
 
     pub(super) fn tick_recorders(&mut self, now: Now) {
@@ -83,27 +85,72 @@ impl Core {
         }
     }
 
-    /// Lets go of packets that waited too long for one before them.
-    fn release(&mut self, now: Now, index: usize, out: &mut impl Sink) {
+    /// A key whose end was lost.
+    fn lost_key(&mut self, now: Now, index: usize) {
         let Some((leg, partner)) = pair(&mut self.legs, index) else { return };
+        let Some((digit, duration)) = leg.keys.poll(now.instant) else { return };
+        self.output.push_back(Output::Event(Event::Digit { leg: leg.id, digit, duration }));
+        let is_deaf =
+            |partner: &&mut Leg| partner.agreed.as_ref().is_some_and(|agreed| agreed.digits.is_none());
+        let partner = partner.filter(|partner| !leg.muted && partner.hears_partner()).filter(is_deaf);
+        if let Some(partner) = partner {
+            partner.digits.push_for(digit, duration);
+        }
+    }
+
+    /// Once a second: encoders try the harder the fewer there are, and prepare for the loss that was reported.
+    pub(super) fn adapt_encoders(&mut self) {
+        if !self.ticks.is_multiple_of(TICKS_A_SECOND) {
+            return;
+        }
+        let is_dear = |leg: &&mut Box<Leg>| leg.encoder.as_ref().is_some_and(|encoder| encoder.is_adaptive());
+        let busy = self.legs.iter_mut().flatten().filter(is_dear).count();
+        let effort = EFFORTS.iter().find(|(most, _)| busy <= *most).map_or(1, |(_, effort)| *effort);
+        for leg in self.legs.iter_mut().flatten() {
+            if let Some(encoder) = &mut leg.encoder {
+                encoder.adapt(effort, leg.peer_loss);
+            }
+        }
+    }
+
+    /// What the leg said comes out of its jitter buffer.
+    fn voice(&mut self, now: Now, index: usize, out: &mut impl Sink) {
+        let tick = self.ticks as u32;
+        let Some((leg, partner)) = pair(&mut self.legs, index) else { return };
+        let Some((codec, ssrc)) = leg.jitter.as_ref().map(|jitter| jitter.codec()).zip(leg.ssrc) else {
+            return;
+        };
+        let hears = |partner: &&mut Leg| partner.hears_partner() && !leg.passes_to(partner, codec);
+        let partner = partner.filter(|_| !leg.muted).filter(hears);
+        let Some(jitter) = &mut leg.jitter else { return };
+        // Straight to the rate at which it is heard, so that nothing is converted twice.
+        let wanted = partner.as_ref().and_then(|partner| partner.codec()?.rate());
+        jitter.set_rate(wanted.unwrap_or(RECORDING_RATE));
+        let rate = jitter.rate();
+        let mut frame = [0; MOST_RATE as usize / 50];
+        let frame = &mut frame[..rate as usize / 50];
+        if !jitter.pull(now.instant, frame) {
+            return;
+        }
+        if let Some((digit, duration)) = leg.ear.as_mut().and_then(|ear| ear.hear(rate, frame)) {
+            self.output.push_back(Output::Event(Event::Digit { leg: leg.id, digit, duration }));
+        }
+        let said =
+            Instant::from_micros(now.instant.as_micros().saturating_sub(jitter.lag().as_micros() as u64));
         let recorder = listening(&mut self.recorders, leg);
-        let (Some(decoder), Some(ssrc)) = (&mut leg.decoder, leg.ssrc) else { return };
-        let codec = decoder.codec();
-        let passed =
-            |partner: &Leg| !leg.regroup && partner.codec().is_some_and(|to| codec.map_to(to).is_some());
-        let partner = partner.filter(|partner| !leg.muted && partner.hears_partner() && !passed(partner));
         let room = leg.room.filter(|_| !leg.muted);
         let room = room.and_then(|room| Some(&mut self.rooms.get_mut(room)?.as_mut()?.mixer));
         let mut exit = Exit { now, browsers: &mut self.browsers, out };
         let mut pour = Pour {
             source: Source::Transcoded { leg: index as u32, ssrc },
-            clock: codec.clock(),
             partner,
             recorder: recorder.filter(|_| !leg.muted).map(|recorder| (recorder, &mut leg.tap, leg.channel)),
             room: room.map(|room| (room, index)),
+            said,
+            narrow: &mut leg.narrow,
             exit: &mut exit,
         };
-        decoder.release(now.instant, |timestamp, pcm| pour.samples(timestamp, pcm));
+        pour.samples(tick, rate, frame);
     }
 }
 
@@ -135,7 +182,7 @@ fn send_digit(leg: &mut Leg, exit: &mut Exit<'_, impl Sink>) {
 
 fn say_at(leg: &mut Leg, source: Source, since: Duration, frame: &[i16], exit: &mut Exit<'_, impl Sink>) {
     let Some(codec) = leg.codec() else { return };
-    leg.say(source, Decoder::RATE, crate::codec::units(since, codec.clock()) as u32, frame, exit);
+    leg.say(source, NARROW, crate::codec::units(since, codec.clock()) as u32, frame, exit);
 }
 
 /// Plays this tick's part of the playlist and what is said over it; true when both are through. It goes on unheard while the peer does not listen.
@@ -146,9 +193,10 @@ fn play(
     exit: &mut Exit<'_, impl Sink>,
 ) -> bool {
     let Some(codec) = leg.codec() else { return false };
-    let rate = if codec == Codec::Opus { WIDE } else { Decoder::RATE };
+    // To a codec to which nothing can be played the time passes all the same.
+    let rate = codec.prompt_rate().unwrap_or(NARROW);
     let Some(playing) = &mut leg.playback else { return false };
-    let mut frame = [0; WIDE as usize / 50];
+    let mut frame = [0; MOST_RATE as usize / 50];
     let frame = &mut frame[..rate as usize / 50];
     let mut filled = playing.playback.fill(rate, frame, &mut leg.music);
     if let Some(over) = &mut playing.over {
@@ -177,7 +225,7 @@ fn hush(leg: &mut Leg, exit: &mut Exit<'_, impl Sink>) {
     let Some(codec) = leg.codec() else { return };
     let timestamp = leg.hushed.wrapping_mul(codec.clock() / 50);
     leg.hushed = leg.hushed.wrapping_add(1);
-    leg.say(Source::Silence, Decoder::RATE, timestamp, &[0; Decoder::RATE as usize / 50], exit);
+    leg.say(Source::Silence, NARROW, timestamp, &[0; NARROW as usize / 50], exit);
 }
 
 /// Sends an RTCP report if one is due.

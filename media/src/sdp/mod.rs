@@ -1,6 +1,7 @@
-//! Session descriptions (RFC 8866) of plain RTP legs and their offers and answers (RFC 3264): audio only, PCMU, PCMA and
-//! telephone events. Browsers' descriptions are `webrtc`'s business.
+//! Session descriptions (RFC 8866) of plain RTP legs and their offers and answers (RFC 3264): audio only.
+//! Browsers' descriptions are `webrtc`'s business.
 
+mod formats;
 mod negotiate;
 mod parse;
 

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::formats::{self, Number};
 use super::parse::{Connection, Description, Media, SdpError, Way};
 use crate::api::Direction;
-use crate::codec::Codec;
+use crate::codec::{Codec, OpusWishes};
 
 /// What we send in a packet unless the peer wants otherwise, and what we ask for.
 const PACKET: Duration = Duration::from_millis(20);
-/// The payload type of telephone events in our offers.
-const OWN_DIGITS: u8 = 101;
-/// That of G.711 (RFC 4733 §2.1).
-const DIGITS_CLOCK: u32 = 8000;
+/// The most of it that an Opus packet can hold.
+const LONGEST: Duration = Duration::from_millis(120);
+/// What is spoken where nothing else is said, the preferred first.
+const USUAL: [Codec; 4] = [Codec::Pcma, Codec::Pcmu, Codec::G722, Codec::Opus];
 
 /// What both sides are bound to after an exchange.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,8 +26,13 @@ pub struct Agreed {
     pub receive: Vec<(u8, Content)>,
     /// How digits are sent; `None` when the peer does not take telephone events.
     pub digits: Option<Digits>,
-    /// How much sound the peer wants in a packet.
+    /// Whether the peer understands comfort noise (RFC 3389), by this payload type.
+    pub noise: Option<u8>,
+    /// What the peer wants of Opus packets.
+    pub opus: OpusWishes,
+    /// How much sound the peer wants in a packet, and the most that it takes.
     pub packet: Duration,
+    pub longest: Duration,
     /// The peer's view.
     pub direction: Direction,
     /// Where the peer receives; `None` when it gave no address (hold by `0.0.0.0`) or withdrew its audio.
@@ -50,6 +56,8 @@ pub enum Content {
     Digits {
         clock: u32,
     },
+    /// Comfort noise: nothing is sent until there is sound again.
+    Noise,
 }
 
 /// How telephone events (RFC 4733) are sent.
@@ -94,37 +102,62 @@ pub struct Negotiation {
     allowed: Vec<Codec>,
     /// The peer's preferences count for nothing.
     strict: bool,
+    /// What the other legs of the session speak.
+    met: Vec<Codec>,
+    /// The payload types of the last exchange.
+    known: Vec<Number>,
 }
 
 impl Negotiation {
     /// `id` for the `o=` line; it should differ between legs. `codecs`: see [`Negotiation::limit`].
     pub fn new(id: u64, address: IpAddr, port: u16, codecs: Vec<Codec>) -> Self {
         let last = String::new();
-        let (allowed, strict) = (Vec::new(), false);
-        let mut new =
-            Self { id, version: 0, address, port, last, offered: false, codec: None, allowed, strict };
+        let mut new = Self {
+            id,
+            version: 0,
+            address,
+            port,
+            last,
+            offered: false,
+            codec: None,
+            allowed: Vec::new(),
+            strict: false,
+            met: Vec::new(),
+            known: Vec::new(),
+        };
         new.limit(codecs);
         new
     }
 
-    /// From the next exchange on only these may be spoken, in this order. None: whatever plain RTP carries, as the peer prefers.
+    /// From the next exchange on only these may be spoken, in this order. None: whatever plain RTP carries and we can decode, as the
+    /// peer prefers.
     pub fn limit(&mut self, codecs: Vec<Codec>) {
         self.strict = !codecs.is_empty();
-        self.allowed = if self.strict { codecs } else { vec![Codec::Pcma, Codec::Pcmu] };
+        self.allowed = if self.strict { codecs } else { USUAL.to_vec() };
+    }
+
+    /// From the next exchange on the choice is one for a conversation with legs that speak these codecs: what needs no conversion
+    /// comes first, and G.729 is spoken with those alone who speak it too.
+    pub fn meet(&mut self, codecs: Vec<Codec>) {
+        self.met = codecs;
     }
 
     /// Our offer.
-    pub fn offer(&mut self) -> Vec<u8> {
+    pub fn offer(&mut self) -> Result<Vec<u8>, Incompatible> {
+        let own = formats::own(&self.speakable(), &self.known);
+        if !own.iter().any(|(_, content)| matches!(content, Content::Audio(_))) {
+            return Err(Incompatible::NoCodec);
+        }
         self.offered = true;
         let mut body = self.head("0 0");
-        let (mut formats, mut maps) = (String::new(), String::new());
-        for (number, codec) in self.own() {
-            let _ = write!(formats, "{number} ");
-            let _ = write!(maps, "a=rtpmap:{number} {}/8000\r\n", name(codec));
+        let (mut list, mut maps) = (String::new(), String::new());
+        for number in own {
+            let _ = write!(list, " {}", number.0);
+            formats::write(&mut maps, number);
         }
-        let _ = write!(body, "m=audio {} RTP/AVP {formats}{OWN_DIGITS}\r\n{maps}", self.port);
-        self.tail(&mut body, Some(OWN_DIGITS), Way::SendRecv, true);
-        self.sign(body)
+        let _ = write!(body, "m=audio {} RTP/AVP{list}\r\n{maps}", self.port);
+        self.tail(&mut body, Way::SendRecv, true);
+        Ok(self.sign(body))
     }
 
     /// Our answer to the peer's offer. After an error everything stays as it was.
@@ -140,12 +173,17 @@ impl Negotiation {
                 let _ = write!(body, "m={kind} 0 {protocol} {}\r\n", formats[0]);
                 continue;
             }
-            let (payload_type, codec) = choice;
-            let digits = agreed.digits.map(|digits| digits.payload_type);
-            let list = digits.map(|digits| format!(" {digits}")).unwrap_or_default();
-            let (port, protocol) = (self.port, &media.protocol);
-            let _ = write!(body, "m=audio {port} {protocol} {payload_type}{list}\r\n");
-            let _ = write!(body, "a=rtpmap:{payload_type} {}/8000\r\n", name(codec));
+            let mut numbers = vec![(choice.0, Content::Audio(choice.1))];
+            numbers.extend(agreed.noise.map(|number| (number, Content::Noise)));
+            let digits =
+                agreed.digits.map(|digits| (digits.payload_type, Content::Digits { clock: digits.clock }));
+            numbers.extend(digits);
+            let (mut list, mut maps) = (String::new(), String::new());
+            for number in numbers {
+                let _ = write!(list, " {}", number.0);
+                formats::write(&mut maps, number);
+            }
+            let _ = write!(body, "m=audio {} {}{list}\r\n{maps}", self.port, media.protocol);
             let Direction { sends, receives } = agreed.direction;
             let way = match (receives, sends) {
                 (true, true) => Way::SendRecv,
@@ -153,10 +191,11 @@ impl Negotiation {
                 (false, true) => Way::RecvOnly,
                 (false, false) => Way::Inactive,
             };
-            self.tail(&mut body, digits, way, media.rtcp_mux);
+            self.tail(&mut body, way, media.rtcp_mux);
         }
         self.offered = false;
         self.codec = Some(choice.1);
+        self.known = agreed.receive.clone();
         Ok((self.sign(body), agreed))
     }
 
@@ -178,19 +217,23 @@ impl Negotiation {
         if !media.protocol.eq_ignore_ascii_case("RTP/AVP") {
             return Err(Incompatible::Unasked("we offered RTP/AVP"));
         }
-        let mut receive = codecs(media);
-        receive.retain(|(_, codec)| self.allowed.contains(codec));
+        let allowed = self.speakable();
+        let mut receive = formats::codecs(media);
+        receive.retain(|(_, codec)| allowed.contains(codec));
         let choice = *receive.first().ok_or(Incompatible::NoCodec)?;
-        for own in self.own() {
-            if !receive.iter().any(|(number, _)| *number == own.0) {
-                receive.push(own);
+        let mut agreed = self.agree(&answer, media, &receive, choice)?;
+        // RFC 3264 §6.1: it may have numbers of its own; ours hold for what it sends.
+        for own in formats::own(&allowed, &self.known) {
+            let wanted = match own.1 {
+                Content::Audio(_) | Content::Noise => true,
+                Content::Digits { .. } => agreed.digits.is_some(),
+            };
+            if wanted && agreed.content(own.0).is_none_or(|content| content == Content::Noise) {
+                agreed.receive.push(own);
             }
         }
-        let mut agreed = self.agree(&answer, media, &receive, choice)?;
-        if agreed.digits.is_some() && agreed.content(OWN_DIGITS).is_none() {
-            agreed.receive.push((OWN_DIGITS, Content::Digits { clock: DIGITS_CLOCK }));
-        }
         self.codec = Some(choice.1);
+        self.known = agreed.receive.clone();
         Ok(agreed)
     }
 
@@ -208,11 +251,15 @@ impl Negotiation {
         if !audio.iter().any(|(_, media)| media.port != 0 || self.codec.is_some()) {
             return Err(Incompatible::NoAudio);
         }
+        let allowed = self.speakable();
         for (index, media) in audio {
-            let mut codecs = codecs(media);
-            codecs.retain(|(_, codec)| self.allowed.contains(codec));
+            let mut codecs = formats::codecs(media);
+            codecs.retain(|(_, codec)| allowed.contains(codec));
             if self.strict {
-                codecs.sort_by_key(|(_, codec)| self.allowed.iter().position(|own| own == codec));
+                codecs.sort_by_key(|(_, codec)| allowed.iter().position(|own| own == codec));
+            } else {
+                // What passes without conversion before what the peer likes best.
+                codecs.sort_by_key(|(_, codec)| !self.met.contains(codec));
             }
             let kept = codecs.iter().find(|(_, codec)| Some(*codec) == self.codec).or(codecs.first());
             if let Some(choice) = kept {
@@ -222,14 +269,22 @@ impl Negotiation {
         Err(Incompatible::NoCodec)
     }
 
-    /// Our own numbers for what may be spoken.
-    fn own(&self) -> Vec<(u8, Codec)> {
-        let number = |codec: &Codec| match codec {
-            Codec::Pcma => Some((8, Codec::Pcma)),
-            Codec::Pcmu => Some((0, Codec::Pcmu)),
-            Codec::Opus => None,
-        };
-        self.allowed.iter().filter_map(number).collect()
+    /// What may be spoken in this session, the preferred first.
+    fn speakable(&self) -> Vec<Codec> {
+        if self.met.contains(&Codec::G729) {
+            return vec![Codec::G729];
+        }
+        let mut codecs = self.allowed.clone();
+        if !self.met.is_empty() {
+            codecs.retain(|codec| *codec != Codec::G729);
+        }
+        if !self.strict && !self.met.is_empty() {
+            let is_wide = |codec: &Codec| codec.rate().is_some_and(|rate| rate > 8000);
+            let wide = self.met.iter().any(is_wide);
+            // Next to what passes as it is comes what loses nothing.
+            codecs.sort_by_key(|codec| (!self.met.contains(codec), is_wide(codec) != wide));
+        }
+        codecs
     }
 
     fn agree(
@@ -263,15 +318,26 @@ impl Negotiation {
         let millis = |millis: u16| Duration::from_millis(millis.into());
         let packet =
             media.packet_time.map_or(PACKET, millis).min(media.longest_packet.map_or(Duration::MAX, millis));
-        let digits = digits(media);
+        let digits = formats::digits(media, codec);
+        let is_narrow = matches!(codec, Codec::Pcmu | Codec::Pcma);
+        let noise = (is_narrow && formats::has_noise(media)).then_some(formats::NOISE);
         let mut receive: Vec<_> =
             receive.iter().map(|(number, codec)| (*number, Content::Audio(*codec))).collect();
-        receive.extend(digits.map(|digits| (digits.payload_type, Content::Digits { clock: digits.clock })));
+        let events = |digits: &Digits| (digits.payload_type, Content::Digits { clock: digits.clock });
+        receive.extend(digits.iter().map(events));
+        // Some send it unasked.
+        if is_narrow && receive.iter().all(|(number, _)| *number != formats::NOISE) {
+            receive.push((formats::NOISE, Content::Noise));
+        }
+        let longest = media.longest_packet.map_or(LONGEST, millis);
         Ok(Agreed {
             codec,
             payload_type,
             receive,
-            digits,
+            digits: digits.first().copied(),
+            noise,
+            opus: formats::opus_wishes(media, payload_type),
+            longest: longest.clamp(Duration::from_millis(10), LONGEST),
             packet: if (10..=60).contains(&packet.as_millis()) { packet } else { PACKET },
             direction: Direction { sends: sends && !withdrawn, receives: receives && address.is_some() },
             rtp,
@@ -289,10 +355,7 @@ impl Negotiation {
         format!("IN {family} {}", self.address)
     }
 
-    fn tail(&self, body: &mut String, digits: Option<u8>, way: Way, mux: bool) {
-        if let Some(digits) = digits {
-            let _ = write!(body, "a=rtpmap:{digits} telephone-event/8000\r\na=fmtp:{digits} 0-16\r\n");
-        }
+    fn tail(&self, body: &mut String, way: Way, mux: bool) {
         let way = match way {
             Way::SendRecv => "sendrecv",
             Way::SendOnly => "sendonly",
@@ -316,215 +379,5 @@ impl Negotiation {
     }
 }
 
-/// As plain RTP writes it.
-fn name(codec: Codec) -> &'static str {
-    match codec {
-        Codec::Pcma => "PCMA",
-        Codec::Pcmu => "PCMU",
-        Codec::Opus => "opus",
-    }
-}
-
-/// The voice codecs of the section in its writer's order.
-fn codecs(media: &Media) -> Vec<(u8, Codec)> {
-    let codec = |number: u8| match media.maps.iter().find(|map| map.payload_type == number) {
-        Some(map) if map.clock != 8000 || map.channels != 1 => None,
-        Some(map) if map.encoding.eq_ignore_ascii_case("PCMU") => Some(Codec::Pcmu),
-        Some(map) if map.encoding.eq_ignore_ascii_case("PCMA") => Some(Codec::Pcma),
-        Some(_) => None,
-        // RFC 3551 §6: these two need no mapping.
-        None if number == 0 => Some(Codec::Pcmu),
-        None if number == 8 => Some(Codec::Pcma),
-        None => None,
-    };
-    payload_types(media).filter_map(|number| codec(number).map(|codec| (number, codec))).collect()
-}
-
-fn digits(media: &Media) -> Option<Digits> {
-    let is_digits = |number: &u8| {
-        media.maps.iter().any(|map| {
-            map.payload_type == *number
-                && map.encoding.eq_ignore_ascii_case("telephone-event")
-                && map.clock == DIGITS_CLOCK
-        })
-    };
-    let payload_type = payload_types(media).find(is_digits)?;
-    Some(Digits { payload_type, clock: DIGITS_CLOCK })
-}
-
-fn payload_types(media: &Media) -> impl Iterator<Item = u8> {
-    media.formats.iter().filter_map(|format| format.parse().ok()).filter(|number| *number < 128)
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn negotiation() -> Negotiation {
-        Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, Vec::new())
-    }
-
-    fn sdp(media: &str) -> Vec<u8> {
-        format!("v=0\r\no=a 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=5 9\r\n{media}")
-            .into_bytes()
-    }
-
-    fn answer(media: &str) -> (String, Agreed) {
-        let (text, agreed) = negotiation().answer(&sdp(media)).unwrap();
-        (String::from_utf8(text).unwrap(), agreed)
-    }
-
-    const BOTH: Direction = Direction { sends: true, receives: true };
-
-    #[test]
-    fn the_first_codec_we_have_and_the_offered_numbers_are_taken() {
-        let (text, agreed) = answer(
-            "m=audio 4000 RTP/AVP 9 18 98 0 96\r\na=rtpmap:98 pcma/8000/1\r\na=rtpmap:96 telephone-event/8000\r\n",
-        );
-        assert_eq!((agreed.codec, agreed.payload_type), (Codec::Pcma, 98));
-        assert_eq!(agreed.digits, Some(Digits { payload_type: 96, clock: 8000 }));
-        assert_eq!(agreed.rtp, Some(([192, 0, 2, 9], 4000).into()));
-        assert_eq!(agreed.rtcp, Some(([192, 0, 2, 9], 4001).into()));
-        assert_eq!(agreed.direction, BOTH);
-        let expected = "v=0\r\no=- 77 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=5 9\r\n\
-            m=audio 20000 RTP/AVP 98 96\r\na=rtpmap:98 PCMA/8000\r\na=rtpmap:96 telephone-event/8000\r\n\
-            a=fmtp:96 0-16\r\na=ptime:20\r\na=sendrecv\r\n";
-        assert_eq!(text, expected);
-    }
-
-    #[test]
-    fn other_sections_are_refused_in_their_places() {
-        let (text, _) = answer(
-            "m=video 5000 RTP/AVP 99\r\nm=audio 4000 RTP/SAVP 0\r\nm=audio 4002 RTP/AVP 0\r\nm=audio 4004 RTP/AVP 8\r\n",
-        );
-        let sections: Vec<_> = text.lines().filter(|line| line.starts_with("m=")).collect();
-        let expected = [
-            "m=video 0 RTP/AVP 99",
-            "m=audio 0 RTP/SAVP 0",
-            "m=audio 20000 RTP/AVP 0",
-            "m=audio 0 RTP/AVP 8",
-        ];
-        assert_eq!(sections, expected);
-    }
-
-    #[test]
-    fn hold_is_understood_and_answered_in_every_form() {
-        for (line, sends, receives, ours) in [
-            ("a=sendonly", true, false, "a=recvonly"),
-            ("a=inactive", false, false, "a=inactive"),
-            ("a=recvonly", false, true, "a=sendonly"),
-            ("c=IN IP4 0.0.0.0", true, false, "a=recvonly"),
-        ] {
-            let (text, agreed) = answer(&format!("m=audio 4000 RTP/AVP 0\r\n{line}\r\n"));
-            assert_eq!(agreed.direction, Direction { sends, receives }, "{line}");
-            assert!(text.contains(ours), "{text}");
-        }
-        let session_level = sdp("a=sendonly\r\nm=audio 4000 RTP/AVP 0\r\n");
-        assert!(!negotiation().answer(&session_level).unwrap().1.direction.receives);
-    }
-
-    #[test]
-    fn the_version_counts_changes_and_the_codec_stays() {
-        let mut negotiation = negotiation();
-        let mut say = |media: &str| {
-            let (text, agreed) = negotiation.answer(&sdp(media)).unwrap();
-            let text = String::from_utf8(text).unwrap();
-            (text.lines().nth(1).unwrap().to_owned(), agreed.codec)
-        };
-        let origin = |version: u32| format!("o=- 77 {version} IN IP4 198.51.100.1");
-        assert_eq!(say("m=audio 4000 RTP/AVP 0 8\r\n"), (origin(1), Codec::Pcmu));
-        assert_eq!(say("m=audio 4000 RTP/AVP 0 8\r\n"), (origin(1), Codec::Pcmu));
-        assert_eq!(say("m=audio 4000 RTP/AVP 8 0\r\na=sendonly\r\n"), (origin(2), Codec::Pcmu));
-        assert_eq!(say("m=audio 4000 RTP/AVP 8\r\n"), (origin(3), Codec::Pcma));
-        assert_eq!(say("m=audio 0 RTP/AVP 8\r\n"), (origin(4), Codec::Pcma));
-    }
-
-    #[test]
-    fn without_a_common_codec_or_address_there_is_no_answer() {
-        let refused = |media: &str| negotiation().answer(&sdp(media)).unwrap_err();
-        assert_eq!(refused("m=audio 4000 RTP/AVP 9 18\r\n"), Incompatible::NoCodec);
-        assert_eq!(refused("m=audio 4000 RTP/AVP 0\r\na=rtpmap:0 PCMU/16000\r\n"), Incompatible::NoCodec);
-        assert_eq!(refused("m=video 4000 RTP/AVP 99\r\n"), Incompatible::NoAudio);
-        assert_eq!(refused("m=audio 0 RTP/AVP 0\r\n"), Incompatible::NoAudio);
-        assert_eq!(refused(""), Incompatible::NoAudio);
-        let ipv6 = "m=audio 4000 RTP/AVP 0\r\nc=IN IP6 2001:db8::1\r\n";
-        assert!(matches!(refused(ipv6), Incompatible::Family { line: 6, .. }));
-        let nowhere = b"v=0\no=- 1 1 IN IP4 x\nm=audio 4000 RTP/AVP 0\n";
-        assert_eq!(negotiation().answer(nowhere), Err(Incompatible::NoAddress { line: 3 }));
-    }
-
-    #[test]
-    fn an_answer_may_renumber_and_leave_out() {
-        let mut negotiation = negotiation();
-        let offer = String::from_utf8(negotiation.offer()).unwrap();
-        assert!(offer.contains("m=audio 20000 RTP/AVP 8 0 101\r\n"), "{offer}");
-        let agreed = negotiation
-            .accept(&sdp("m=audio 4000 RTP/AVP 0 96\r\na=rtpmap:96 telephone-event/8000\r\na=ptime:30\r\na=rtcp-mux\r\n"))
-            .unwrap();
-        assert_eq!((agreed.codec, agreed.packet), (Codec::Pcmu, Duration::from_millis(30)));
-        assert_eq!(agreed.digits, Some(Digits { payload_type: 96, clock: 8000 }));
-        assert_eq!(agreed.rtcp, agreed.rtp);
-        assert_eq!(agreed.content(8), Some(Content::Audio(Codec::Pcma)));
-        assert_eq!(agreed.content(96), Some(Content::Digits { clock: 8000 }));
-        assert_eq!(agreed.content(101), Some(Content::Digits { clock: 8000 }));
-        let again = negotiation.accept(&sdp("m=audio 4000 RTP/AVP 8\r\n")).unwrap();
-        assert_eq!(again.codec, Codec::Pcma, "the last answer counts");
-        negotiation.answer(&sdp("m=audio 4000 RTP/AVP 0\r\n")).unwrap();
-        assert_eq!(negotiation.accept(&sdp("m=audio 4000 RTP/AVP 0\r\n")), Err(Incompatible::NoOffer));
-    }
-
-    #[test]
-    fn only_what_is_allowed_is_spoken_and_in_that_order() {
-        let limited = |codecs| Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, codecs);
-        let ordered = || vec![Codec::Pcmu, Codec::Pcma];
-        let offer = String::from_utf8(limited(ordered()).offer()).unwrap();
-        assert!(
-            offer.contains("RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"),
-            "{offer}"
-        );
-        let both = sdp("m=audio 4000 RTP/AVP 8 0\r\n");
-        assert_eq!(limited(ordered()).answer(&both).unwrap().1.codec, Codec::Pcmu, "our order, not his");
-        let mut one = limited(vec![Codec::Pcma]);
-        let offer = String::from_utf8(one.offer()).unwrap();
-        assert!(offer.contains("m=audio 20000 RTP/AVP 8 101\r\n") && !offer.contains("PCMU"), "{offer}");
-        let agreed = one.accept(&sdp("m=audio 4000 RTP/AVP 0 8\r\n")).unwrap();
-        assert_eq!((agreed.codec, agreed.content(0)), (Codec::Pcma, None));
-        let other = sdp("m=audio 4000 RTP/AVP 0\r\n");
-        assert_eq!(limited(vec![Codec::Pcma]).answer(&other), Err(Incompatible::NoCodec));
-        one.offer();
-        assert_eq!(one.accept(&other), Err(Incompatible::NoCodec));
-        one.limit(Vec::new());
-        let offer = String::from_utf8(one.offer()).unwrap();
-        assert!(offer.contains("o=- 77 2 ") && offer.contains("RTP/AVP 8 0 101\r\n"), "{offer}");
-        assert_eq!(one.accept(&other).unwrap().codec, Codec::Pcmu);
-    }
-
-    #[test]
-    fn an_answer_of_our_own_fits_an_offer_of_our_own() {
-        let (mut a, mut b) = (negotiation(), negotiation());
-        let (text, agreed) = b.answer(&a.offer()).unwrap();
-        let other = a.accept(&text).unwrap();
-        assert_eq!((agreed.codec, other.codec), (Codec::Pcma, Codec::Pcma));
-        assert!(agreed.rtcp_mux && other.rtcp_mux);
-    }
-
-    #[test]
-    fn a_foolish_packet_time_is_not_obeyed() {
-        for (line, millis) in [("ptime:500", 20), ("ptime:5", 20), ("maxptime:10", 10), ("ptime:60", 60)] {
-            let (_, agreed) = answer(&format!("m=audio 4000 RTP/AVP 0\r\na={line}\r\n"));
-            assert_eq!(agreed.packet, Duration::from_millis(millis), "{line}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_offer_or_answer_panics(media in "(m=(audio|video) [0-9]{1,5} RTP/AVP( [0-9]{1,3}){1,4}\r\n(a=[a-z]{4,8}:?[0-9]{0,4}( [A-Z]{4}/8000)?\r\n){0,4}){0,4}") {
-            let mut negotiation = negotiation();
-            let _ = negotiation.answer(&sdp(&media));
-            negotiation.offer();
-            let _ = negotiation.accept(&sdp(&media));
-        }
-    }
-}
+mod tests;

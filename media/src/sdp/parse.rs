@@ -53,6 +53,8 @@ pub struct Media {
     pub connection: Option<Connection>,
     pub way: Option<Way>,
     pub maps: Vec<RtpMap>,
+    /// `a=fmtp`: the payload type and what is said about it.
+    pub parameters: Vec<(u8, String)>,
     /// Milliseconds in a packet that the writer wants to receive, and the most.
     pub packet_time: Option<u16>,
     pub longest_packet: Option<u16>,
@@ -199,6 +201,7 @@ impl Media {
             connection: None,
             way: None,
             maps: Vec::new(),
+            parameters: Vec::new(),
             packet_time: None,
             longest_packet: None,
             rtcp_mux: false,
@@ -214,6 +217,11 @@ impl Media {
             // In sections of other kinds nothing of it concerns us.
             "rtpmap" if self.kind == "audio" => {
                 self.maps.push(rtpmap(value).ok_or(Fault::Attribute("rtpmap"))?);
+            }
+            // Of formats that are no payload types nothing concerns us either.
+            "fmtp" if self.kind == "audio" && self.parameters.len() < MOST_MAPS => {
+                let (number, said) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
+                self.parameters.extend(number.parse().ok().map(|number| (number, said.to_owned())));
             }
             "ptime" => self.packet_time = Some(millis(value).ok_or(Fault::Attribute("ptime"))?),
             "maxptime" => self.longest_packet = Some(millis(value).ok_or(Fault::Attribute("maxptime"))?),

@@ -321,7 +321,7 @@ fn a_leg_that_cannot_open_says_why_and_gives_its_ports_back() {
     let mut world = World::new();
     let ports = world.ports();
     let offer =
-        Some(b"v=0\r\no=- 1 1 IN IP4 x\r\nc=IN IP4 1.2.3.4\r\nm=audio 5 RTP/AVP 9\r\n".as_slice().into());
+        Some(b"v=0\r\no=- 1 1 IN IP4 x\r\nc=IN IP4 1.2.3.4\r\nm=audio 5 RTP/AVP 18\r\n".as_slice().into());
     let kind = LegKind::Rtp { nat: false };
     let open = Command::Open {
         leg: leg(0),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use media::codec::{Codec, Decoder, Encoder};
+use media::codec::{Codec, Encoder};
 use media::tone;
 use model::Instant;
 use str0m::change::{SdpAnswer, SdpPendingOffer};
@@ -13,7 +13,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
-use crate::world::{PEAK, SERVER};
+use crate::world::{PEAK, SERVER, decoded};
 
 /// Payload types of str0m's Opus and of the events that we add.
 const OPUS: u8 = 111;
@@ -118,13 +118,8 @@ impl Browser {
 
     /// The last second heard, in decibels of this tone against what is sent.
     pub fn hears(&self, hertz: f64) -> f64 {
-        let mut decoder = Decoder::new(Codec::Opus);
-        let mut samples = Vec::new();
-        for heard in self.heard.iter().filter(|heard| heard.payload_type == OPUS) {
-            decoder.push(Instant::ZERO, heard.sequence, heard.timestamp, &heard.payload, |_, pcm| {
-                samples.extend_from_slice(pcm);
-            });
-        }
+        let voice = self.heard.iter().filter(|heard| heard.payload_type == OPUS);
+        let samples = decoded(Codec::Opus, 8000, voice.map(|heard| &heard.payload[..]));
         let last = &samples[samples.len().saturating_sub(8000)..];
         tone::decibels(tone::level(last, 8000, hertz), PEAK)
     }

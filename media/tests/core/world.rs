@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::api::{Channel, Command, Direction, Event, LegKind, Prompt};
-use media::codec::{Codec, Decoder, Encoder};
+use media::codec::{Codec, Decoder, Encoder, MOST_SAMPLES, OpusWishes};
 use media::core::{Core, CoreConfig, LocalPorts, Output, Sink, SocketKey};
 use media::library::{Library, Pcm};
 use media::play::{MusicStart, RingTone};
@@ -28,6 +28,29 @@ pub fn leg(number: usize) -> LegId {
 
 pub fn playback(number: u8) -> PlaybackId {
     PlaybackId(Uuid::from_bytes([number; 16]))
+}
+
+/// Pseudo-random, the same in every run.
+pub fn chance(n: u64) -> u64 {
+    let mixed = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40
+}
+
+/// Samples a second that phones of this codec send.
+pub fn rate(codec: Codec) -> u32 {
+    codec.prompt_rate().unwrap_or(8000)
+}
+
+/// The sound of packets that are all there, in their order.
+pub fn decoded<'a>(codec: Codec, rate: u32, payloads: impl Iterator<Item = &'a [u8]>) -> Vec<i16> {
+    let mut decoder = Decoder::new(codec, rate).expect("it can be decoded");
+    let mut samples = Vec::new();
+    for payload in payloads {
+        let mut buffer = [0; MOST_SAMPLES];
+        let length = decoder.decode(payload, &mut buffer);
+        samples.extend_from_slice(&buffer[..length]);
+    }
+    samples
 }
 
 /// A datagram that the core sent.
@@ -67,9 +90,18 @@ pub struct Phone {
     /// What it sends; `None` is nothing.
     pub hertz: Option<f64>,
     pub peak: f64,
+    /// Two tones instead.
+    pub both: Option<[f64; 2]>,
+    /// Speech instead, over and over, at the phone's rate.
+    pub speech: Vec<i16>,
     pub ssrc: u32,
     pub sequence: u16,
     pub timestamp: u32,
+    /// By how many millionths its clock is fast.
+    pub drift: i64,
+    /// When the next packet is to go, by its own clock, and the samples said so far.
+    due: u64,
+    said: usize,
     encoder: Encoder,
     pub got: Vec<Got>,
     pub got_rtcp: Vec<Vec<u8>>,
@@ -78,15 +110,13 @@ pub struct Phone {
 impl Phone {
     /// Everything heard, decoded; lost time is left out.
     pub fn samples(&self) -> Vec<i16> {
-        let mut decoder = Decoder::new(self.codec);
-        let mut samples = Vec::new();
-        for got in self.got.iter().filter(|got| got.header.payload_type == self.payload_type) {
-            let Header { sequence, timestamp, .. } = got.header;
-            decoder.push(Instant::ZERO, sequence, timestamp, &got.payload, |_, pcm| {
-                samples.extend_from_slice(pcm)
-            });
-        }
-        samples
+        self.samples_at(8000)
+    }
+
+    /// The same at this rate, as far as the codec has it.
+    pub fn samples_at(&self, rate: u32) -> Vec<i16> {
+        let payloads = self.audio().map(|got| &got.payload[..]);
+        decoded(self.codec, rate, payloads)
     }
 
     /// The last second heard, in decibels of this tone against what phones send.
@@ -127,6 +157,8 @@ pub struct World {
     pub recorded: BTreeMap<RecordingId, Vec<i16>>,
     /// What the network does to the n-th packet of a phone: delays in ms of each copy that arrives.
     pub network: fn(u64) -> &'static [u64],
+    /// So many of a hundred packets are lost.
+    pub loss: u64,
     count: u64,
     flying: VecDeque<(u64, SocketKey, SocketAddr, Vec<u8>)>,
     next_key: u32,
@@ -169,6 +201,7 @@ impl World {
             others: Vec::new(),
             recorded: BTreeMap::new(),
             network: |_| &[0],
+            loss: 0,
             count: 0,
             flying: VecDeque::new(),
             next_key: 1,
@@ -200,22 +233,51 @@ impl World {
         hertz: f64,
         kind: LegKind,
     ) -> usize {
+        self.phone_in(codec, packet, channel, hertz, kind, &[])
+    }
+
+    /// A phone behind a trunk that allows these codecs.
+    pub fn phone_in(
+        &mut self,
+        codec: Codec,
+        packet: u64,
+        channel: Channel,
+        hertz: f64,
+        kind: LegKind,
+        codecs: &[Codec],
+    ) -> usize {
         let index = self.phones.len();
         let ports = self.ports();
-        let payload_type = if codec == Codec::Pcma { 8 } else { 0 };
+        let payload_type = match codec {
+            Codec::Pcmu => 0,
+            Codec::Pcma => 8,
+            Codec::G722 => 9,
+            Codec::G729 => 18,
+            Codec::Opus => 97,
+        };
+        let phase = 3 + 5 * index;
+        let due = (self.elapsed..).find(|time| time % packet == phase as u64 % packet).unwrap();
+        let mut encoder = Encoder::new(codec, rate(codec), Duration::from_millis(packet));
+        encoder.heed(OpusWishes { fec: true, ..OpusWishes::default() });
+        encoder.adapt(1, 10);
         self.phones.push(Phone {
             ports,
             address: SocketAddr::from(([192, 0, 2, index as u8 + 1], 4000)),
             codec,
             payload_type,
             packet,
-            phase: 3 + 5 * index as u64,
+            phase: phase as u64,
             hertz: Some(hertz),
             peak: PEAK,
+            both: None,
+            speech: Vec::new(),
             ssrc: 0x1000 + index as u32,
             sequence: 65_000,
             timestamp: u32::MAX - 30_000,
-            encoder: Encoder::new(codec, 8000, Duration::from_millis(packet)),
+            drift: 0,
+            due,
+            said: 0,
+            encoder,
             got: Vec::new(),
             got_rtcp: Vec::new(),
         });
@@ -226,7 +288,7 @@ impl World {
             channel,
             kind,
             offer: Some(offer),
-            codecs: Vec::new(),
+            codecs: codecs.to_vec(),
         };
         self.command_with(open, Some(ports));
         assert!(matches!(self.events.last(), Some(Event::LocalSdp { .. })), "{:?}", self.events.last());
@@ -235,11 +297,14 @@ impl World {
 
     /// What the phone offers or answers.
     pub fn description(&self, phone: usize, way: &str) -> Arc<[u8]> {
-        let Phone { address, payload_type, packet, .. } = &self.phones[phone];
+        let Phone { address, payload_type, packet, codec, .. } = &self.phones[phone];
         let (ip, port) = (address.ip(), address.port());
+        let (name, clock) = (codec.name(), codec.clock());
+        let channels = if *codec == Codec::Opus { "/2" } else { "" };
         format!(
             "v=0\r\no=a 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {payload_type} 101\r\n\
-             a=rtpmap:101 telephone-event/8000\r\na=ptime:{packet}\r\na={way}\r\n"
+             a=rtpmap:101 telephone-event/{clock}\r\na=rtpmap:{payload_type} {name}/{clock}{channels}\r\n\
+             a=ptime:{packet}\r\na={way}\r\n"
         )
         .into_bytes()
         .into()
@@ -305,21 +370,41 @@ impl World {
     /// Sends the next packet of the phone when it is time.
     fn speak(&mut self, index: usize) {
         let phone = &mut self.phones[index];
-        if self.elapsed % phone.packet != phone.phase % phone.packet {
+        if self.elapsed as i64 * (1_000_000 + phone.drift) / 1_000_000 < phone.due as i64 {
             return;
         }
-        let length = phone.packet as usize * 8;
+        phone.due += phone.packet;
+        let rate = rate(phone.codec);
+        let length = phone.packet as usize * rate as usize / 1000;
+        let time = phone.timestamp;
+        let units = phone.packet as u32 * phone.codec.clock() / 1000;
+        phone.said += length;
         let Some(hertz) = phone.hertz else {
-            phone.timestamp = phone.timestamp.wrapping_add(length as u32);
+            phone.timestamp = time.wrapping_add(units);
             return;
         };
-        let samples = tone::sine(hertz, 8000, phone.peak, self.elapsed as usize * 8, length);
+        let samples = match phone.both {
+            None if !phone.speech.is_empty() => {
+                let said = phone.said - length;
+                let speech = phone.speech.iter().cycle().skip(said % phone.speech.len());
+                speech.take(length).copied().collect()
+            }
+            None => tone::sine(hertz, rate, phone.peak, phone.said, length),
+            Some(both) => {
+                let [low, high] = both.map(|hertz| tone::sine(hertz, rate, PEAK / 2.0, phone.said, length));
+                low.iter().zip(high).map(|(low, high)| low + high).collect()
+            }
+        };
         let mut payload = Vec::new();
-        phone.encoder.push(phone.timestamp, &samples, |_, octets| payload = octets.to_vec());
+        phone.encoder.push(time, &samples, |_, octets| payload = octets.to_vec());
+        if phone.codec == Codec::G729 {
+            payload = vec![phone.said as u8; phone.packet as usize];
+        }
         let packet = phone.next(phone.payload_type, false, &payload);
         let phone = &mut self.phones[index];
-        phone.timestamp = phone.timestamp.wrapping_add(length as u32);
-        for delay in (self.network)(self.count) {
+        phone.timestamp = time.wrapping_add(units);
+        let lost = chance(self.count) % 100 < self.loss;
+        for delay in (self.network)(self.count).iter().filter(|_| !lost) {
             self.flying.push_back((self.elapsed + delay, phone.ports.rtp, phone.address, packet.clone()));
         }
         self.count += 1;

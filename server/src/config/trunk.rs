@@ -125,7 +125,13 @@ fn policy(
     codecs: Option<Spanned<Vec<Spanned<String>>>>,
 ) -> TrunkPolicy {
     let ways = [("pass", EarlyMedia::Pass), ("ignore", EarlyMedia::Ignore)];
-    let known = [("PCMA", Codec::Pcma), ("PCMU", Codec::Pcmu)];
+    let known = [
+        ("PCMA", Codec::Pcma),
+        ("PCMU", Codec::Pcmu),
+        ("G722", Codec::G722),
+        ("OPUS", Codec::Opus),
+        ("G729", Codec::G729),
+    ];
     let early_media = check.choice(early_media, EarlyMedia::Pass, &ways);
     if let Some(none) = codecs.as_ref().filter(|codecs| codecs.get_ref().is_empty()) {
         let hint = "leave `codecs` out to allow all".to_owned();

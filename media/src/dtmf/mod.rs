@@ -1,4 +1,7 @@
-//! Digits as telephone events (RFC 4733 §2): received, sent and passed on.
+//! Digits as telephone events (RFC 4733 §2) and as tones: received, sent and passed on.
+
+mod ear;
+mod passing;
 
 use std::collections::VecDeque;
 use std::f64::consts::TAU;
@@ -6,12 +9,22 @@ use std::time::Duration;
 
 use model::Instant;
 
+pub use ear::Ear;
+pub use passing::{Passed, Passing};
+
+/// ITU-T Q.23: the tones in Hertz, and the keys that they stand for.
+const LOW: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
+const HIGH: [f64; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
+const KEYS: &[u8; 16] = b"123A456B789C*0#D";
 /// An event whose end never came is over after this much silence. Senders repeat every 20–60 ms.
 const LOST_END: Duration = Duration::from_millis(200);
 /// Packets of an earlier event do not come later than this; a smaller timestamp then is a sender that began anew.
 const STALE: Duration = Duration::from_secs(1);
-/// How long a digit of ours sounds, and the pause after it.
+/// How long a digit of ours sounds unless somebody pressed it for another time, and the pause after it.
 const SOUND: Duration = Duration::from_millis(100);
+/// ITU-T Q.24: shorter ones are not understood; longer ones nobody waits for.
+const SHORTEST: Duration = Duration::from_millis(60);
+const LONGEST: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(60);
 const STEP: Duration = Duration::from_millis(20);
 /// RFC 4733 §2.5.1.4: the end goes out three times.
@@ -67,9 +80,6 @@ pub fn event(digit: char) -> Option<u8> {
 
 /// Fills a frame of 8 kHz with the two tones of an event (ITU-T Q.23), `sounded` after their begin.
 pub fn tones(event: u8, sounded: Duration, frame: &mut [i16]) {
-    const LOW: [f64; 4] = [697.0, 770.0, 852.0, 941.0];
-    const HIGH: [f64; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
-    const KEYS: &[u8; 16] = b"123A456B789C*0#D";
     let key = digit(event).and_then(|digit| KEYS.iter().position(|&key| char::from(key) == digit));
     let Some(key) = key else { return frame.fill(0) };
     for (index, sample) in frame.iter_mut().enumerate() {
@@ -90,7 +100,8 @@ pub struct Receiver {
 struct Press {
     timestamp: u32,
     event: u8,
-    /// Timestamp units, and units a second.
+    /// Timestamp units of the segments before this one and of this one, and units a second.
+    before: u64,
     duration: u32,
     clock: u32,
     heard: Instant,
@@ -123,10 +134,13 @@ impl Receiver {
             Some(press)
                 if !press.said
                     && press.event == payload.event
-                    && timestamp == press.timestamp.wrapping_add(press.duration)
-                    && press.duration >= 0xffff =>
+                    && timestamp == press.timestamp.wrapping_add(0xffff)
+                    // The last packets of the segment may be lost.
+                    && press.duration + clock / 5 > 0xffff =>
             {
                 // The key is still down.
+                press.before += 0xffff;
+                press.duration = payload.duration.into();
                 press.timestamp = timestamp;
                 press.heard = now;
             }
@@ -135,6 +149,7 @@ impl Receiver {
                 self.current = Some(Press {
                     timestamp,
                     event: payload.event,
+                    before: 0,
                     duration: payload.duration.into(),
                     clock,
                     heard: now,
@@ -165,7 +180,7 @@ impl Press {
         if std::mem::replace(&mut self.said, true) {
             return None;
         }
-        let micros = u64::from(self.duration) * 1_000_000 / u64::from(self.clock.max(1));
+        let micros = (self.before + u64::from(self.duration)) * 1_000_000 / u64::from(self.clock.max(1));
         digit(self.event).map(|digit| (digit, Duration::from_micros(micros)))
     }
 }
@@ -173,12 +188,13 @@ impl Press {
 /// Makes the event packets of digits that are to be sent, one per tick of 20 ms.
 #[derive(Clone, Debug, Default)]
 pub struct Sender {
-    waiting: VecDeque<u8>,
+    /// Events, and how long each sounds.
+    waiting: VecDeque<(u8, Duration)>,
     /// Ticks since the current digit began, and since the whole row did.
     tick: u32,
     row_tick: u32,
     rows: u32,
-    current: Option<u8>,
+    current: Option<(u8, Duration)>,
 }
 
 /// One packet to send.
@@ -195,12 +211,18 @@ pub struct Sending {
 impl Sender {
     /// What is no digit is passed over.
     pub fn push(&mut self, digits: &str) {
+        digits.chars().for_each(|digit| self.push_for(digit, SOUND));
+    }
+
+    /// A digit that sounds for this time.
+    pub fn push_for(&mut self, digit: char, time: Duration) {
         if !self.is_sending() {
             self.row_tick = 0;
             self.rows = self.rows.wrapping_add(1);
         }
-        let room = MOST_WAITING.saturating_sub(self.waiting.len());
-        self.waiting.extend(digits.chars().filter_map(event).take(room));
+        if let Some(event) = event(digit).filter(|_| self.waiting.len() < MOST_WAITING) {
+            self.waiting.push_back((event, time.clamp(SHORTEST, LONGEST)));
+        }
     }
 
     /// Until the pause after the last digit is over; no voice is sent meanwhile.
@@ -224,9 +246,9 @@ impl Sender {
             self.current = self.waiting.pop_front();
             self.tick = 0;
         }
-        let event = self.current?;
-        let sound = (SOUND.as_micros() / STEP.as_micros()) as u32;
-        let whole = ((SOUND + PAUSE).as_micros() / STEP.as_micros()) as u32;
+        let (event, time) = self.current?;
+        let sound = time.as_micros().div_ceil(STEP.as_micros()) as u32;
+        let whole = sound + (PAUSE.as_micros() / STEP.as_micros()) as u32;
         let tick = self.tick;
         let since = STEP * (self.row_tick - tick);
         self.tick += 1;
