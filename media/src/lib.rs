@@ -19,6 +19,7 @@ pub mod record;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+pub mod srtp;
 #[cfg(any(test, feature = "testing"))]
 pub mod tone;
 pub mod webrtc;

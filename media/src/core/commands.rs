@@ -8,12 +8,12 @@ use rand::RngExt;
 
 use super::{Core, LocalPorts, Output, Recorder, Sink, Socket};
 use crate::announce::Over;
-use crate::api::{Channel, Command, Direction, Event, LegKind, Prompt};
+use crate::api::{Channel, Command, Direction, Encryption, Event, LegKind, Prompt};
 use crate::codec::Codec;
 use crate::leg::{Leg, Opening, Playing, RtpTransport, Transport};
 use crate::play::{MusicStart, Playback};
 use crate::rtcp;
-use crate::sdp::{Agreed, Content, Digits, Negotiation};
+use crate::sdp::{Agreed, Content, Digits, Negotiation, Security};
 use crate::webrtc::{Encoding, Negotiated};
 
 impl Core {
@@ -28,7 +28,7 @@ impl Core {
             Command::Open { leg, session, channel, kind, offer, codecs } => {
                 self.open(now, leg, session, channel, kind, offer, codecs, ports);
             }
-            Command::Describe { leg, codecs } => self.describe(leg, codecs),
+            Command::Describe { leg, codecs, encryption } => self.describe(leg, codecs, encryption),
             Command::Answer { leg, sdp } => self.accept_answer(now, leg, sdp),
             Command::Offer { leg, sdp } => self.accept_offer(now, leg, &sdp),
             Command::Connect { a, b } => self.connect(a, b),
@@ -89,7 +89,9 @@ impl Core {
     ) {
         assert!(!self.by_id.contains_key(&id), "leg {id} is opened only once");
         let opened = match kind {
-            LegKind::Rtp { nat } => self.open_rtp(now, nat, offer.as_deref(), codecs, ports),
+            LegKind::Rtp { nat, encryption } => {
+                self.open_rtp(now, nat, encryption, offer.as_deref(), codecs, ports)
+            }
             LegKind::WebRtc => self.open_webrtc(now, id, offer.as_deref()),
         };
         let (transport, sdp, agreed) = match opened {
@@ -137,14 +139,16 @@ impl Core {
         &mut self,
         now: Now,
         nat: bool,
+        encryption: Encryption,
         offer: Option<&[u8]>,
         codecs: Vec<Codec>,
         ports: Option<LocalPorts>,
     ) -> Result<(Transport, Vec<u8>, Option<Agreed>), String> {
         let ports = ports.ok_or("no free media port")?;
+        let security = Security::new(encryption, self.secrets.random());
         // Within 63 bits, which is all that some peers can hold.
         let id = self.random.random::<u64>() >> 1;
-        let mut negotiation = Negotiation::new(id, self.config.address, ports.port, codecs);
+        let mut negotiation = Negotiation::new(id, self.config.address, ports.port, codecs, security);
         let (sdp, agreed) = match offer {
             Some(offer) => negotiation
                 .answer(offer)
@@ -156,10 +160,11 @@ impl Core {
         Ok((Transport::Rtp(Box::new(transport)), sdp, agreed))
     }
 
-    fn describe(&mut self, id: LegId, codecs: Vec<Codec>) {
+    fn describe(&mut self, id: LegId, codecs: Vec<Codec>, encryption: Encryption) {
         let Some(leg) = self.find(id) else { return };
         let Transport::Rtp(rtp) = &mut leg.transport else { return };
         rtp.negotiation.limit(codecs);
+        rtp.negotiation.secure(encryption);
         let sdp = rtp.negotiation.offer();
         leg.answer = None;
         let direction = Direction { sends: true, receives: true };
@@ -393,14 +398,14 @@ impl Core {
         let Some(mut leg) = self.legs.get_mut(index).and_then(Option::take) else { return };
         self.by_id.remove(&leg.id);
         self.vacant.push(index);
-        let ports = match &leg.transport {
+        let ports = match &mut leg.transport {
             Transport::Rtp(rtp) => {
-                if let Some((socket, to)) = rtp.rtcp.filter(|_| leg.outgoing.packets() > 0) {
+                if leg.outgoing.packets() > 0 {
                     let mut packet = [0; rtcp::MOST_OCTETS];
                     let report = leg.reception.report(now.instant);
                     let length =
                         rtcp::write(&mut packet, leg.outgoing.ssrc, None, report, super::CNAME, true);
-                    out.send(socket, to, &packet[..length]);
+                    rtp.send_rtcp(&packet[..length], out);
                 }
                 Some(rtp.ports)
             }
@@ -457,5 +462,6 @@ fn browser_agreed(negotiated: &Negotiated) -> Result<Agreed, String> {
         rtp: None,
         rtcp: None,
         rtcp_mux: true,
+        keying: None,
     })
 }

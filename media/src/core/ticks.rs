@@ -182,8 +182,10 @@ fn hush(leg: &mut Leg, exit: &mut Exit<'_, impl Sink>) {
 
 /// Sends an RTCP report if one is due.
 fn report(leg: &mut Leg, now: Now, out: &mut impl Sink) -> bool {
-    let Transport::Rtp(rtp) = &leg.transport else { return false };
-    let Some((socket, to)) = rtp.rtcp.filter(|_| rtp.next_report <= now.instant) else { return false };
+    let Transport::Rtp(rtp) = &mut leg.transport else { return false };
+    if rtp.rtcp.is_none() || rtp.next_report > now.instant {
+        return false;
+    }
     let info = leg.outgoing.sender_info(now.instant, ntp(now.wall));
     let report = leg.reception.report(now.instant);
     if info.is_none() && report.is_none() {
@@ -191,7 +193,7 @@ fn report(leg: &mut Leg, now: Now, out: &mut impl Sink) -> bool {
     }
     let mut packet = [0; rtcp::MOST_OCTETS];
     let length = rtcp::write(&mut packet, leg.outgoing.ssrc, info, report, CNAME, false);
-    out.send(socket, to, &packet[..length]);
+    rtp.send_rtcp(&packet[..length], out);
     true
 }
 

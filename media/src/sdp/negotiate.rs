@@ -5,7 +5,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::parse::{Connection, Description, Media, SdpError, Way};
-use crate::api::Direction;
+use super::security::{Keying, Security};
+use crate::api::{Direction, Encryption};
 use crate::codec::Codec;
 
 /// What we send in a packet unless the peer wants otherwise, and what we ask for.
@@ -34,6 +35,8 @@ pub struct Agreed {
     pub rtcp: Option<SocketAddr>,
     /// RTCP runs on the RTP port, both ways.
     pub rtcp_mux: bool,
+    /// The keys of SRTP; `None` for RTP in the clear, and where that is withdrawn.
+    pub keying: Option<Keying>,
 }
 
 impl Agreed {
@@ -64,7 +67,7 @@ pub struct Digits {
 pub enum Incompatible {
     #[error(transparent)]
     Sdp(#[from] SdpError),
-    #[error("no RTP/AVP audio section")]
+    #[error("no RTP audio section")]
     NoAudio,
     #[error("no common codec")]
     NoCodec,
@@ -76,6 +79,10 @@ pub enum Incompatible {
     NoOffer,
     #[error("the answer does not fit the offer: {0}")]
     Unasked(&'static str),
+    #[error("encryption is required, {0}")]
+    NotEncrypted(&'static str),
+    #[error("the offer has nothing but encrypted audio: {0}")]
+    Encrypted(String),
 }
 
 /// The offers and answers of one leg. One exchange at a time: who uses it keeps to RFC 3264 §4.
@@ -94,15 +101,16 @@ pub struct Negotiation {
     allowed: Vec<Codec>,
     /// The peer's preferences count for nothing.
     strict: bool,
+    security: Security,
 }
 
 impl Negotiation {
     /// `id` for the `o=` line; it should differ between legs. `codecs`: see [`Negotiation::limit`].
-    pub fn new(id: u64, address: IpAddr, port: u16, codecs: Vec<Codec>) -> Self {
+    pub fn new(id: u64, address: IpAddr, port: u16, codecs: Vec<Codec>, security: Security) -> Self {
         let last = String::new();
         let (allowed, strict) = (Vec::new(), false);
-        let mut new =
-            Self { id, version: 0, address, port, last, offered: false, codec: None, allowed, strict };
+        let (version, offered, codec) = (0, false, None);
+        let mut new = Self { id, version, address, port, last, offered, codec, allowed, strict, security };
         new.limit(codecs);
         new
     }
@@ -111,6 +119,11 @@ impl Negotiation {
     pub fn limit(&mut self, codecs: Vec<Codec>) {
         self.strict = !codecs.is_empty();
         self.allowed = if self.strict { codecs } else { vec![Codec::Pcma, Codec::Pcmu] };
+    }
+
+    /// From the next exchange on the voice is encrypted by this rule.
+    pub fn secure(&mut self, encryption: Encryption) {
+        self.security.set(encryption);
     }
 
     /// Our offer.
@@ -122,8 +135,10 @@ impl Negotiation {
             let _ = write!(formats, "{number} ");
             let _ = write!(maps, "a=rtpmap:{number} {}/8000\r\n", name(codec));
         }
-        let _ = write!(body, "m=audio {} RTP/AVP {formats}{OWN_DIGITS}\r\n{maps}", self.port);
+        let protocol = self.security.protocol();
+        let _ = write!(body, "m=audio {} {protocol} {formats}{OWN_DIGITS}\r\n{maps}", self.port);
         self.tail(&mut body, Some(OWN_DIGITS), Way::SendRecv, true);
+        body.push_str(&self.security.offer());
         self.sign(body)
     }
 
@@ -131,7 +146,7 @@ impl Negotiation {
     pub fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Agreed), Incompatible> {
         let offer = Description::parse(offer)?;
         let (chosen, media, choice) = self.choose(&offer)?;
-        let agreed = self.agree(&offer, media, &[choice], choice)?;
+        let mut agreed = self.agree(&offer, media, &[choice], choice)?;
         let mut body = self.head(offer.timing.as_deref().unwrap_or("0 0"));
         for (index, media) in offer.media.iter().enumerate() {
             if index != chosen || media.port == 0 {
@@ -154,6 +169,10 @@ impl Negotiation {
                 (false, false) => Way::Inactive,
             };
             self.tail(&mut body, digits, way, media.rtcp_mux);
+            agreed.keying = self.security.answer(media).ok().flatten();
+            if let Some(keying) = &agreed.keying {
+                body.push_str(&keying.line());
+            }
         }
         self.offered = false;
         self.codec = Some(choice.1);
@@ -175,9 +194,7 @@ impl Negotiation {
         if media.port == 0 {
             return Err(Incompatible::NoAudio);
         }
-        if !media.protocol.eq_ignore_ascii_case("RTP/AVP") {
-            return Err(Incompatible::Unasked("we offered RTP/AVP"));
-        }
+        let keying = self.security.accept(media)?;
         let mut receive = codecs(media);
         receive.retain(|(_, codec)| self.allowed.contains(codec));
         let choice = *receive.first().ok_or(Incompatible::NoCodec)?;
@@ -190,25 +207,28 @@ impl Negotiation {
         if agreed.digits.is_some() && agreed.content(OWN_DIGITS).is_none() {
             agreed.receive.push((OWN_DIGITS, Content::Digits { clock: DIGITS_CLOCK }));
         }
+        agreed.keying = keying;
         self.codec = Some(choice.1);
         Ok(agreed)
     }
 
     /// The section to be accepted, and its codec: the one in use if it is still there, else the first that the peer names.
     fn choose<'a>(&self, offer: &'a Description) -> Result<(usize, &'a Media, (u8, Codec)), Incompatible> {
-        let usable = |media: &&Media| {
-            let plain =
-                ["RTP/AVP", "RTP/AVPF"].iter().any(|plain| media.protocol.eq_ignore_ascii_case(plain));
-            media.kind == "audio" && plain
-        };
-        let mut audio: Vec<_> = offer.media.iter().enumerate().filter(|(_, media)| usable(media)).collect();
-        // A withdrawn section (port 0) counts only when there is no other one.
-        audio.sort_by_key(|(_, media)| media.port == 0);
-        // Withdrawing the audio of a call is fine, calling without any is not.
-        if !audio.iter().any(|(_, media)| media.port != 0 || self.codec.is_some()) {
-            return Err(Incompatible::NoAudio);
+        let mut audio = Vec::new();
+        let mut fault = Incompatible::NoAudio;
+        for (index, media) in offer.media.iter().enumerate().filter(|(_, media)| media.kind == "audio") {
+            match self.security.answer(media) {
+                Ok(keying) => audio.push((index, media, keying.is_none())),
+                Err(why) => fault = why,
+            }
         }
-        for (index, media) in audio {
+        // A withdrawn section (port 0) counts only when there is no other one, one in the clear when there is no encrypted one.
+        audio.sort_by_key(|(_, media, clear)| (media.port == 0, *clear));
+        // Withdrawing the audio of a call is fine, calling without any is not.
+        if !audio.iter().any(|(_, media, _)| media.port != 0 || self.codec.is_some()) {
+            return Err(fault);
+        }
+        for (index, media, _) in audio {
             let mut codecs = codecs(media);
             codecs.retain(|(_, codec)| self.allowed.contains(codec));
             if self.strict {
@@ -277,6 +297,7 @@ impl Negotiation {
             rtp,
             rtcp: address.zip(rtcp_port).map(|(address, port)| SocketAddr::new(address, port)),
             rtcp_mux: media.rtcp_mux,
+            keying: None,
         })
     }
 
@@ -363,7 +384,7 @@ mod tests {
     use super::*;
 
     fn negotiation() -> Negotiation {
-        Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, Vec::new())
+        Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, Vec::new(), Security::default())
     }
 
     fn sdp(media: &str) -> Vec<u8> {
@@ -477,7 +498,8 @@ mod tests {
 
     #[test]
     fn only_what_is_allowed_is_spoken_and_in_that_order() {
-        let limited = |codecs| Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, codecs);
+        let limited =
+            |codecs| Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, codecs, Security::default());
         let ordered = || vec![Codec::Pcmu, Codec::Pcma];
         let offer = String::from_utf8(limited(ordered()).offer()).unwrap();
         assert!(

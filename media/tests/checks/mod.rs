@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use media::sdp::{Description, Negotiation};
+use media::sdp::{Description, Negotiation, Security};
 
 /// Nothing panics; our answer to what can be answered is a description with as many sections, and the same answer the second time.
 pub fn description(bytes: &[u8]) {
     let parsed = Description::parse(bytes);
-    let own = || Negotiation::new(7, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 40_000, Vec::new());
+    let own = || {
+        Negotiation::new(7, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 40_000, Vec::new(), Security::default())
+    };
     let mut negotiation = own();
     if let Ok((answer, _)) = negotiation.answer(bytes) {
         let offer = parsed.expect("what was answered was read");

@@ -11,4 +11,5 @@ mod hostile;
 mod playing;
 mod recording;
 mod rooms;
+mod secure;
 mod world;

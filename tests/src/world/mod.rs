@@ -281,6 +281,7 @@ impl World {
                 name: format!("Operator {login}"),
                 queues: vec![QueueName::new("support")],
                 capacity: acd::Capacity { voice: 1, chat: 3 },
+                encryption: Default::default(),
             }));
             self.admin(AdminCommand::SetCredential(Credential {
                 username: login.clone(),
