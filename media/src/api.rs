@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{LegId, PlaybackId, RecordingId, SessionId};
+use model::{LegId, PlaybackId, Quality, RecordingId, SessionId, Trouble};
 
 pub use crate::codec::Codec;
 
@@ -238,6 +238,14 @@ pub enum Event {
     Silent {
         leg: LegId,
         since: Duration,
+    },
+    /// How the leg sounds, every five seconds while it can be spoken over: within them, and since the leg began. `trouble` goes on or
+    /// begins.
+    Quality {
+        leg: LegId,
+        now: Quality,
+        whole: Quality,
+        trouble: Option<Trouble>,
     },
     /// The WebRTC transport died (ICE consent lost, DTLS closed).
     TransportLost {

@@ -13,6 +13,7 @@ use crate::core::{LocalPorts, Sink, SocketKey};
 use crate::dtmf;
 use crate::outgoing::{Outgoing, Place, Source};
 use crate::play::{MusicPositions, Playback};
+use crate::quality::{Counted, Meter, PERIOD};
 use crate::reception::Reception;
 use crate::record::Tap;
 use crate::rtp::{HEADER, Header, Stamp};
@@ -69,9 +70,11 @@ pub struct Leg {
     pub digits: dtmf::Sender,
     /// Ticks of silence sent in place of a muted partner.
     pub hushed: u32,
-    pub peer_lost: u64,
+    /// As the peer reports it, once it does.
+    pub peer_lost: Option<u64>,
     pub peer_jitter: Duration,
     pub round_trip: Duration,
+    pub meter: Meter,
 }
 
 /// Where the stream to the peer begins, which is to be random (RFC 3550 §5.1).
@@ -169,7 +172,8 @@ impl RtpTransport {
     /// Whether RTCP from this address can be the peer's.
     pub fn reports_from(&self, from: SocketAddr) -> bool {
         let known = [self.remote, self.described, self.rtcp.map(|(_, to)| to)];
-        known.iter().flatten().any(|known| known.ip() == from.ip())
+        // The port of RTCP behind NAT cannot be known.
+        known.iter().flatten().any(|known| *known == from || self.nat && known.ip() == from.ip())
     }
 
     /// A valid packet came from an address that [`may_be`](Self::may_be) the peer's.
@@ -262,10 +266,30 @@ impl Leg {
             music: MusicPositions::new(),
             digits: dtmf::Sender::default(),
             hushed: 0,
-            peer_lost: 0,
+            peer_lost: None,
             peer_jitter: Duration::ZERO,
             round_trip: Duration::ZERO,
+            meter: Meter::new(now.instant),
         }
+    }
+
+    /// What was counted up to now.
+    pub fn counted(&self) -> Counted {
+        Counted {
+            received: self.reception.packets(),
+            lost: self.reception.lost(),
+            sent: self.outgoing.packets(),
+            peer_lost: self.peer_lost,
+            jitter: self.reception.jitter(),
+            peer_jitter: self.peer_jitter,
+            round_trip: self.round_trip,
+        }
+    }
+
+    /// Nothing has come for a whole period from a peer that should be sending.
+    pub fn is_unheard(&self, now: Instant) -> bool {
+        let sends = self.agreed.as_ref().is_some_and(|agreed| agreed.direction.sends);
+        sends && self.is_reachable() && now.saturating_since(self.heard) >= PERIOD
     }
 
     /// Whether anything can be sent to the peer now.
@@ -332,7 +356,7 @@ impl Leg {
             octets_received: self.reception.octets(),
             octets_sent: self.outgoing.octets(),
             jitter: self.reception.jitter(),
-            peer_lost: self.peer_lost,
+            peer_lost: self.peer_lost.unwrap_or(0),
             peer_jitter: self.peer_jitter,
             round_trip: self.round_trip,
         }

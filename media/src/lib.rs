@@ -14,6 +14,7 @@ pub mod mix;
 mod outgoing;
 pub mod play;
 pub mod prompts;
+pub mod quality;
 mod reception;
 pub mod record;
 pub mod rtcp;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use media::api::Channel;
 use model::{LegId, Medium, OfferId, Party, PlaybackId, Supervision, Timestamp, VisitorId};
+use model::{LegId, Medium, OfferId, Party, PlaybackId, Quality, Timestamp, Trouble, VisitorId};
 use sip_core::api::{Binding, BindingId, CallId, IncomingCall};
 
 use crate::trunks::Dialled;
@@ -53,6 +54,9 @@ pub(crate) struct Voice {
     pub forwards: u8,
     /// The login of whoever asked for the call: it is one of his.
     pub charged: Option<String>,
+    /// How it sounds and has sounded, and what is wrong with that.
+    pub quality: Option<(Quality, Quality)>,
+    pub trouble: Option<Trouble>,
 }
 
 impl Voice {
@@ -71,6 +75,8 @@ impl Voice {
             dialled,
             forwards: 0,
             charged: None,
+            quality: None,
+            trouble: None,
         }
     }
 
@@ -89,6 +95,8 @@ impl Voice {
             dialled: None,
             forwards: 0,
             charged: None,
+            quality: None,
+            trouble: None,
         }
     }
 }

@@ -28,6 +28,7 @@ mod park;
 pub mod phone;
 mod pickup;
 mod recording;
+mod quality;
 pub mod redirect;
 mod restore;
 mod ringing;

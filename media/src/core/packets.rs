@@ -135,7 +135,7 @@ impl Core {
         let _ = rtcp::parse(packet, |item| match item {
             rtcp::Item::Sender { ssrc, info } => leg.reception.sender_report(now.instant, ssrc, info.ntp),
             rtcp::Item::Report { report, .. } if report.ssrc == leg.outgoing.ssrc => {
-                leg.peer_lost = u64::try_from(report.lost).unwrap_or(0);
+                leg.peer_lost = Some(u64::try_from(report.lost).unwrap_or(0));
                 leg.peer_jitter =
                     std::time::Duration::from_micros(u64::from(report.jitter) * 1_000_000 / u64::from(clock));
                 if report.last_sender_report != 0 {

@@ -12,6 +12,7 @@ use crate::codec::{Codec, Decoder};
 use crate::dtmf;
 use crate::leg::{Leg, Transport};
 use crate::outgoing::Source;
+use crate::quality::{Counted, Heard};
 use crate::rtcp;
 
 /// No packet for this long from a peer that should be sending is worth a word: the first time it may be a pause of a phone that
@@ -29,7 +30,12 @@ impl Core {
         let partner = self.legs[index].as_deref().and_then(|leg| leg.partner);
         let muted =
             partner.and_then(|partner| self.legs[partner].as_deref()).is_some_and(|partner| partner.muted);
+        let partner_unheard =
+            partner.and_then(|partner| Some(self.legs[partner].as_deref()?.is_unheard(now.instant)));
         let Some(leg) = self.legs[index].as_deref_mut() else { return false };
+        if leg.flowing && leg.meter.is_due(now.instant) {
+            self.output.push_back(Output::Event(measure(leg, now, partner_unheard)));
+        }
         if let Some((digit, duration)) = leg.keys.poll(now.instant) {
             self.output.push_back(Output::Event(Event::Digit { leg: leg.id, digit, duration }));
         }
@@ -178,6 +184,19 @@ fn hush(leg: &mut Leg, exit: &mut Exit<'_, impl Sink>) {
     let timestamp = leg.hushed.wrapping_mul(codec.clock() / 50);
     leg.hushed = leg.hushed.wrapping_add(1);
     leg.say(Source::Silence, Decoder::RATE, timestamp, &[0; Decoder::RATE as usize / 50], exit);
+}
+
+/// `partner_unheard`: whether nothing comes from the partner either; `None` without one.
+fn measure(leg: &mut Leg, now: Now, partner_unheard: Option<bool>) -> Event {
+    let heard = match partner_unheard {
+        Some(true) if leg.is_unheard(now.instant) => Heard::Nobody,
+        Some(false) if leg.is_unheard(now.instant) => Heard::OneWay,
+        Some(_) | None => Heard::Fine,
+    };
+    let counted = leg.counted();
+    let quality = leg.meter.measure(now.instant, counted, heard);
+    let whole = counted.since(&Counted::default());
+    Event::Quality { leg: leg.id, now: quality, whole, trouble: leg.meter.trouble }
 }
 
 /// Sends an RTCP report if one is due.

@@ -9,6 +9,7 @@ mod browsers;
 mod digits;
 mod hostile;
 mod playing;
+mod quality;
 mod recording;
 mod rooms;
 mod secure;

@@ -37,6 +37,14 @@ impl Baresip {
         );
         fs::write(folder.join("config"), config).expect("written");
         fs::write(folder.join("accounts"), account.replace("PORT", &port.to_string())).expect("written");
+    /// `account` are further parameters of its account, such as `;mediaenc=srtp-mand`; `dials` is whom it calls at once.
+    pub fn start(folder: &Path, number: &str, hertz: u32, account: &str, dials: Option<&str>) -> Self {
+        let port = free_port();
+        let modules = ["g711", "srtp", "dtls_srtp", "ausine", "aubridge", "sndfile"];
+            "poll_method epoll\nsip_listen 127.0.0.1:{port}\naudio_player aubridge,unheard\naudio_source ausine,{hertz}\n\
+        let account = format!(
+            "<sip:{number}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1{account}\n"
+        fs::write(folder.join("accounts"), account).expect("written");
         fs::write(folder.join("contacts"), "").expect("written");
         let mut command = Command::new("baresip");
         command.arg("-f").arg(folder).args(["-t", "120"]);
