@@ -8,6 +8,7 @@ use dialplans::Plan;
 use media::api::{Codec, Command as MediaCommand, Encryption, Event as MediaEvent};
 use model::{
     AgentId, AgentStatus, CustomerId, Entry, Evidence, Identity, Message, QueueName, Record, RecordingId,
+    AgentId, AgentStatus, CustomerId, Entry, Evidence, Identity, Message, Quality, QueueName, Record,
     SessionId, VisitorId,
 };
 use serde::{Deserialize, Serialize};
@@ -372,6 +373,11 @@ pub enum Output {
     SipCall {
         session: SessionId,
         call_id: String,
+    },
+    /// How a voice leg was that has ended, and the trunk that it went through.
+    Sounded {
+        trunk: Option<String>,
+        quality: Quality,
     },
     /// Answer to `AdminCommand::Inspect`.
     Inspected {

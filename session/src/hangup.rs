@@ -72,8 +72,7 @@ impl Engine {
             }
         }
         self.put(Output::Media(MediaCommand::Close { leg }));
-        let whole = gone.voice().and_then(|voice| voice.quality).map(|(_, whole)| whole);
-        self.note_quality(now, id, leg, whole);
+        self.note_quality(now, id, &gone);
         self.journal(now, id, Change::LegEnded { leg, ending: ending.clone() });
         self.sweep_later(id);
         let was_up = gone.is_up();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use media::api::Channel;
 use model::{LegId, Medium, OfferId, Party, PlaybackId, Supervision, Timestamp, VisitorId};
 use model::{LegId, Medium, OfferId, Party, PlaybackId, Quality, Timestamp, Trouble, VisitorId};
-use sip_core::api::{Binding, BindingId, CallId, IncomingCall};
+use sip_core::api::{Binding, BindingId, CallId, IncomingCall, Peer};
 
 use crate::trunks::Dialled;
 use crate::view::{LegState, Part};
@@ -54,6 +54,8 @@ pub(crate) struct Voice {
     pub forwards: u8,
     /// The login of whoever asked for the call: it is one of his.
     pub charged: Option<String>,
+    /// The trunk that it came in by.
+    pub trunk: Option<String>,
     /// How it sounds and has sounded, and what is wrong with that.
     pub quality: Option<(Quality, Quality)>,
     pub trouble: Option<Trouble>,
@@ -75,6 +77,7 @@ impl Voice {
             dialled,
             forwards: 0,
             charged: None,
+            trunk: None,
             quality: None,
             trouble: None,
         }
@@ -95,6 +98,10 @@ impl Voice {
             dialled: None,
             forwards: 0,
             charged: None,
+            trunk: match &incoming.peer {
+                Peer::Trunk { name } => Some(name.clone()),
+                Peer::User { .. } => None,
+            },
             quality: None,
             trouble: None,
         }

@@ -2,7 +2,9 @@
 
 use model::{Change, LegId, Now, Quality, SessionId, Trouble};
 
+use crate::api::Output;
 use crate::engine::Engine;
+use crate::leg::Leg;
 
 impl Engine {
     pub(crate) fn quality(
@@ -28,9 +30,14 @@ impl Engine {
     }
 
     /// Comes before the end of the leg.
-    pub(crate) fn note_quality(&mut self, now: Now, id: SessionId, leg: LegId, whole: Option<Quality>) {
-        if let Some(quality) = whole {
-            self.journal(now, id, Change::LegQuality { leg, quality });
-        }
+    pub(crate) fn note_quality(&mut self, now: Now, id: SessionId, gone: &Leg) {
+        let Some(voice) = gone.voice() else { return };
+        let Some((_, quality)) = voice.quality else { return };
+        let trunk = match &voice.dialled {
+            Some(dialled) => dialled.trunk().map(str::to_owned),
+            None => voice.trunk.clone(),
+        };
+        self.put(Output::Sounded { trunk, quality });
+        self.journal(now, id, Change::LegQuality { leg: gone.id, quality });
     }
 }

@@ -446,6 +446,7 @@ impl World {
                 Output::Sip(output) => self.sip_puts_out(output),
                 Output::Order { shard, order } => self.post_order(shard, order),
                 Output::SipCall { .. }
+                | Output::Sounded { .. }
                 | Output::Inspected { .. }
                 | Output::Trunks { .. }
                 | Output::Drained => {}
