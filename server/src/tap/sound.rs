@@ -70,7 +70,10 @@ mod tests {
     fn each_way_of_each_trunk_has_its_own_figures() {
         let sound = Sound::default();
         let way = Way { mos: 4.2, loss_percent: 2.0, jitter_millis: 15 };
-        sound.note(Some("carrier".to_owned()), &Quality { from_peer: way, to_peer: Some(way), round_trip_millis: 9 });
+        sound.note(
+            Some("carrier".to_owned()),
+            &Quality { from_peer: way, to_peer: Some(way), round_trip_millis: 9 },
+        );
         sound.note(None, &Quality { from_peer: way, to_peer: None, round_trip_millis: 0 });
         let mut registry = Registry::default();
         sound.register(&mut registry);

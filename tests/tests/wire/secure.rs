@@ -35,7 +35,7 @@ fn encrypted_phones_and_plain_ones_hear_each_other() {
             "" => String::new(),
             kind => format!(";mediaenc={kind}"),
         };
-        let far = Baresip::start(&folder.path().join("far"), "74950000000", 440, &encrypted(called), None);
+        let far = Baresip::start(&folder.path().join("far"), "+74950000000", 440, &encrypted(called), None);
         let mut tandem = Tandem::start_with(
             plans.path(),
             &format!(
@@ -47,7 +47,7 @@ fn encrypted_phones_and_plain_ones_hear_each_other() {
         let dials = format!("sip:+74951234567@{}", tandem.sip);
         let mut near = Baresip::start(
             &folder.path().join("near"),
-            "79001112233",
+            "+79001112233",
             1000,
             &encrypted(caller),
             Some(&dials),
@@ -56,10 +56,7 @@ fn encrypted_phones_and_plain_ones_hear_each_other() {
             wait_for("the plain call is refused", SOON, || near.log().contains("488").then_some(()));
             continue;
         }
-        wait_for("both talk", SOON, || {
-            assert!(near.is_running(), "{}\n{}", near.log(), tandem.log());
-            far.log().contains("Call established").then_some(())
-        });
+        both_talk(&near, &far, &tandem);
         std::thread::sleep(Duration::from_secs(4));
         let (near_log, far_log) = (near.log(), far.log());
         assert!(near_log.contains("SRTP is Enabled"), "{near_log}");
@@ -76,20 +73,28 @@ fn encrypted_phones_and_plain_ones_hear_each_other() {
     }
 }
 
+fn both_talk(near: &Baresip, far: &Baresip, tandem: &Tandem) {
+    let end = Instant::now() + SOON;
+    while !far.log().contains("Call established") {
+        assert!(Instant::now() < end, "{}\n{}\n{}", near.log(), far.log(), tandem.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 #[test]
-fn a_stream_from_a_third_address_is_never_heard_and_the_ports_close_within_a_second() {
+fn a_stream_from_a_third_address_is_never_heard() {
     let plans = tempfile::tempdir().expect("a temporary folder");
     fs::write(plans.path().join("main.plan"), PLAN).expect("written");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let far = Baresip::start(&folder.path().join("far"), "74950000000", 440, "", None);
+    let far = Baresip::start(&folder.path().join("far"), "+74950000000", 440, "", None);
     let mut tandem = Tandem::start_with(
         plans.path(),
         &format!("[[trunk]]\nname = \"carrier\"\ndestination = \"{}\"\n", far.address),
     );
     let idle = tandem.udp_ports();
     let dials = format!("sip:+74951234567@{}", tandem.sip);
-    let near = Baresip::start(&folder.path().join("near"), "79001112233", 1000, "", Some(&dials));
-    wait_for("both talk", SOON, || far.log().contains("Call established").then_some(()));
+    let near = Baresip::start(&folder.path().join("near"), "+79001112233", 1000, "", Some(&dials));
+    both_talk(&near, &far, &tandem);
     // Everything that is open for the call hears a third voice for two seconds, from another host and from another port.
     let targets: Vec<u16> = tandem.udp_ports().difference(&idle).copied().collect();
     assert!(targets.len() >= 4, "{targets:?}");
