@@ -45,7 +45,7 @@ fn encrypted_phones_and_plain_ones_hear_each_other() {
         );
         let idle = tandem.udp_ports();
         let dials = format!("sip:+74951234567@{}", tandem.sip);
-        let mut near = Baresip::start(
+        let near = Baresip::start(
             &folder.path().join("near"),
             "+79001112233",
             1000,
