@@ -2,10 +2,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    AgentId, Author, CustomerId, Ending, Evidence, Identity, LegId, Medium, Message, OfferId, QueueName,
-    RecordingId, SessionId, Side, Timestamp,
-    AgentId, CustomerId, Ending, Evidence, Identity, LegId, Medium, Message, OfferId, Quality, QueueName,
-    RecordingId, SessionId, Side, Timestamp, Trouble,
+    AgentId, Author, CustomerId, Ending, Evidence, Identity, LegId, Medium, Message, OfferId, Quality,
+    QueueName, RecordingId, SessionId, Side, Timestamp, Trouble,
 };
 
 /// One thing to be written durably, in the order in which the engine put it out.

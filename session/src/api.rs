@@ -7,9 +7,8 @@ use std::time::Duration;
 use dialplans::Plan;
 use media::api::{Codec, Command as MediaCommand, Encryption, Event as MediaEvent};
 use model::{
-    AgentId, AgentStatus, CustomerId, Entry, Evidence, Identity, Message, QueueName, Record, RecordingId,
     AgentId, AgentStatus, CustomerId, Entry, Evidence, Identity, Message, Quality, QueueName, Record,
-    SessionId, VisitorId,
+    RecordingId, SessionId, VisitorId,
 };
 use serde::{Deserialize, Serialize};
 use sip_core::api::{
