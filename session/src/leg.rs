@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use media::api::Channel;
-use model::{LegId, Medium, OfferId, Party, PlaybackId, Supervision, Timestamp, VisitorId};
-use model::{LegId, Medium, OfferId, Party, PlaybackId, Quality, Timestamp, Trouble, VisitorId};
+use model::{LegId, Medium, OfferId, Party, PlaybackId, Quality, Supervision, Timestamp, Trouble, VisitorId};
 use sip_core::api::{Binding, BindingId, CallId, IncomingCall, Peer};
 
 use crate::trunks::Dialled;

@@ -482,7 +482,7 @@ mod tests {
                     leg: LegId(Uuid::from_u128(number.into())),
                     session: SessionId(Uuid::from_u128(number.into())),
                     channel: Channel::Customer,
-                    kind: LegKind::Rtp { nat: false },
+                    kind: LegKind::Rtp { nat: false, encryption: Default::default() },
                     offer: Some(Phone::new().offer().into_bytes().into()),
                     codecs: Vec::new(),
                 };

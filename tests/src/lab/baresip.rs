@@ -25,9 +25,6 @@ impl Baresip {
         fs::create_dir_all(folder).expect("a folder");
         let (port, speech) = (free_port(), folder.join("speech.wav"));
         write_tone(&speech, hertz);
-        let port = free_port();
-        let voice = folder.join("voice.wav");
-        write_tone(&voice, hertz);
         let modules = ["g711", "srtp", "dtls_srtp", "aufile", "aubridge", "sndfile"];
         let modules: String = modules.map(|name| format!("module {name}.so\n")).concat();
         let config = format!(
@@ -36,19 +33,10 @@ impl Baresip {
              jitter_buffer_delay 2-5\nnet_interface 127.0.0.1\nmodule_path /usr/lib/baresip/modules\n{modules}\
              module_app account.so\nmodule_app menu.so\nsnd_path {}\n",
             speech.display(),
-            voice.display(),
             folder.display()
         );
         fs::write(folder.join("config"), config).expect("written");
         fs::write(folder.join("accounts"), account.replace("PORT", &port.to_string())).expect("written");
-    /// `account` are further parameters of its account, such as `;mediaenc=srtp-mand`; `dials` is whom it calls at once.
-    pub fn start(folder: &Path, number: &str, hertz: u32, account: &str, dials: Option<&str>) -> Self {
-        let port = free_port();
-        let modules = ["g711", "srtp", "dtls_srtp", "ausine", "aubridge", "sndfile"];
-            "poll_method epoll\nsip_listen 127.0.0.1:{port}\naudio_player aubridge,unheard\naudio_source ausine,{hertz}\n\
-        let account = format!(
-            "<sip:{number}@127.0.0.1:{port}>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1{account}\n"
-        fs::write(folder.join("accounts"), account).expect("written");
         fs::write(folder.join("contacts"), "").expect("written");
         let mut command = Command::new("baresip");
         command.arg("-f").arg(folder).args(["-t", "120"]);
@@ -67,6 +55,10 @@ impl Baresip {
     /// The end of what it said.
     pub fn log(&self) -> String {
         self.process.tail()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
     }
 
     /// Ends it and gives what it heard in its one call.
@@ -93,14 +85,6 @@ fn write_tone(file: &Path, hertz: f64) {
     for at in 0..RATE * SPEECH {
         let sample = 6000.0 * (TAU * hertz * f64::from(at) / f64::from(RATE)).sin();
         wav.write_sample(sample as i16).expect("written");
-/// A minute of it.
-fn write_tone(file: &Path, hertz: u32) {
-    let (sample_format, bits_per_sample) = (hound::SampleFormat::Int, 16);
-    let spec = hound::WavSpec { channels: 1, sample_rate: 8000, bits_per_sample, sample_format };
-    let mut wav = hound::WavWriter::create(file, spec).expect("created");
-    for at in 0..480_000 {
-        let angle = std::f64::consts::TAU * f64::from(hertz) * f64::from(at) / 8000.0;
-        wav.write_sample((8000.0 * angle.sin()) as i16).expect("written");
     }
     wav.finalize().expect("written");
 }

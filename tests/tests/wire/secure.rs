@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::UdpSocket;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use e2e::lab::sip::{Request, Udp};
@@ -35,7 +36,7 @@ fn encrypted_phones_and_plain_ones_hear_each_other() {
             "" => String::new(),
             kind => format!(";mediaenc={kind}"),
         };
-        let far = Baresip::start(&folder.path().join("far"), "+74950000000", 440, &encrypted(called), None);
+        let far = phone(folder.path(), "far", "+74950000000", 440.0, &encrypted(called), None);
         let mut tandem = Tandem::start_with(
             plans.path(),
             &format!(
@@ -45,13 +46,7 @@ fn encrypted_phones_and_plain_ones_hear_each_other() {
         );
         let idle = tandem.udp_ports();
         let dials = format!("sip:+74951234567@{}", tandem.sip);
-        let near = Baresip::start(
-            &folder.path().join("near"),
-            "+79001112233",
-            1000,
-            &encrypted(caller),
-            Some(&dials),
-        );
+        let near = phone(folder.path(), "near", "+79001112233", 1000.0, &encrypted(caller), Some(&dials));
         if secure == 0 {
             wait_for("the plain call is refused", SOON, || near.log().contains("488").then_some(()));
             continue;
@@ -73,6 +68,12 @@ fn encrypted_phones_and_plain_ones_hear_each_other() {
     }
 }
 
+fn phone(folder: &Path, name: &str, number: &str, hertz: f64, more: &str, dials: Option<&str>) -> Baresip {
+    let account =
+        format!("<sip:{number}@127.0.0.1:PORT>;regint=0;answermode=auto;audio_codecs=PCMU/8000/1{more}\n");
+    Baresip::with_account(&folder.join(name), &account, hertz, dials)
+}
+
 fn both_talk(near: &Baresip, far: &Baresip, tandem: &Tandem) {
     let end = Instant::now() + SOON;
     while !far.log().contains("Call established") {
@@ -86,14 +87,14 @@ fn a_stream_from_a_third_address_is_never_heard() {
     let plans = tempfile::tempdir().expect("a temporary folder");
     fs::write(plans.path().join("main.plan"), PLAN).expect("written");
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let far = Baresip::start(&folder.path().join("far"), "+74950000000", 440, "", None);
+    let far = phone(folder.path(), "far", "+74950000000", 440.0, "", None);
     let mut tandem = Tandem::start_with(
         plans.path(),
         &format!("[[trunk]]\nname = \"carrier\"\ndestination = \"{}\"\n", far.address),
     );
     let idle = tandem.udp_ports();
     let dials = format!("sip:+74951234567@{}", tandem.sip);
-    let near = Baresip::start(&folder.path().join("near"), "+79001112233", 1000, "", Some(&dials));
+    let near = phone(folder.path(), "near", "+79001112233", 1000.0, "", Some(&dials));
     both_talk(&near, &far, &tandem);
     // Everything that is open for the call hears a third voice for two seconds, from another host and from another port.
     let targets: Vec<u16> = tandem.udp_ports().difference(&idle).copied().collect();
