@@ -148,7 +148,7 @@ impl Ours {
                 leg,
                 session: SessionId(Uuid::from_u128(index as u128 / 2)),
                 channel: if index % 2 == 0 { Channel::Customer } else { Channel::Agent },
-                kind: LegKind::Rtp { nat: false },
+                kind: LegKind::Rtp { nat: false, encryption: Default::default() },
                 offer: Some(offer.into_bytes().into()),
                 codecs: Vec::new(),
             });

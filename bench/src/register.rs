@@ -10,7 +10,7 @@ use model::{AgentId, Timestamp};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 use server::secret::Ha1;
-use server::store::{Device, Role, Store, User};
+use server::store::{Device, Encryption, Role, Store, User};
 use sip_core::digest;
 use sip_core::message::{Message, Method, Name};
 
@@ -60,6 +60,7 @@ async fn accounts(file: &Path) -> Result<()> {
             queues: Vec::new(),
             capacity: Capacity { voice: 1, chat: 1 },
             locale: "en".to_owned(),
+            encryption: Encryption::default(),
         };
         ensure!(store.add_user(&user, at).await?, "the login is taken");
         let username = format!("phone{number}");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{LegId, PlaybackId, RecordingId, SessionId};
+use model::{LegId, PlaybackId, Quality, RecordingId, SessionId, Trouble};
 
 pub use crate::codec::Codec;
 
@@ -21,10 +21,11 @@ pub enum Command {
         /// what the peer prefers.
         codecs: Vec<Codec>,
     },
-    /// Our offer once more, with these codecs instead, for a leg whose offer nobody has accepted: `LocalSdp` follows.
+    /// Our offer once more, with these codecs and this encryption instead, for a leg whose offer nobody has accepted: `LocalSdp` follows.
     Describe {
         leg: LegId,
         codecs: Vec<Codec>,
+        encryption: Encryption,
     },
     /// The peer's answer to an offer of ours: `Accepted` or `Incompatible` follows.
     Answer {
@@ -171,10 +172,24 @@ pub enum Channel {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LegKind {
-    /// Plain RTP on a port of its own (phones, trunks). `nat`: the peer may send from another address than its SDP says.
-    Rtp { nat: bool },
+    /// RTP on a port of its own (phones, trunks). `nat`: the peer may send from another address than its SDP says.
+    Rtp { nat: bool, encryption: Encryption },
     /// ICE-lite, DTLS-SRTP over the thread's shared port (browsers).
     WebRtc,
+}
+
+/// Whether the voice of an RTP leg is encrypted: SRTP with the keys in the descriptions (RFC 4568).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Encryption {
+    /// Never: a peer that offers nothing else is incompatible.
+    Refused,
+    /// When the peer offers it.
+    #[default]
+    Accepted,
+    /// We offer it to peers that know it (RFC 8643); others are talked to in the clear.
+    Offered,
+    /// Always: a peer without it is incompatible.
+    Required,
 }
 
 /// What can be played. Names resolve in the prompt library that the shell loaded.
@@ -223,6 +238,14 @@ pub enum Event {
     Silent {
         leg: LegId,
         since: Duration,
+    },
+    /// How the leg sounds, every five seconds while it can be spoken over: within them, and since the leg began. `trouble` goes on or
+    /// begins.
+    Quality {
+        leg: LegId,
+        now: Quality,
+        whole: Quality,
+        trouble: Option<Trouble>,
     },
     /// The WebRTC transport died (ICE consent lost, DTLS closed).
     TransportLost {

@@ -53,6 +53,18 @@ pub struct CoreConfig {
     pub music: MusicStart,
     /// Seeds SSRCs, sequence numbers and RTCP intervals.
     pub seed: u64,
+    /// What our keys in descriptions are made from.
+    pub secret: Secret,
+}
+
+/// 32 random octets that no log shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub [u8; 32]);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
 }
 
 /// The shell's number for one of its sockets. The shell numbers densely from 1 and may reuse a number after the socket's
@@ -107,6 +119,8 @@ pub struct Core {
     library: Arc<Library>,
     ringback: Arc<Pcm>,
     random: StdRng,
+    /// Apart from what is told to peers.
+    secrets: StdRng,
     /// A leg keeps its place for life; places are reused.
     legs: Vec<Option<Box<Leg>>>,
     /// Places in `legs` that are free.
@@ -137,6 +151,7 @@ impl Core {
         Self {
             ringback: Arc::new(config.ringback.samples()),
             random: StdRng::seed_from_u64(config.seed),
+            secrets: StdRng::from_seed(config.secret.0),
             legs: Vec::new(),
             vacant: Vec::new(),
             busy: Vec::new(),

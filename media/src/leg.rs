@@ -14,10 +14,12 @@ use crate::dtmf;
 use crate::jitter::JitterBuffer;
 use crate::outgoing::{Outgoing, Place, Source};
 use crate::play::{MusicPositions, Playback};
+use crate::quality::{Counted, Meter, PERIOD};
 use crate::reception::Reception;
 use crate::record::Tap;
 use crate::rtp::{HEADER, Header, Stamp};
 use crate::sdp::{Agreed, Negotiation};
+use crate::srtp::Srtp;
 use crate::webrtc::{RtpOut, WebRtcPort};
 
 /// A peer behind NAT is followed to other addresses within so many packets; then its address stands.
@@ -75,11 +77,13 @@ pub struct Leg {
     pub passing: dtmf::Passing,
     /// Ticks of silence sent in place of a muted partner.
     pub hushed: u32,
-    pub peer_lost: u64,
+    /// As the peer reports it, once it does.
+    pub peer_lost: Option<u64>,
     /// Of a hundred packets of ours, as it reported last.
     pub peer_loss: u8,
     pub peer_jitter: Duration,
     pub round_trip: Duration,
+    pub meter: Meter,
 }
 
 /// Where the stream to the peer begins, which is to be random (RFC 3550 §5.1).
@@ -125,6 +129,9 @@ pub struct RtpTransport {
     pub learning: u8,
     /// Where RTCP goes, `None` when there is no way to send it.
     pub rtcp: Option<(SocketKey, SocketAddr)>,
+    /// Kept once it is there, lest a key begins anew.
+    srtp: Option<Box<Srtp>>,
+    encrypted: bool,
     pub next_report: Instant,
 }
 
@@ -138,11 +145,22 @@ impl RtpTransport {
             described: None,
             learning: 0,
             rtcp: None,
+            srtp: None,
+            encrypted: false,
             next_report: now,
         }
     }
 
     pub fn agree(&mut self, agreed: &Agreed) {
+        match (&agreed.keying, &mut self.srtp) {
+            (Some(keying), Some(srtp)) => srtp.rekey(&keying.own, &keying.peer),
+            (Some(keying), srtp) => *srtp = Some(Box::new(Srtp::new(&keying.own, &keying.peer))),
+            (None, _) => {}
+        }
+        // Audio that is withdrawn for now has no keys.
+        if agreed.keying.is_some() || agreed.rtp.is_some() {
+            self.encrypted = agreed.keying.is_some();
+        }
         let Some(rtp) = agreed.rtp else { return };
         // A repeated description does not undo what was learned.
         if self.described != Some(rtp) {
@@ -155,17 +173,58 @@ impl RtpTransport {
         self.follow(agreed.rtcp_mux);
     }
 
-    /// Whether a valid packet from this address is the peer's; learns the address where that is allowed.
-    pub fn admits(&mut self, from: SocketAddr, rtcp_mux: bool) -> bool {
-        if self.learning > 0 && self.remote.is_some() {
+    /// Whether an RTP packet from this address can be the peer's.
+    pub fn may_be(&self, from: SocketAddr) -> bool {
+        self.remote.is_some_and(|remote| remote == from || self.learning > 0)
+    }
+
+    /// Whether RTCP from this address can be the peer's.
+    pub fn reports_from(&self, from: SocketAddr) -> bool {
+        let known = [self.remote, self.described, self.rtcp.map(|(_, to)| to)];
+        // The port of RTCP behind NAT cannot be known.
+        known.iter().flatten().any(|known| *known == from || self.nat && known.ip() == from.ip())
+    }
+
+    /// A valid packet came from an address that [`may_be`](Self::may_be) the peer's.
+    pub fn learn(&mut self, from: SocketAddr, rtcp_mux: bool) {
+        if self.learning > 0 {
             self.learning -= 1;
             if self.remote != Some(from) {
                 self.remote = Some(from);
                 self.follow(rtcp_mux);
             }
-            return true;
         }
-        self.remote == Some(from)
+    }
+
+    /// `None`: everything goes in the clear.
+    pub fn srtp(&mut self) -> Option<&mut Srtp> {
+        self.srtp.as_deref_mut().filter(|_| self.encrypted)
+    }
+
+    /// Sends an RTCP packet if there is a way.
+    pub fn send_rtcp(&mut self, packet: &[u8], out: &mut impl Sink) {
+        let Some((socket, to)) = self.rtcp else { return };
+        match self.srtp() {
+            None => out.send(socket, to, packet),
+            Some(srtp) => {
+                if let Some(sealed) = srtp.seal_rtcp(packet) {
+                    out.send(socket, to, sealed.as_ref());
+                }
+            }
+        }
+    }
+
+    /// Sends an RTP packet if the peer's address is known.
+    fn send(&mut self, packet: &[u8], out: &mut impl Sink) -> bool {
+        let (from, Some(to)) = (self.ports.rtp, self.remote) else { return false };
+        match self.srtp() {
+            None => out.send(from, to, packet),
+            Some(srtp) => {
+                let Some(sealed) = srtp.seal(packet) else { return false };
+                out.send(from, to, sealed.as_ref());
+            }
+        }
+        true
     }
 
     /// Sends RTCP where the media went, if that is not where the description says.
@@ -219,11 +278,31 @@ impl Leg {
             digits: dtmf::Sender::default(),
             passing: dtmf::Passing::default(),
             hushed: 0,
-            peer_lost: 0,
+            peer_lost: None,
             peer_loss: 0,
             peer_jitter: Duration::ZERO,
             round_trip: Duration::ZERO,
+            meter: Meter::new(now.instant),
         }
+    }
+
+    /// What was counted up to now.
+    pub fn counted(&self) -> Counted {
+        Counted {
+            received: self.reception.packets(),
+            lost: self.reception.lost(),
+            sent: self.outgoing.packets(),
+            peer_lost: self.peer_lost,
+            jitter: self.reception.jitter(),
+            peer_jitter: self.peer_jitter,
+            round_trip: self.round_trip,
+        }
+    }
+
+    /// Nothing has come for a whole period from a peer that should be sending.
+    pub fn is_unheard(&self, now: Instant) -> bool {
+        let sends = self.agreed.as_ref().is_some_and(|agreed| agreed.direction.sends);
+        sends && self.is_reachable() && now.saturating_since(self.heard) >= PERIOD
     }
 
     /// Whether anything can be sent to the peer now.
@@ -299,7 +378,7 @@ impl Leg {
             octets_received: self.reception.octets(),
             octets_sent: self.outgoing.octets(),
             jitter: self.reception.jitter(),
-            peer_lost: self.peer_lost,
+            peer_lost: self.peer_lost.unwrap_or(0),
             peer_jitter: self.peer_jitter,
             round_trip: self.round_trip,
         }
@@ -328,7 +407,7 @@ impl Leg {
             self.encoding = Some(source);
             encoder.clear();
         }
-        let mut line = Line { id: self.id, transport: &self.transport, outgoing: &mut self.outgoing };
+        let mut line = Line { id: self.id, transport: &mut self.transport, outgoing: &mut self.outgoing };
         encoder.push(timestamp, pcm, |timestamp, payload| {
             let place = line.outgoing.produce(exit.now.instant, source, timestamp, codec.duration(payload));
             line.send(place, agreed.payload_type, place.first, payload, exit);
@@ -343,7 +422,7 @@ impl Leg {
 
     /// The way out to the peer.
     pub fn line(&mut self) -> Line<'_> {
-        Line { id: self.id, transport: &self.transport, outgoing: &mut self.outgoing }
+        Line { id: self.id, transport: &mut self.transport, outgoing: &mut self.outgoing }
     }
 }
 
@@ -356,7 +435,7 @@ pub struct Exit<'a, S> {
 
 pub struct Line<'a> {
     id: LegId,
-    transport: &'a Transport,
+    transport: &'a mut Transport,
     pub outgoing: &'a mut Outgoing,
 }
 
@@ -370,12 +449,12 @@ impl Line<'_> {
         (packet, header): (&mut [u8], Header),
         exit: &mut Exit<'_, impl Sink>,
     ) {
-        match self.transport {
+        match &mut *self.transport {
             Transport::Rtp(rtp) => {
-                let Some(to) = rtp.remote else { return };
-                let stamp = self.stamp(place, payload_type, marker);
-                exit.out.send(rtp.ports.rtp, to, stamp.rewrite(packet, header));
-                self.outgoing.sent(header.end - header.start);
+                let stamp = stamp(self.outgoing.ssrc, place, payload_type, marker);
+                if rtp.send(stamp.rewrite(packet, header), exit.out) {
+                    self.outgoing.sent(header.end - header.start);
+                }
             }
             Transport::WebRtc { .. } => {
                 self.write(place, payload_type, marker, &packet[header.start..header.end], exit);
@@ -392,15 +471,15 @@ impl Line<'_> {
         payload: &[u8],
         exit: &mut Exit<'_, impl Sink>,
     ) {
-        match self.transport {
+        match &mut *self.transport {
             Transport::Rtp(rtp) => {
-                let Some(to) = rtp.remote else { return };
                 let mut packet = [0; MOST_OCTETS];
                 let (fixed, rest) = packet.split_first_chunk_mut::<HEADER>().expect("longer than a header");
-                self.stamp(place, payload_type, marker).write(fixed);
+                stamp(self.outgoing.ssrc, place, payload_type, marker).write(fixed);
                 rest[..payload.len()].copy_from_slice(payload);
-                exit.out.send(rtp.ports.rtp, to, &packet[..HEADER + payload.len()]);
-                self.outgoing.sent(payload.len());
+                if rtp.send(&packet[..HEADER + payload.len()], exit.out) {
+                    self.outgoing.sent(payload.len());
+                }
             }
             Transport::WebRtc { .. } => self.write(place, payload_type, marker, payload, exit),
         }
@@ -420,9 +499,9 @@ impl Line<'_> {
             self.outgoing.sent(payload.len());
         }
     }
+}
 
-    fn stamp(&self, place: Place, payload_type: u8, marker: bool) -> Stamp {
-        let Place { sequence, timestamp, .. } = place;
-        Stamp { marker, payload_type, sequence, timestamp, ssrc: self.outgoing.ssrc }
-    }
+fn stamp(ssrc: u32, place: Place, payload_type: u8, marker: bool) -> Stamp {
+    let Place { sequence, timestamp, .. } = place;
+    Stamp { marker, payload_type, sequence, timestamp, ssrc }
 }

@@ -15,11 +15,13 @@ pub mod mix;
 mod outgoing;
 pub mod play;
 pub mod prompts;
+pub mod quality;
 mod reception;
 pub mod record;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+pub mod srtp;
 #[cfg(any(test, feature = "testing"))]
 pub mod tone;
 pub mod webrtc;

@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    AgentId, Author, CustomerId, Ending, Evidence, Identity, LegId, Medium, Message, OfferId, QueueName,
-    RecordingId, SessionId, Side, Timestamp,
+    AgentId, Author, CustomerId, Ending, Evidence, Identity, LegId, Medium, Message, OfferId, Quality,
+    QueueName, RecordingId, SessionId, Side, Timestamp, Trouble,
 };
 
 /// One thing to be written durably, in the order in which the engine put it out.
@@ -66,6 +66,17 @@ pub enum Change {
     LegMuted {
         leg: LegId,
         muted: bool,
+    },
+    /// Something is wrong with the voice of the leg, or no more.
+    LegTrouble {
+        leg: LegId,
+        trouble: Trouble,
+        on: bool,
+    },
+    /// How the voice of the leg was, from its begin to its end, which follows.
+    LegQuality {
+        leg: LegId,
+        quality: Quality,
     },
     LegEnded {
         leg: LegId,

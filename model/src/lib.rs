@@ -7,6 +7,7 @@ mod identity;
 mod journal;
 mod medium;
 mod message;
+mod quality;
 mod time;
 
 pub use ending::{Cause, Ending, Side};
@@ -17,4 +18,5 @@ pub use identity::{Evidence, Identity};
 pub use journal::{AgentChange, AgentStatus, Change, Entry, OfferOutcome, Party, Record, Supervision};
 pub use medium::{Media, Medium};
 pub use message::{Author, Button, Message};
+pub use quality::{Quality, Trouble, Way};
 pub use time::{Instant, Now, Timestamp};

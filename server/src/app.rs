@@ -101,6 +101,7 @@ impl App {
                 name: user.name.clone(),
                 queues: if operates { user.queues.clone() } else { Vec::new() },
                 capacity: user.capacity,
+                encryption: user.encryption.into(),
             })
         } else {
             AdminCommand::RemoveAgent(user.id)

@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 use crate::ask::{self, SipCommand};
 use crate::config::{self, Config};
 use crate::secret::hash_password;
-use crate::store::{Role, Store, User};
+use crate::store::{Encryption, Role, Store, User};
 use crate::{clock, demo, http, plans, run};
 
 #[derive(Parser)]
@@ -117,6 +117,7 @@ fn run_server(file: &Path, is_demo: bool) -> anyhow::Result<ExitCode> {
         .with_writer(stderr)
         .with_ansi(stderr().is_terminal())
         .init();
+    run::warn(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -152,6 +153,9 @@ fn check_config(file: &Path) -> anyhow::Result<ExitCode> {
     let config = config::load(file)?;
     EnvFilter::try_new(&config.log.filter)
         .with_context(|| format!("{}: `filter` in [log]", file.display()))?;
+    for warning in &config.warnings {
+        println!("warning: {warning}");
+    }
     println!("{} is well", file.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -257,6 +261,7 @@ fn add_user(file: &Path, login: &str, name: &str, roles: &[RoleName]) -> anyhow:
         queues: config.queues.iter().map(|queue| queue.name.clone()).collect(),
         capacity: Capacity { voice: 1, chat: 3 },
         locale: "en".to_owned(),
+        encryption: Encryption::default(),
     };
     std::fs::create_dir_all(&config.server.data)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -11,7 +11,7 @@ use sip_core::api::{Transport, Trunk};
 use crate::clock;
 use crate::config::Config;
 use crate::secret::{Ha1, hash_password};
-use crate::store::{Device, Role, Store, StoreError, User};
+use crate::store::{Device, Encryption, Role, Store, StoreError, User};
 
 const QUEUE: &str = "support";
 /// Where calls of the demo trunk go: a phone of yours may listen there.
@@ -79,6 +79,7 @@ pub async fn seed(store: &Store, config: &Config) -> Result<(), StoreError> {
             queues: if roles.contains(&Role::Operator) { vec![QueueName::new(QUEUE)] } else { Vec::new() },
             capacity: Capacity { voice: 1, chat: 3 },
             locale: "ru".to_owned(),
+            encryption: Encryption::default(),
         };
         store.add_user(&user, at).await?;
     }

@@ -130,6 +130,7 @@ impl Runner {
                 Output::Sip(output) => self.ports.sip.carry_out(output),
                 Output::Order { shard, order } => self.ports.inbox.order(shard, order),
                 Output::SipCall { session, call_id } => self.ports.tap.trace.link(session, &call_id),
+                Output::Sounded { trunk, quality } => self.ports.tap.sound.note(trunk, &quality),
                 Output::Inspected { request, table } => self.ports.commands.inspected(request, table),
                 Output::Trunks { request, states } => self.ports.commands.trunks_told(request, states),
                 Output::Media(mut command) => {

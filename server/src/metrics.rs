@@ -148,6 +148,7 @@ pub fn render(app: &App, trunks: &[TrunkState]) -> String {
     registry.register("sip_bans_in_force", "Addresses that are banned now", in_force);
     register_trunks(&mut registry, trunks);
     app.tap.meter.register(&mut registry);
+    app.tap.sound.register(&mut registry);
     let mut out = String::new();
     // Writing to a text cannot fail.
     let _ = text::encode(&mut out, &registry);

@@ -197,6 +197,7 @@ impl Running {
         }
         match config::load(file) {
             Ok(new) => {
+                warn(&new);
                 if !new.queues.is_empty() {
                     self.app.set_queues(new.queues);
                 }
@@ -496,5 +497,12 @@ async fn watch_backlog(app: App) {
     loop {
         tick.tick().await;
         app.inbox.hold(app.backlog.waiting() > MOST_BEHIND);
+    }
+}
+
+/// Says what in the configuration works, but hardly as it was meant.
+pub fn warn(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dialplans::Plan;
-use media::api::{Codec, Command as MediaCommand, Event as MediaEvent};
+use media::api::{Codec, Command as MediaCommand, Encryption, Event as MediaEvent};
 use model::{
-    AgentId, AgentStatus, CustomerId, Entry, Evidence, Identity, Message, QueueName, Record, RecordingId,
-    SessionId, VisitorId,
+    AgentId, AgentStatus, CustomerId, Entry, Evidence, Identity, Message, Quality, QueueName, Record,
+    RecordingId, SessionId, VisitorId,
 };
 use serde::{Deserialize, Serialize};
 use sip_core::api::{
@@ -172,6 +172,7 @@ pub struct TrunkPolicy {
     pub early_media: EarlyMedia,
     /// What may be spoken with it, the preferred first. Empty: whatever both sides know, as it prefers.
     pub codecs: Vec<Codec>,
+    pub encryption: Encryption,
 }
 
 /// What becomes of media that a carrier sends before the called party answers.
@@ -192,6 +193,8 @@ pub struct AgentSetup {
     pub name: String,
     pub queues: Vec<QueueName>,
     pub capacity: acd::api::Capacity,
+    /// Of his phones; browsers are always encrypted.
+    pub encryption: Encryption,
 }
 
 /// An open session as the journal has it: all its entries in order, with its customer.
@@ -369,6 +372,11 @@ pub enum Output {
     SipCall {
         session: SessionId,
         call_id: String,
+    },
+    /// How a voice leg was that has ended, and the trunk that it went through.
+    Sounded {
+        trunk: Option<String>,
+        quality: Quality,
     },
     /// Answer to `AdminCommand::Inspect`.
     Inspected {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dialplans::Plan;
 use dialplans::api::{ChannelKind, Entry as FlowEntry, FlowRef};
-use media::api::{Channel, Command as MediaCommand, LegKind};
+use media::api::{Channel, Command as MediaCommand, Encryption, LegKind};
 use model::{
     Cause, Change, CustomerId, Ending, Evidence, Identity, LegId, Medium, Now, Party, SessionId, Side,
     VisitorId,
@@ -263,7 +263,8 @@ impl Engine {
         let kind = match incoming.transport {
             Transport::Ws | Transport::Wss => LegKind::WebRtc,
             Transport::Udp | Transport::Tcp | Transport::Tls => {
-                LegKind::Rtp { nat: matches!(incoming.peer, Peer::User { .. }) }
+                let nat = matches!(incoming.peer, Peer::User { .. });
+                LegKind::Rtp { nat, encryption: self.encryption_of(&incoming.peer) }
             }
         };
         let codecs = match &incoming.peer {
@@ -302,6 +303,18 @@ impl Engine {
             codecs: codecs.unwrap_or_default(),
         }));
         leg
+    }
+
+    /// By whom a plain call comes from.
+    pub(crate) fn encryption_of(&self, peer: &Peer) -> Encryption {
+        match peer {
+            Peer::Trunk { name } => self.policies.get(name).map(|policy| policy.encryption),
+            Peer::User { aor, .. } => {
+                let agent = self.logins.get(aor).and_then(|agent| self.agents.get(agent));
+                agent.map(|agent| agent.setup.encryption)
+            }
+        }
+        .unwrap_or_default()
     }
 
     pub(crate) fn add_leg(

@@ -72,6 +72,7 @@ impl Engine {
             }
         }
         self.put(Output::Media(MediaCommand::Close { leg }));
+        self.note_quality(now, id, &gone);
         self.journal(now, id, Change::LegEnded { leg, ending: ending.clone() });
         self.sweep_later(id);
         let was_up = gone.is_up();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use media::api::Channel;
-use model::{LegId, Medium, OfferId, Party, PlaybackId, Supervision, Timestamp, VisitorId};
-use sip_core::api::{Binding, BindingId, CallId, IncomingCall};
+use model::{LegId, Medium, OfferId, Party, PlaybackId, Quality, Supervision, Timestamp, Trouble, VisitorId};
+use sip_core::api::{Binding, BindingId, CallId, IncomingCall, Peer};
 
 use crate::trunks::Dialled;
 use crate::view::{LegState, Part};
@@ -53,6 +53,11 @@ pub(crate) struct Voice {
     pub forwards: u8,
     /// The login of whoever asked for the call: it is one of his.
     pub charged: Option<String>,
+    /// The trunk that it came in by.
+    pub trunk: Option<String>,
+    /// How it sounds and has sounded, and what is wrong with that.
+    pub quality: Option<(Quality, Quality)>,
+    pub trouble: Option<Trouble>,
 }
 
 impl Voice {
@@ -71,6 +76,9 @@ impl Voice {
             dialled,
             forwards: 0,
             charged: None,
+            trunk: None,
+            quality: None,
+            trouble: None,
         }
     }
 
@@ -89,6 +97,12 @@ impl Voice {
             dialled: None,
             forwards: 0,
             charged: None,
+            trunk: match &incoming.peer {
+                Peer::Trunk { name } => Some(name.clone()),
+                Peer::User { .. } => None,
+            },
+            quality: None,
+            trouble: None,
         }
     }
 }

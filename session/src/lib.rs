@@ -27,6 +27,7 @@ mod own_calls;
 mod park;
 pub mod phone;
 mod pickup;
+mod quality;
 mod recording;
 pub mod redirect;
 mod restore;

@@ -62,7 +62,9 @@ impl Engine {
     ) {
         let kind = match incoming.transport {
             Transport::Ws | Transport::Wss => LegKind::WebRtc,
-            Transport::Udp | Transport::Tcp | Transport::Tls => LegKind::Rtp { nat: true },
+            Transport::Udp | Transport::Tcp | Transport::Tls => {
+                LegKind::Rtp { nat: true, encryption: self.encryption_of(&incoming.peer) }
+            }
         };
         let address = self.agents.get(&agent).map(|agent| agent.setup.login.clone()).unwrap_or_default();
         let leg = LegId::new(now.wall, self.random());

@@ -217,6 +217,8 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         | Change::LegAnswered { .. }
         | Change::LegHeld { .. }
         | Change::LegMuted { .. }
+        | Change::LegTrouble { .. }
+        | Change::LegQuality { .. }
         | Change::Read { by: Side::Flow | Side::Carrier | Side::System, .. }
         | Change::Offered { .. }
         | Change::OfferEnded { .. }

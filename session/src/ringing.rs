@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use media::api::{Channel, Command as MediaCommand, LegKind, Prompt};
+use media::api::{Channel, Command as MediaCommand, Encryption, LegKind, Prompt};
 use model::{AgentId, Cause, Change, Ending, LegId, Now, Party, SessionId, Side};
 use sip_core::api::{Binding, CallId, OutgoingCall, Target, Transport};
 
@@ -38,7 +38,10 @@ impl Engine {
     ) {
         let kind = match binding.hop.transport {
             Transport::Ws | Transport::Wss => LegKind::WebRtc,
-            Transport::Udp | Transport::Tcp | Transport::Tls => LegKind::Rtp { nat: true },
+            Transport::Udp | Transport::Tcp | Transport::Tls => {
+                let setup = self.agents.get(&agent).map(|agent| agent.setup.encryption);
+                LegKind::Rtp { nat: true, encryption: setup.unwrap_or_default() }
+            }
         };
         self.outgoing_leg(
             now,
@@ -61,7 +64,9 @@ impl Engine {
     ) -> LegId {
         let number = dialled.number.clone();
         let voice = Voice::outgoing(role, None, Some(dialled));
-        self.outgoing_leg(now, id, party, number, voice, role.channel(), LegKind::Rtp { nat: false })
+        // Which carrier it will be, and what that one wants, is found out later.
+        let kind = LegKind::Rtp { nat: false, encryption: Encryption::default() };
+        self.outgoing_leg(now, id, party, number, voice, role.channel(), kind)
     }
 
     #[allow(clippy::too_many_arguments)]

@@ -284,7 +284,10 @@ impl Session {
 }
 
 fn leg_view(leg: &Leg) -> LegView {
+    let voice = leg.voice();
     LegView {
+        quality: voice.and_then(|voice| voice.quality).map(|(now, _)| now),
+        trouble: voice.and_then(|voice| voice.trouble),
         leg: leg.id,
         medium: leg.medium,
         party: leg.party.clone(),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use dialplans::{RouteLimits, Way};
-use media::api::{Codec, Command as MediaCommand};
+use media::api::{Codec, Command as MediaCommand, Encryption};
 use model::{Cause, Change, Ending, Instant, LegId, Now, SessionId, Side};
 use sip_core::api::{
     CallIdentity, CallOptions, Diversion, OutgoingCall, RegistrationState, Target, TrunkState,
@@ -37,6 +37,7 @@ pub(crate) struct Dialled {
     line: Option<usize>,
     /// What our description has: empty for all.
     codecs: Vec<Codec>,
+    encryption: Encryption,
     /// The trunk whose codecs our description is being made for.
     next: Option<String>,
     pub early: Early,
@@ -61,6 +62,7 @@ impl Dialled {
             tried: Vec::new(),
             line: None,
             codecs: Vec::new(),
+            encryption: Encryption::default(),
             next: None,
             early: Early::default(),
         }
@@ -180,14 +182,17 @@ impl Engine {
             let candidates = self.sip.candidates(now, &names).into_iter();
             let mut untried = candidates.filter(|name| !out.tried.contains(name));
             let Some(trunk) = out.next.take().or_else(|| untried.next()) else { break };
-            let codecs = self.policies.get(&trunk).map_or(&[][..], |policy| &policy.codecs);
-            if out.codecs != codecs {
+            let policy = self.policies.get(&trunk);
+            let codecs = policy.map_or(&[][..], |policy| &policy.codecs);
+            let encryption = policy.map(|policy| policy.encryption).unwrap_or_default();
+            if out.codecs != codecs || out.encryption != encryption {
                 // Our description has to be another one first.
                 out.codecs = codecs.to_vec();
+                out.encryption = encryption;
                 out.next = Some(trunk);
                 voice.call = None;
                 voice.step = Step::Preparing;
-                let describe = MediaCommand::Describe { leg, codecs: codecs.to_vec() };
+                let describe = MediaCommand::Describe { leg, codecs: codecs.to_vec(), encryption };
                 return self.put(Output::Media(describe));
             }
             out.tried.push(trunk.clone());

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AgentId, AgentStatus, CustomerId, Identity, LegId, Media, Medium, OfferId, QueueName, SessionId,
-    Timestamp,
+    AgentId, AgentStatus, CustomerId, Identity, LegId, Media, Medium, OfferId, Quality, QueueName, SessionId,
+    Timestamp, Trouble,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -101,6 +101,9 @@ pub struct LegView {
     pub held: bool,
     pub muted: bool,
     pub since: Timestamp,
+    /// How its voice has sounded within the last seconds.
+    pub quality: Option<Quality>,
+    pub trouble: Option<Trouble>,
 }
 
 /// Why somebody is in the session.

@@ -56,6 +56,9 @@ impl Engine {
             }
             MediaEvent::Incompatible { leg, why } => self.incompatible(now, leg, &why),
             MediaEvent::Flowing { .. } => {}
+            MediaEvent::Quality { leg, now: current, whole, trouble } => {
+                self.quality(now, leg, current, whole, trouble);
+            }
             // A peer that vanished without a BYE would stay for ever.
             MediaEvent::Silent { leg, since } => {
                 if since >= DEAD {

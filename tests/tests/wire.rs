@@ -12,6 +12,7 @@ mod wire {
     mod recordings;
     mod restart;
     mod scenarios;
+    mod secure;
     mod torture;
     mod transports;
     mod trunks;

@@ -255,6 +255,17 @@ export interface components {
             /** @enum {string} */
             type: "leg_muted";
         } | {
+            leg: components["schemas"]["LegId"];
+            on: boolean;
+            trouble: components["schemas"]["Trouble"];
+            /** @enum {string} */
+            type: "leg_trouble";
+        } | {
+            leg: components["schemas"]["LegId"];
+            quality: components["schemas"]["Quality"];
+            /** @enum {string} */
+            type: "leg_quality";
+        } | {
             ending: components["schemas"]["Ending"];
             leg: components["schemas"]["LegId"];
             /** @enum {string} */
@@ -439,6 +450,11 @@ export interface components {
         Draft: {
             files: components["schemas"]["PlanFile"][];
         };
+        /**
+         * @description Whether the calls of somebody's desk phones are encrypted (SRTP): never, when the phone asks for it, when it can, always.
+         * @enum {string}
+         */
+        Encryption: "refused" | "accepted" | "offered" | "required";
         /** @description Why something ended, and whose doing it was. */
         Ending: {
             by: components["schemas"]["Side"];
@@ -530,8 +546,10 @@ export interface components {
             muted: boolean;
             part: components["schemas"]["Part"];
             party: components["schemas"]["Party"];
+            quality?: components["schemas"]["Quality"] | null;
             since: components["schemas"]["Timestamp"];
             state: components["schemas"]["LegState"];
+            trouble?: components["schemas"]["Trouble"] | null;
         };
         LinkedIdentity: {
             evidence: components["schemas"]["Evidence"];
@@ -583,6 +601,7 @@ export interface components {
         };
         NewUser: {
             capacity?: components["schemas"]["CapacityBody"] | null;
+            encryption?: components["schemas"]["Encryption"];
             locale?: string | null;
             /** @description 1 to 32 of a–z, 0–9, `.`, `_` and `-`; also the SIP user. */
             login: string;
@@ -650,6 +669,17 @@ export interface components {
             loaded_at: components["schemas"]["Timestamp"];
             /** @description SHA-256 of names and texts. */
             version: string;
+        };
+        /** @description How the voice of one leg arrives. */
+        Quality: {
+            /** @description What comes from the peer to us. */
+            from_peer: components["schemas"]["Way"];
+            /**
+             * Format: int32
+             * @description There and back between the peer and us; 0 when it is not known.
+             */
+            round_trip_millis: number;
+            to_peer?: components["schemas"]["Way"] | null;
         };
         /** @description The name of a queue as the configuration and dialplans write it. */
         QueueName: string;
@@ -826,9 +856,15 @@ export interface components {
          * @description Wall-clock time: microseconds since the Unix epoch, UTC.
          */
         Timestamp: number;
+        /**
+         * @description What is wrong with the voice of a leg.
+         * @enum {string}
+         */
+        Trouble: "poor" | "one_way" | "dead_air";
         /** @description What is absent stays as it is. */
         UserPatch: {
             capacity?: components["schemas"]["CapacityBody"] | null;
+            encryption?: components["schemas"]["Encryption"] | null;
             locale?: string | null;
             name?: string | null;
             password?: string | null;
@@ -838,6 +874,7 @@ export interface components {
         };
         UserRow: {
             capacity: components["schemas"]["CapacityBody"];
+            encryption: components["schemas"]["Encryption"];
             id: components["schemas"]["AgentId"];
             locale: string;
             login: string;
@@ -870,6 +907,24 @@ export interface components {
         } | {
             /** @enum {string} */
             state: "closed";
+        };
+        /** @description One direction. */
+        Way: {
+            /**
+             * Format: int32
+             * @description Interarrival jitter (RFC 3550 §6.4.1).
+             */
+            jitter_millis: number;
+            /**
+             * Format: float
+             * @description Packets that did not arrive, in percent.
+             */
+            loss_percent: number;
+            /**
+             * Format: float
+             * @description Mean opinion score estimated by the E-model (ITU-T G.107), from 1.0 to 4.5.
+             */
+            mos: number;
         };
     };
     responses: never;

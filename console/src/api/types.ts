@@ -22,6 +22,7 @@ export type CustomerRow = Schemas["CustomerRow"];
 export type CustomerView = Schemas["CustomerView"];
 export type DeskView = Schemas["DeskView"];
 export type Diagnostic = Schemas["DiagnosticRow"];
+export type Encryption = Schemas["Encryption"];
 export type Ending = Schemas["Ending"];
 export type Entry = Schemas["Entry"];
 export type Evidence = Schemas["Evidence"];

@@ -1,19 +1,34 @@
-import { Button, Checkbox, Group, Modal, NumberInput, PasswordInput, Stack, TagsInput, TextInput } from "@mantine/core";
+import {
+  Button,
+  Checkbox,
+  Group,
+  Modal,
+  NumberInput,
+  PasswordInput,
+  Select,
+  Stack,
+  TagsInput,
+  TextInput,
+} from "@mantine/core";
 import { IconUserPlus } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiFailure, get, post, request } from "../api/client";
-import type { QueueStatus, Role, UserRow } from "../api/types";
+import type { Encryption, QueueStatus, Role, UserRow } from "../api/types";
 import { Tag } from "../ui/common";
 import { complain } from "../ui/complain";
 import classes from "./pages.module.css";
 
 const ROLES: Role[] = ["operator", "supervisor", "admin"];
+const ENCRYPTION: Encryption[] = ["refused", "accepted", "offered", "required"];
 /** A user before he is saved. */
 type Draft = Omit<UserRow, "id" | "locale" | "sip_usernames"> & { id?: string };
 
-const NEW: Draft = { login: "", name: "", roles: ["operator"], queues: [], capacity: { voice: 1, chat: 3 } };
+const NEW: Draft = {
+  ...{ login: "", name: "", roles: ["operator"], queues: [] },
+  ...{ capacity: { voice: 1, chat: 3 }, encryption: "accepted" },
+};
 
 export function UsersPage() {
   const { t } = useTranslation();
@@ -98,9 +113,9 @@ function Form({ user, onClose }: { user: Draft; onClose(): void }) {
     }
   };
   const save = () => {
-    const { login, name, roles, queues, capacity } = draft;
+    const { login, name, roles, queues, capacity, encryption } = draft;
     const body = {
-      ...{ name: name.trim(), roles, queues, capacity },
+      ...{ name: name.trim(), roles, queues, capacity, encryption },
       ...(password ? { password } : {}),
       ...(sipPassword ? { sip_password: sipPassword } : {}),
     };
@@ -191,6 +206,15 @@ function Form({ user, onClose }: { user: Draft; onClose(): void }) {
             onChange={({ currentTarget }) => setSipPassword(currentTarget.value)}
             error={errorOf("sip_password")}
             autoComplete="new-password"
+          />
+          <Select
+            label={t("users.encryption")}
+            description={t("users.encryption_about")}
+            data={ENCRYPTION.map((value) => ({ value, label: t(`users.encryption_of.${value}`) }))}
+            value={draft.encryption}
+            onChange={(encryption) => encryption && change({ encryption: encryption as Encryption })}
+            allowDeselect={false}
+            data-testid="user-encryption"
           />
           <Group justify="space-between" mt={4}>
             {id ? (

@@ -108,6 +108,8 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       }
       case "leg_held":
       case "leg_muted":
+      case "leg_trouble":
+      case "leg_quality":
         put({ kind: "event", key, at, change, leg: legs.get(change.leg) });
         break;
       case "recording_started": {

@@ -8,12 +8,12 @@ use rand::RngExt;
 
 use super::{Core, LocalPorts, Output, Recorder, Sink, Socket};
 use crate::announce::Over;
-use crate::api::{Channel, Command, Direction, Event, LegKind, Prompt};
+use crate::api::{Channel, Command, Direction, Encryption, Event, LegKind, Prompt};
 use crate::codec::{Codec, OpusWishes};
 use crate::leg::{Leg, Opening, Playing, RtpTransport, Transport};
 use crate::play::{MusicStart, Playback};
 use crate::rtcp;
-use crate::sdp::{Agreed, Content, Digits, Negotiation};
+use crate::sdp::{Agreed, Content, Digits, Negotiation, Security};
 use crate::webrtc::{Encoding, Negotiated};
 
 impl Core {
@@ -28,7 +28,7 @@ impl Core {
             Command::Open { leg, session, channel, kind, offer, codecs } => {
                 self.open(now, leg, session, channel, kind, offer, codecs, ports);
             }
-            Command::Describe { leg, codecs } => self.describe(leg, codecs),
+            Command::Describe { leg, codecs, encryption } => self.describe(leg, codecs, encryption),
             Command::Answer { leg, sdp } => self.accept_answer(now, leg, sdp),
             Command::Offer { leg, sdp } => self.accept_offer(now, leg, &sdp),
             Command::Connect { a, b } => self.connect(a, b),
@@ -89,7 +89,9 @@ impl Core {
     ) {
         assert!(!self.by_id.contains_key(&id), "leg {id} is opened only once");
         let opened = match kind {
-            LegKind::Rtp { nat } => self.open_rtp(now, (session, id), nat, offer.as_deref(), codecs, ports),
+            LegKind::Rtp { nat, encryption } => {
+                self.open_rtp(now, (session, id), nat, encryption, offer.as_deref(), codecs, ports)
+            }
             LegKind::WebRtc if self.met(session, id).contains(&Codec::G729) => {
                 Err("the other side speaks only G.729, which is passed on but not decoded".to_owned())
             }
@@ -141,14 +143,16 @@ impl Core {
         now: Now,
         (session, id): (SessionId, LegId),
         nat: bool,
+        encryption: Encryption,
         offer: Option<&[u8]>,
         codecs: Vec<Codec>,
         ports: Option<LocalPorts>,
     ) -> Result<(Transport, Vec<u8>, Option<Agreed>), String> {
         let ports = ports.ok_or("no free media port")?;
+        let security = Security::new(encryption, self.secrets.random());
         // Within 63 bits, which is all that some peers can hold.
         let origin = self.random.random::<u64>() >> 1;
-        let mut negotiation = Negotiation::new(origin, self.config.address, ports.port, codecs);
+        let mut negotiation = Negotiation::new(origin, self.config.address, ports.port, codecs, security);
         negotiation.meet(self.met(session, id));
         let (sdp, agreed) = match offer {
             Some(offer) => negotiation
@@ -161,11 +165,12 @@ impl Core {
         Ok((Transport::Rtp(Box::new(transport)), sdp, agreed))
     }
 
-    fn describe(&mut self, id: LegId, codecs: Vec<Codec>) {
+    fn describe(&mut self, id: LegId, codecs: Vec<Codec>, encryption: Encryption) {
         self.consider(id);
         let Some(leg) = self.find(id) else { return };
         let Transport::Rtp(rtp) = &mut leg.transport else { return };
         rtp.negotiation.limit(codecs);
+        rtp.negotiation.secure(encryption);
         let event = match rtp.negotiation.offer() {
             Ok(sdp) => {
                 leg.answer = None;
@@ -420,14 +425,14 @@ impl Core {
         let Some(mut leg) = self.legs.get_mut(index).and_then(Option::take) else { return };
         self.by_id.remove(&leg.id);
         self.vacant.push(index);
-        let ports = match &leg.transport {
+        let ports = match &mut leg.transport {
             Transport::Rtp(rtp) => {
-                if let Some((socket, to)) = rtp.rtcp.filter(|_| leg.outgoing.packets() > 0) {
+                if leg.outgoing.packets() > 0 {
                     let mut packet = [0; rtcp::MOST_OCTETS];
                     let report = leg.reception.report(now.instant);
                     let length =
                         rtcp::write(&mut packet, leg.outgoing.ssrc, None, report, super::CNAME, true);
-                    out.send(socket, to, &packet[..length]);
+                    rtp.send_rtcp(&packet[..length], out);
                 }
                 Some(rtp.ports)
             }
@@ -488,5 +493,6 @@ fn browser_agreed(negotiated: &Negotiated) -> Result<Agreed, String> {
         rtp: None,
         rtcp: None,
         rtcp_mux: true,
+        keying: None,
     })
 }

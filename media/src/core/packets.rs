@@ -28,15 +28,29 @@ impl Core {
         packet: &mut [u8],
         out: &mut impl Sink,
     ) {
-        if rtp::is_rtcp(packet) {
-            self.handle_rtcp(now, index, from, packet);
-        } else if !rtcp && let Ok(header) = Header::parse(packet) {
-            let Some(leg) = self.leg_mut(index) else { return };
-            let (Some(agreed), Transport::Rtp(rtp)) = (&leg.agreed, &mut leg.transport) else { return };
-            if agreed.content(header.payload_type).is_some() && rtp.admits(from, agreed.rtcp_mux) {
-                self.hear(now, index, packet, header, out);
-                self.drain_browsers(now, out);
-            }
+        let is_rtcp = rtp::is_rtcp(packet);
+        let Some(leg) = self.leg_mut(index) else { return };
+        let (Some(agreed), Transport::Rtp(rtp)) = (&leg.agreed, &mut leg.transport) else { return };
+        // What is not the peer's by its address is not worth a look at its tag.
+        if !(if is_rtcp { rtp.reports_from(from) } else { rtp.may_be(from) }) {
+            return;
+        }
+        let mut length = packet.len();
+        if let Some(srtp) = rtp.srtp() {
+            let opened = if is_rtcp { srtp.open_rtcp(packet) } else { srtp.open(packet) };
+            let Some(opened) = opened else { return };
+            length = opened;
+        }
+        let packet = &mut packet[..length];
+        if is_rtcp {
+            self.handle_rtcp(now, index, packet);
+        } else if !rtcp
+            && let Ok(header) = Header::parse(packet)
+            && agreed.content(header.payload_type).is_some()
+        {
+            rtp.learn(from, agreed.rtcp_mux);
+            self.hear(now, index, packet, header, out);
+            self.drain_browsers(now, out);
         }
     }
 
@@ -120,19 +134,14 @@ impl Core {
         }
     }
 
-    fn handle_rtcp(&mut self, now: Now, index: usize, from: SocketAddr, packet: &[u8]) {
+    fn handle_rtcp(&mut self, now: Now, index: usize, packet: &[u8]) {
         let Some(leg) = self.leg_mut(index) else { return };
-        let Transport::Rtp(rtp) = &leg.transport else { return };
-        let known = [rtp.remote, rtp.described, rtp.rtcp.map(|(_, to)| to)];
-        if !known.iter().flatten().any(|known| known.ip() == from.ip()) {
-            return;
-        }
         let clock = leg.codec().map_or(8000, Codec::clock);
         // What stands before a malformed piece counts; the peer learns nothing from us either way.
         let _ = rtcp::parse(packet, |item| match item {
             rtcp::Item::Sender { ssrc, info } => leg.reception.sender_report(now.instant, ssrc, info.ntp),
             rtcp::Item::Report { report, .. } if report.ssrc == leg.outgoing.ssrc => {
-                leg.peer_lost = u64::try_from(report.lost).unwrap_or(0);
+                leg.peer_lost = Some(u64::try_from(report.lost).unwrap_or(0));
                 leg.peer_loss = (u32::from(report.fraction_lost) * 100 / 256) as u8;
                 leg.peer_jitter =
                     std::time::Duration::from_micros(u64::from(report.jitter) * 1_000_000 / u64::from(clock));

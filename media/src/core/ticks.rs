@@ -11,6 +11,7 @@ use crate::api::Event;
 use crate::dtmf;
 use crate::leg::{Leg, Transport};
 use crate::outgoing::Source;
+use crate::quality::{Counted, Heard};
 use crate::rtcp;
 
 /// No packet for this long from a peer that should be sending is worth a word: the first time it may be a pause of a phone that
@@ -34,7 +35,12 @@ impl Core {
         let partner = self.legs[index].as_deref().and_then(|leg| leg.partner);
         let muted =
             partner.and_then(|partner| self.legs[partner].as_deref()).is_some_and(|partner| partner.muted);
+        let partner_unheard =
+            partner.and_then(|partner| Some(self.legs[partner].as_deref()?.is_unheard(now.instant)));
         let Some(leg) = self.legs[index].as_deref_mut() else { return false };
+        if leg.flowing && leg.meter.is_due(now.instant) {
+            self.output.push_back(Output::Event(measure(leg, now, partner_unheard)));
+        }
         let mut exit = Exit { now, browsers: &mut self.browsers, out };
         let speaking = leg.digits.is_sending();
         if speaking && leg.hears() {
@@ -228,10 +234,25 @@ fn hush(leg: &mut Leg, exit: &mut Exit<'_, impl Sink>) {
     leg.say(Source::Silence, NARROW, timestamp, &[0; NARROW as usize / 50], exit);
 }
 
+/// `partner_unheard`: whether nothing comes from the partner either; `None` without one.
+fn measure(leg: &mut Leg, now: Now, partner_unheard: Option<bool>) -> Event {
+    let heard = match partner_unheard {
+        Some(true) if leg.is_unheard(now.instant) => Heard::Nobody,
+        Some(false) if leg.is_unheard(now.instant) => Heard::OneWay,
+        Some(_) | None => Heard::Fine,
+    };
+    let counted = leg.counted();
+    let quality = leg.meter.measure(now.instant, counted, heard);
+    let whole = counted.since(&Counted::default());
+    Event::Quality { leg: leg.id, now: quality, whole, trouble: leg.meter.trouble }
+}
+
 /// Sends an RTCP report if one is due.
 fn report(leg: &mut Leg, now: Now, out: &mut impl Sink) -> bool {
-    let Transport::Rtp(rtp) = &leg.transport else { return false };
-    let Some((socket, to)) = rtp.rtcp.filter(|_| rtp.next_report <= now.instant) else { return false };
+    let Transport::Rtp(rtp) = &mut leg.transport else { return false };
+    if rtp.rtcp.is_none() || rtp.next_report > now.instant {
+        return false;
+    }
     let info = leg.outgoing.sender_info(now.instant, ntp(now.wall));
     let report = leg.reception.report(now.instant);
     if info.is_none() && report.is_none() {
@@ -239,7 +260,7 @@ fn report(leg: &mut Leg, now: Now, out: &mut impl Sink) -> bool {
     }
     let mut packet = [0; rtcp::MOST_OCTETS];
     let length = rtcp::write(&mut packet, leg.outgoing.ssrc, info, report, CNAME, false);
-    out.send(socket, to, &packet[..length]);
+    rtp.send_rtcp(&packet[..length], out);
     true
 }
 

@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use super::formats::{self, Number};
 use super::parse::{Connection, Description, Media, SdpError, Way};
-use crate::api::Direction;
+use super::security::{Keying, Security};
+use crate::api::{Direction, Encryption};
 use crate::codec::{Codec, OpusWishes};
 
 /// What we send in a packet unless the peer wants otherwise, and what we ask for.
@@ -40,6 +41,8 @@ pub struct Agreed {
     pub rtcp: Option<SocketAddr>,
     /// RTCP runs on the RTP port, both ways.
     pub rtcp_mux: bool,
+    /// The keys of SRTP; `None` for RTP in the clear, and where that is withdrawn.
+    pub keying: Option<Keying>,
 }
 
 impl Agreed {
@@ -72,7 +75,7 @@ pub struct Digits {
 pub enum Incompatible {
     #[error(transparent)]
     Sdp(#[from] SdpError),
-    #[error("no RTP/AVP audio section")]
+    #[error("no RTP audio section")]
     NoAudio,
     #[error("no common codec")]
     NoCodec,
@@ -84,6 +87,10 @@ pub enum Incompatible {
     NoOffer,
     #[error("the answer does not fit the offer: {0}")]
     Unasked(&'static str),
+    #[error("encryption is required, {0}")]
+    NotEncrypted(&'static str),
+    #[error("the offer has nothing but encrypted audio: {0}")]
+    Encrypted(String),
 }
 
 /// The offers and answers of one leg. One exchange at a time: who uses it keeps to RFC 3264 §4.
@@ -106,11 +113,12 @@ pub struct Negotiation {
     met: Vec<Codec>,
     /// The payload types of the last exchange.
     known: Vec<Number>,
+    security: Security,
 }
 
 impl Negotiation {
     /// `id` for the `o=` line; it should differ between legs. `codecs`: see [`Negotiation::limit`].
-    pub fn new(id: u64, address: IpAddr, port: u16, codecs: Vec<Codec>) -> Self {
+    pub fn new(id: u64, address: IpAddr, port: u16, codecs: Vec<Codec>, security: Security) -> Self {
         let last = String::new();
         let mut new = Self {
             id,
@@ -124,6 +132,7 @@ impl Negotiation {
             strict: false,
             met: Vec::new(),
             known: Vec::new(),
+            security,
         };
         new.limit(codecs);
         new
@@ -142,6 +151,11 @@ impl Negotiation {
         self.met = codecs;
     }
 
+    /// From the next exchange on the voice is encrypted by this rule.
+    pub fn secure(&mut self, encryption: Encryption) {
+        self.security.set(encryption);
+    }
+
     /// Our offer.
     pub fn offer(&mut self) -> Result<Vec<u8>, Incompatible> {
         let own = formats::own(&self.speakable(), &self.known);
@@ -155,8 +169,10 @@ impl Negotiation {
             let _ = write!(list, " {}", number.0);
             formats::write(&mut maps, number);
         }
-        let _ = write!(body, "m=audio {} RTP/AVP{list}\r\n{maps}", self.port);
+        let protocol = self.security.protocol();
+        let _ = write!(body, "m=audio {} {protocol}{list}\r\n{maps}", self.port);
         self.tail(&mut body, Way::SendRecv, true);
+        body.push_str(&self.security.offer());
         Ok(self.sign(body))
     }
 
@@ -164,7 +180,7 @@ impl Negotiation {
     pub fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Agreed), Incompatible> {
         let offer = Description::parse(offer)?;
         let (chosen, media, choice) = self.choose(&offer)?;
-        let agreed = self.agree(&offer, media, &[choice], choice)?;
+        let mut agreed = self.agree(&offer, media, &[choice], choice)?;
         let mut body = self.head(offer.timing.as_deref().unwrap_or("0 0"));
         for (index, media) in offer.media.iter().enumerate() {
             if index != chosen || media.port == 0 {
@@ -192,6 +208,10 @@ impl Negotiation {
                 (false, false) => Way::Inactive,
             };
             self.tail(&mut body, way, media.rtcp_mux);
+            agreed.keying = self.security.answer(media).ok().flatten();
+            if let Some(keying) = &agreed.keying {
+                body.push_str(&keying.line());
+            }
         }
         self.offered = false;
         self.codec = Some(choice.1);
@@ -214,9 +234,7 @@ impl Negotiation {
         if media.port == 0 {
             return Err(Incompatible::NoAudio);
         }
-        if !media.protocol.eq_ignore_ascii_case("RTP/AVP") {
-            return Err(Incompatible::Unasked("we offered RTP/AVP"));
-        }
+        let keying = self.security.accept(media)?;
         let allowed = self.speakable();
         let mut receive = formats::codecs(media);
         receive.retain(|(_, codec)| allowed.contains(codec));
@@ -232,6 +250,7 @@ impl Negotiation {
                 agreed.receive.push(own);
             }
         }
+        agreed.keying = keying;
         self.codec = Some(choice.1);
         self.known = agreed.receive.clone();
         Ok(agreed)
@@ -239,20 +258,22 @@ impl Negotiation {
 
     /// The section to be accepted, and its codec: the one in use if it is still there, else the first that the peer names.
     fn choose<'a>(&self, offer: &'a Description) -> Result<(usize, &'a Media, (u8, Codec)), Incompatible> {
-        let usable = |media: &&Media| {
-            let plain =
-                ["RTP/AVP", "RTP/AVPF"].iter().any(|plain| media.protocol.eq_ignore_ascii_case(plain));
-            media.kind == "audio" && plain
-        };
-        let mut audio: Vec<_> = offer.media.iter().enumerate().filter(|(_, media)| usable(media)).collect();
-        // A withdrawn section (port 0) counts only when there is no other one.
-        audio.sort_by_key(|(_, media)| media.port == 0);
+        let mut audio = Vec::new();
+        let mut fault = Incompatible::NoAudio;
+        for (index, media) in offer.media.iter().enumerate().filter(|(_, media)| media.kind == "audio") {
+            match self.security.answer(media) {
+                Ok(keying) => audio.push((index, media, keying.is_none())),
+                Err(why) => fault = why,
+            }
+        }
+        // A withdrawn section (port 0) counts only when there is no other one, one in the clear when there is no encrypted one.
+        audio.sort_by_key(|(_, media, clear)| (media.port == 0, *clear));
         // Withdrawing the audio of a call is fine, calling without any is not.
-        if !audio.iter().any(|(_, media)| media.port != 0 || self.codec.is_some()) {
-            return Err(Incompatible::NoAudio);
+        if !audio.iter().any(|(_, media, _)| media.port != 0 || self.codec.is_some()) {
+            return Err(fault);
         }
         let allowed = self.speakable();
-        for (index, media) in audio {
+        for (index, media, _) in audio {
             let mut codecs = formats::codecs(media);
             codecs.retain(|(_, codec)| allowed.contains(codec));
             if self.strict {
@@ -343,6 +364,7 @@ impl Negotiation {
             rtp,
             rtcp: address.zip(rtcp_port).map(|(address, port)| SocketAddr::new(address, port)),
             rtcp_mux: media.rtcp_mux,
+            keying: None,
         })
     }
 

@@ -2,12 +2,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use thiserror::Error;
 
+use super::crypto::{Crypto, Unusable};
+
 /// Limits on hostile input; real audio descriptions have a dozen formats and three dozen lines.
 const MOST_OCTETS: usize = 32 * 1024;
 const MOST_LINES: usize = 1000;
 const MOST_MEDIA: usize = 16;
 const MOST_FORMATS: usize = 64;
 const MOST_MAPS: usize = 128;
+/// Further `a=crypto` lines of a section are passed over.
+const MOST_KEYS: usize = 16;
 
 /// A description that was read, with what we use of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,6 +65,8 @@ pub struct Media {
     pub rtcp_mux: bool,
     /// `a=rtcp` (RFC 3605).
     pub rtcp_port: Option<u16>,
+    /// `a=crypto` (RFC 4568), the writer's preferred first, and what is wrong with those that we cannot use.
+    pub keys: Vec<Result<Crypto, Unusable>>,
 }
 
 /// `a=rtpmap`.
@@ -206,6 +212,7 @@ impl Media {
             longest_packet: None,
             rtcp_mux: false,
             rtcp_port: None,
+            keys: Vec::new(),
         })
     }
 
@@ -230,6 +237,7 @@ impl Media {
                 let port = value.split_ascii_whitespace().next().and_then(|port| port.parse().ok());
                 self.rtcp_port = Some(port.ok_or(Fault::Attribute("rtcp"))?);
             }
+            "crypto" if self.keys.len() < MOST_KEYS => self.keys.push(Crypto::parse(value)),
             _ => self.way = way(attribute).or(self.way),
         }
         Ok(())

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::api::{Channel, Command, LegKind};
-use media::core::{Core, CoreConfig, LocalPorts, Output, Sink, SocketKey};
+use media::core::{Core, CoreConfig, LocalPorts, Output, Secret, Sink, SocketKey};
 use media::library::Library;
 use media::play::{MusicStart, RingTone};
 use media::rtp::{self, Header};
-use media::sdp::{Description, Negotiation};
+use media::sdp::{Description, Negotiation, Security};
 use model::{Instant, LegId, Now, RecordingId, SessionId, Timestamp};
 use uuid::Uuid;
 
 /// Nothing panics; our answer to what can be answered is a description with as many sections, and the same answer the second time.
 pub fn description(bytes: &[u8]) {
     let parsed = Description::parse(bytes);
-    let own = || Negotiation::new(7, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 40_000, Vec::new());
+    let own = || {
+        Negotiation::new(7, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 40_000, Vec::new(), Security::default())
+    };
     let mut negotiation = own();
     if let Ok((answer, _)) = negotiation.answer(bytes) {
         let offer = parsed.expect("what was answered was read");
@@ -62,6 +64,7 @@ pub fn packets(bytes: &[u8]) {
         ringback: RingTone::EUROPE,
         music: MusicStart::Each,
         seed: 1,
+        secret: Secret([1; 32]),
     };
     let mut core = Core::new(config, Arc::new(Library::default()));
     let start = Now::new(Instant::from_micros(5_000_000), Timestamp::from_micros(1_800_000_000_000_000));
@@ -80,7 +83,7 @@ pub fn packets(bytes: &[u8]) {
             leg: leg(number),
             session,
             channel: if number == 0 { Channel::Customer } else { Channel::Agent },
-            kind: LegKind::Rtp { nat: false },
+            kind: LegKind::Rtp { nat: false, encryption: Default::default() },
             offer: Some(sdp.into_bytes().into()),
             codecs: Vec::new(),
         };

@@ -62,7 +62,7 @@ fn run(steps: Vec<Step>) -> (World, u8, u8) {
                 let codec = if number % 2 == 0 { Codec::Pcmu } else { Codec::Pcma };
                 let channel = if number < 2 { Channel::Customer } else { Channel::Agent };
                 let packet = [20, 30, 20, 10][number];
-                let kind = LegKind::Rtp { nat: number == 3 };
+                let kind = LegKind::Rtp { nat: number == 3, encryption: Default::default() };
                 index_of.insert(number, world.phone_with(codec, packet, channel, 1000.0, kind));
             }
             Step::Close(number) => world.command(Command::Close { leg: id(number) }),

@@ -185,7 +185,13 @@ fn strangers_are_not_heard_and_a_peer_behind_nat_is_followed_once() {
     assert_eq!(world.phones[1].got.len(), before);
 
     let mut world = World::new();
-    world.phone_with(Codec::Pcmu, 20, Channel::Customer, 1000.0, LegKind::Rtp { nat: true });
+    world.phone_with(
+        Codec::Pcmu,
+        20,
+        Channel::Customer,
+        1000.0,
+        LegKind::Rtp { nat: true, encryption: Default::default() },
+    );
     world.phone(Codec::Pcmu, 20, Channel::Agent, 600.0);
     world.connect(0, 1);
     let told = world.phones[0].address;
@@ -264,7 +270,7 @@ fn a_call_of_ours_is_answered_and_heard() {
     world.command(Command::Close { leg: leg(1) });
     let ports = world.ports();
     world.phones[1].ports = ports;
-    let kind = LegKind::Rtp { nat: false };
+    let kind = LegKind::Rtp { nat: false, encryption: Default::default() };
     let open = Command::Open {
         leg: leg(1),
         session: crate::world::SESSION,
@@ -322,7 +328,7 @@ fn a_leg_that_cannot_open_says_why_and_gives_its_ports_back() {
     let ports = world.ports();
     let offer =
         Some(b"v=0\r\no=- 1 1 IN IP4 x\r\nc=IN IP4 1.2.3.4\r\nm=audio 5 RTP/AVP 18\r\n".as_slice().into());
-    let kind = LegKind::Rtp { nat: false };
+    let kind = LegKind::Rtp { nat: false, encryption: Default::default() };
     let open = Command::Open {
         leg: leg(0),
         session: crate::world::SESSION,

@@ -9,7 +9,7 @@ use str0m::media::Direction;
 use crate::browser::{Browser, EVENTS};
 use crate::world::{PEAK, RECORDING, SESSION, World, leg};
 
-const BROWSER: usize = 20;
+pub const BROWSER: usize = 20;
 
 /// A phone with a tone of 1000 Hz and a browser with one of 600 Hz, connected.
 fn world(codec: Codec, packet: u64) -> World {
@@ -21,7 +21,7 @@ fn world(codec: Codec, packet: u64) -> World {
 }
 
 /// A browser calls.
-fn call(world: &mut World, channel: Channel, hertz: f64) {
+pub fn call(world: &mut World, channel: Channel, hertz: f64) {
     let number = world.browsers.len();
     let mut browser = Browser::new(world.base, world.now().instant, 50_000 + number as u16, hertz);
     let offer = Some(browser.offer(Direction::SendRecv).into());

@@ -99,7 +99,7 @@ fn trunk(world: &mut World, number: usize, codecs: &[Codec], offer: Option<&str>
         leg: leg(number),
         session: SESSION,
         channel: Channel::Customer,
-        kind: LegKind::Rtp { nat: false },
+        kind: LegKind::Rtp { nat: false, encryption: Default::default() },
         offer: offer.map(|media| sdp(media).into_bytes().into()),
         codecs: codecs.to_vec(),
     };
@@ -154,7 +154,7 @@ fn frames_of_g729_arrive_as_they_were_sent_and_are_never_made() {
             20,
             Channel::Customer,
             1000.0,
-            LegKind::Rtp { nat: false },
+            LegKind::Rtp { nat: false, encryption: Default::default() },
             &[Codec::G729],
         );
         assert_eq!(world.phones.len(), number + 1);

@@ -56,7 +56,7 @@ proptest! {
         world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);
         world.command(Command::Offer { leg: leg(0), sdp: octets.clone().into() });
         world.command(Command::Answer { leg: leg(0), sdp: octets.clone().into() });
-        let kind = if browser { LegKind::WebRtc } else { LegKind::Rtp { nat: true } };
+        let kind = if browser { LegKind::WebRtc } else { LegKind::Rtp { nat: true, encryption: Default::default() } };
         let ports = world.ports();
         let offer = Some(octets.into());
         let session = crate::world::SESSION;

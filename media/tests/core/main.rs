@@ -14,4 +14,6 @@ mod playing;
 mod quality;
 mod recording;
 mod rooms;
+mod secure;
+mod speech;
 mod world;

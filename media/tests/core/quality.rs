@@ -1,81 +1,90 @@
-//! How good speech is after loss, by PESQ (ITU-T P.862 and P.862.2), where we decode it and make it anew.
+//! How legs sound: measured on a network that loses, and with parties that fall silent.
 
-use media::api::Channel;
+use media::api::{Channel, Event};
 use media::codec::Codec;
-use media::library::Pcm;
-use media::prompts;
-use pesq::score::mos_lqo;
+use media::rtcp;
+use model::{Quality, Trouble};
 
-use crate::world::{World, rate};
+use crate::world::{World, leg};
 
-const LOSSES: [u64; 4] = [1, 3, 5, 10];
-const SECONDS: u64 = 16;
-
-/// Who is heard by whom, the least score of the undisturbed sound against what was said, and of the disturbed sound against the
-/// undisturbed one at each loss.
-const ROWS: [(Codec, Codec, f64, [f64; 4]); 5] = [
-    (Codec::Pcmu, Codec::G722, 4.2, [3.8, 3.3, 2.8, 2.1]),
-    (Codec::Pcma, Codec::Opus, 4.1, [3.7, 3.1, 2.8, 2.1]),
-    (Codec::G722, Codec::Pcma, 4.0, [3.8, 3.2, 2.8, 2.1]),
-    (Codec::Opus, Codec::Pcma, 3.4, [4.1, 4.0, 3.8, 3.5]),
-    (Codec::Opus, Codec::G722, 2.9, [4.1, 4.0, 3.8, 3.2]),
-];
-
-/// A man and a woman, at both rates.
-fn speech() -> Pcm {
-    let files: [&[u8]; 2] = [
-        include_bytes!("../../../config/prompts/menu-ru.flac"),
-        include_bytes!("../../../config/prompts/queue-ru.flac"),
-    ];
-    let mut all = Pcm::default();
-    for file in files {
-        let pcm = prompts::decode(file.to_vec(), "flac").unwrap();
-        all.narrow.extend(pcm.narrow);
-        all.wide.extend(pcm.wide);
-    }
-    all
-}
-
-/// What the second hears of speech of the first when so many of a hundred packets are lost, at the lower rate of both.
-fn heard(from: Codec, to: Codec, lost: u64, speech: &Pcm) -> Vec<i16> {
+fn world() -> World {
     let mut world = World::new();
-    world.phone(from, 20, Channel::Customer, 1000.0);
-    world.phone(to, 20, Channel::Agent, 600.0);
-    world.phones[1].hertz = None;
-    world.phones[0].speech = if rate(from) == 8000 { speech.narrow.clone() } else { speech.wide.clone() };
+    world.phone(Codec::Pcmu, 20, Channel::Customer, 1000.0);
+    world.phone(Codec::Pcmu, 20, Channel::Agent, 600.0);
     world.connect(0, 1);
-    world.loss = lost;
-    world.run(SECONDS * 1000);
-    world.phones[1].samples_at(rate(from).min(rate(to)))
+    world
 }
 
-/// As people would rate it, from 1 to 4.5.
-fn score(reference: &[i16], degraded: &[i16], rate: u32) -> f64 {
-    if rate == 8000 {
-        f64::from(mos_lqo(f64::from(pesq::pesq_8k(reference, degraded).unwrap())))
-    } else {
-        f64::from(pesq::pesq_wb(reference, degraded).unwrap())
-    }
+/// The last measurement of the leg: these five seconds, the whole, the trouble.
+fn last(world: &World, number: usize) -> (Quality, Quality, Option<Trouble>) {
+    let of = |event: &Event| match event {
+        Event::Quality { leg: of, now, whole, trouble } if *of == leg(number) => {
+            Some((*now, *whole, *trouble))
+        }
+        _ => None,
+    };
+    world.events.iter().rev().find_map(of).expect("it was measured")
 }
 
 #[test]
-fn speech_stays_good_while_packets_are_lost() {
-    let speech = speech();
-    let mut table = String::from("MOS-LQO by PESQ      as said   1 %   3 %   5 %  10 % lost\n");
-    let mut bad = Vec::new();
-    for (from, to, least, leasts) in ROWS {
-        let rate = rate(from).min(rate(to));
-        let said = if rate == 8000 { &speech.narrow } else { &speech.wide };
-        let whole = heard(from, to, 0, &speech);
-        let clean = score(&said[..said.len().min(whole.len())], &whole, rate);
-        let scores = LOSSES.map(|lost| score(&whole, &heard(from, to, lost, &speech), rate));
-        let name = format!("{} to {} ({} kHz)", from.name(), to.name(), rate / 1000);
-        let [one, three, five, ten] = scores;
-        table += &format!("{name:<21}{clean:>7.2}{one:>6.2}{three:>6.2}{five:>6.2}{ten:>6.2}\n");
-        if clean < least || scores.iter().zip(leasts).any(|(score, least)| *score < least) {
-            bad.push(name);
-        }
-    }
-    println!("{table}");
-    assert!(bad.is_empty(), "{bad:?} are worse than they should be:\n{table}");
+fn a_good_line_is_good_and_a_lossy_one_is_told_until_it_is_good_again() {
+    let mut world = world();
+    world.run(6000);
+    let (now, whole, trouble) = last(&world, 0);
+    assert!(now.from_peer.mos > 4.2 && now.from_peer.loss_percent == 0.0, "{now:?}");
+    assert_eq!((now.to_peer, whole.to_peer, trouble), (None, None, None), "the phone reports nothing");
+    // Every fifth packet of each is lost.
+    world.network = |nth| if nth % 10 < 2 { &[] } else { &[0] };
+    world.run(10_000);
+    let (now, whole, trouble) = last(&world, 0);
+    assert!((18.0..=22.0).contains(&now.from_peer.loss_percent), "{now:?}");
+    assert!((9.0..=15.0).contains(&whole.from_peer.loss_percent), "{whole:?}");
+    assert!(now.from_peer.mos < 3.1 && trouble == Some(Trouble::Poor), "{now:?}");
+    world.network = |_| &[0];
+    world.run(10_000);
+    let (now, _, trouble) = last(&world, 0);
+    assert!(now.from_peer.mos > 4.2 && trouble.is_none(), "{now:?}");
+}
+
+#[test]
+fn what_the_peer_reports_counts_for_the_other_way() {
+    let mut world = world();
+    world.run(4000);
+    let ssrc = world.phones[0].got.last().unwrap().header.ssrc;
+    let report = rtcp::Report { ssrc, lost: 100, jitter: 8 * 12, ..Default::default() };
+    let mut buffer = [0; rtcp::MOST_OCTETS];
+    let length = rtcp::write(&mut buffer, 1, None, Some(report), "x", false);
+    let mut from = world.phones[0].address;
+    from.set_port(from.port() + 1);
+    let socket = world.phones[0].ports.rtcp.unwrap();
+    world.deliver(socket, from, buffer[..length].to_vec());
+    world.run(2000);
+    let (now, _, trouble) = last(&world, 0);
+    let to_peer = now.to_peer.unwrap();
+    assert!(to_peer.loss_percent > 30.0 && to_peer.jitter_millis == 12, "{to_peer:?}");
+    assert_eq!(trouble, Some(Trouble::Poor));
+    // From another port of the same host nobody reports anything.
+    let mut stranger = from;
+    stranger.set_port(9);
+    let report = rtcp::Report { ssrc, lost: 999, ..report };
+    let length = rtcp::write(&mut buffer, 1, None, Some(report), "x", false);
+    world.deliver(socket, stranger, buffer[..length].to_vec());
+    world.run(5000);
+    assert_eq!(last(&world, 0).0.to_peer.unwrap().loss_percent, 0.0);
+}
+
+#[test]
+fn one_way_audio_and_dead_air_are_told_apart() {
+    let mut world = world();
+    world.run(6000);
+    world.phones[0].hertz = None;
+    world.run(12_000);
+    assert_eq!(last(&world, 0).2, Some(Trouble::OneWay));
+    assert_eq!(last(&world, 1).2, None);
+    world.phones[1].hertz = None;
+    world.run(12_000);
+    assert_eq!((last(&world, 0).2, last(&world, 1).2), (Some(Trouble::DeadAir), Some(Trouble::DeadAir)));
+    world.phones.iter_mut().for_each(|phone| phone.hertz = Some(1000.0));
+    world.run(12_000);
+    assert_eq!((last(&world, 0).2, last(&world, 1).2), (None, None));
 }

@@ -5,12 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::api::{Channel, Command, Direction, Event, LegKind, Prompt};
+use media::api::{Channel, Command, Direction, Encryption, Event, LegKind, Prompt};
 use media::codec::{Codec, Decoder, Encoder, MOST_SAMPLES, OpusWishes};
-use media::core::{Core, CoreConfig, LocalPorts, Output, Sink, SocketKey};
+use media::core::{Core, CoreConfig, LocalPorts, Output, Secret, Sink, SocketKey};
 use media::library::{Library, Pcm};
 use media::play::{MusicStart, RingTone};
 use media::rtp::{self, HEADER, Header, Stamp};
+use media::sdp::Crypto;
+use media::srtp::{Key, PeerKey, Srtp, Suite};
 use media::tone;
 use model::{Instant, LegId, Now, PlaybackId, RecordingId, SessionId, Timestamp};
 use uuid::Uuid;
@@ -103,6 +105,9 @@ pub struct Phone {
     due: u64,
     said: usize,
     encoder: Encoder,
+    /// What it offers to be encrypted with.
+    pub key: Option<Key>,
+    pub srtp: Option<Srtp>,
     pub got: Vec<Got>,
     pub got_rtcp: Vec<Vec<u8>>,
 }
@@ -190,6 +195,7 @@ impl World {
             ringback: RingTone::EUROPE,
             music,
             seed: 42,
+            secret: Secret([42; 32]),
         };
         Self {
             core: Core::new(config, Arc::new(library)),
@@ -222,7 +228,25 @@ impl World {
 
     /// A phone that calls with an offer and sends a tone.
     pub fn phone(&mut self, codec: Codec, packet: u64, channel: Channel, hertz: f64) -> usize {
-        self.phone_with(codec, packet, channel, hertz, LegKind::Rtp { nat: false })
+        self.phone_with(
+            codec,
+            packet,
+            channel,
+            hertz,
+            LegKind::Rtp { nat: false, encryption: Default::default() },
+        )
+    }
+
+    /// A phone that offers SRTP.
+    pub fn secure_phone(&mut self, suite: Suite, codec: Codec, channel: Channel, hertz: f64) -> usize {
+        let kind = LegKind::Rtp { nat: false, encryption: Encryption::Required };
+        let octets: Vec<u8> = (1..).take(suite.key_octets()).collect();
+        let index = self.add_phone(codec, 20, channel, hertz, kind, &[], Key::new(suite, &octets));
+        let Some(Event::LocalSdp { sdp, .. }) = self.events.last() else { panic!("no answer") };
+        let own = key_in(sdp);
+        let key = self.phones[index].key.as_ref().unwrap();
+        self.phones[index].srtp = Some(Srtp::new(key, &own));
+        index
     }
 
     pub fn phone_with(
@@ -233,7 +257,7 @@ impl World {
         hertz: f64,
         kind: LegKind,
     ) -> usize {
-        self.phone_in(codec, packet, channel, hertz, kind, &[])
+        self.add_phone(codec, packet, channel, hertz, kind, &[], None)
     }
 
     /// A phone behind a trunk that allows these codecs.
@@ -245,6 +269,20 @@ impl World {
         hertz: f64,
         kind: LegKind,
         codecs: &[Codec],
+    ) -> usize {
+        self.add_phone(codec, packet, channel, hertz, kind, codecs, None)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a phone can differ in")]
+    fn add_phone(
+        &mut self,
+        codec: Codec,
+        packet: u64,
+        channel: Channel,
+        hertz: f64,
+        kind: LegKind,
+        codecs: &[Codec],
+        key: Option<Key>,
     ) -> usize {
         let index = self.phones.len();
         let ports = self.ports();
@@ -278,6 +316,8 @@ impl World {
             due,
             said: 0,
             encoder,
+            key,
+            srtp: None,
             got: Vec::new(),
             got_rtcp: Vec::new(),
         });
@@ -297,14 +337,16 @@ impl World {
 
     /// What the phone offers or answers.
     pub fn description(&self, phone: usize, way: &str) -> Arc<[u8]> {
-        let Phone { address, payload_type, packet, codec, .. } = &self.phones[phone];
+        let Phone { address, payload_type, packet, codec, key, .. } = &self.phones[phone];
+        let protocol = if key.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
+        let crypto = key.as_ref().map(|key| Crypto::write(7, key)).unwrap_or_default();
         let (ip, port) = (address.ip(), address.port());
         let (name, clock) = (codec.name(), codec.clock());
         let channels = if *codec == Codec::Opus { "/2" } else { "" };
         format!(
-            "v=0\r\no=a 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {payload_type} 101\r\n\
+            "v=0\r\no=a 1 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} {protocol} {payload_type} 101\r\n\
              a=rtpmap:101 telephone-event/{clock}\r\na=rtpmap:{payload_type} {name}/{clock}{channels}\r\n\
-             a=ptime:{packet}\r\na={way}\r\n"
+             a=ptime:{packet}\r\na={way}\r\n{crypto}"
         )
         .into_bytes()
         .into()
@@ -401,6 +443,7 @@ impl World {
             payload = vec![phone.said as u8; phone.packet as usize];
         }
         let packet = phone.next(phone.payload_type, false, &payload);
+        let packet = phone.sealed(packet);
         let phone = &mut self.phones[index];
         phone.timestamp = time.wrapping_add(units);
         let lost = chance(self.count) % 100 < self.loss;
@@ -412,7 +455,7 @@ impl World {
 
     fn settle(&mut self, wire: Wire) {
         let mut sent = VecDeque::from(wire.0);
-        while let Some(Sent { from, to, bytes }) = sent.pop_front() {
+        while let Some(Sent { from, to, mut bytes }) = sent.pop_front() {
             if from == SocketKey::WEBRTC {
                 let now = self.now().instant;
                 let Some(browser) = self.browsers.iter_mut().find(|browser| browser.address == to) else {
@@ -425,7 +468,12 @@ impl World {
                 }
                 sent.extend(wire.0);
             } else if let Some(phone) = self.phones.iter_mut().find(|phone| phone.address.ip() == to.ip()) {
-                if rtp::is_rtcp(&bytes) {
+                let rtcp = rtp::is_rtcp(&bytes);
+                if let Some(srtp) = &mut phone.srtp {
+                    let opened = if rtcp { srtp.open_rtcp(&mut bytes) } else { srtp.open(&mut bytes) };
+                    bytes.truncate(opened.expect("sealed for this phone"));
+                }
+                if rtcp {
                     assert_eq!(to.port(), phone.address.port() + 1);
                     phone.got_rtcp.push(bytes);
                 } else {
@@ -485,7 +533,24 @@ impl World {
     }
 }
 
+/// The one key of a description.
+pub fn key_in(sdp: &[u8]) -> PeerKey {
+    let text = std::str::from_utf8(sdp).unwrap();
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("a=crypto:"));
+    let key = Crypto::parse(lines.next().unwrap()).unwrap().peer;
+    assert_eq!(lines.next(), None);
+    key
+}
+
 impl Phone {
+    /// As it goes over the network.
+    pub fn sealed(&mut self, packet: Vec<u8>) -> Vec<u8> {
+        match &mut self.srtp {
+            Some(srtp) => srtp.seal(&packet).unwrap().as_ref().to_vec(),
+            None => packet,
+        }
+    }
+
     /// A packet with the next sequence number.
     pub fn next(&mut self, payload_type: u8, marker: bool, payload: &[u8]) -> Vec<u8> {
         let stamp = Stamp {

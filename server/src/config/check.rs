@@ -14,15 +14,21 @@ pub struct Check<'a> {
     file: &'a Path,
     text: &'a str,
     pub problems: Vec<Problem>,
+    /// What works, but hardly as it was meant.
+    pub warnings: Vec<Problem>,
 }
 
 impl<'a> Check<'a> {
     pub fn new(file: &'a Path, text: &'a str) -> Self {
-        Self { file, text, problems: Vec::new() }
+        Self { file, text, problems: Vec::new(), warnings: Vec::new() }
     }
 
     pub fn problem(&mut self, span: Range<usize>, message: impl Into<String>, hint: Option<String>) {
         self.problems.push(Problem::spanned(self.file, self.text, span, message.into(), hint));
+    }
+
+    pub fn warning(&mut self, span: Range<usize>, message: impl Into<String>, hint: Option<String>) {
+        self.warnings.push(Problem::spanned(self.file, self.text, span, message.into(), hint));
     }
 
     /// The text as it stands; refused when it is empty.

@@ -46,7 +46,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
     let data = check.path(raw.server.data, "../data");
     let sip = sip(&mut check, raw.sip);
     let (trunks, trunk_policies) = super::trunk::trunks(&mut check, raw.trunk, &sip.listeners);
-    let config = Config {
+    let mut config = Config {
         server: Server {
             drain: check.duration(raw.server.drain, 30 * SECOND, Duration::ZERO..=HOUR),
             data: data.clone(),
@@ -89,7 +89,9 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
         },
         database: Database { file: database(&mut check, raw.database, &data) },
         log: Log { filter: check.text(raw.log.filter, "info,symphonia=warn") },
+        warnings: Vec::new(),
     };
+    config.warnings = check.warnings;
     if check.problems.is_empty() {
         return Ok(config);
     }

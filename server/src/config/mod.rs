@@ -47,6 +47,8 @@ pub struct Config {
     pub prompts: Prompts,
     pub database: Database,
     pub log: Log,
+    /// What works, but hardly as it was meant.
+    pub warnings: Vec<Problem>,
 }
 
 #[derive(Clone, PartialEq, Debug)]

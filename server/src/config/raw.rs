@@ -121,6 +121,8 @@ pub struct Trunk {
     pub early_media: Text,
     #[serde(default)]
     pub codecs: List,
+    #[serde(default)]
+    pub encryption: Text,
 }
 
 /// `[trunk.account]`

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use media::api::Codec;
+use media::api::{Codec, Encryption};
 use session::api::{EarlyMedia, TrunkPolicy};
 use sip_core::api::{
     Account, Destination, DestinationHost, HealthCheck, IdentityRules, Limits, NumberFormat, NumberStyle,
@@ -59,7 +59,8 @@ pub fn trunks(
         };
         let account = account(check, &raw.account);
         let registration = registration(check, &raw.registration, &raw.name, account.as_ref());
-        let policy = policy(check, raw.early_media.as_ref(), raw.codecs);
+        let encryption = encryption(check, raw.encryption.as_ref(), transport);
+        let policy = policy(check, raw.early_media.as_ref(), raw.codecs, encryption);
         let listener = raw.listener.map(|name| listener(check, name, transport, listeners));
         let Some(destination) = destination else { continue };
         policies.insert(name.clone(), policy);
@@ -123,6 +124,7 @@ fn policy(
     check: &mut Check<'_>,
     early_media: Option<&Spanned<String>>,
     codecs: Option<Spanned<Vec<Spanned<String>>>>,
+    encryption: Encryption,
 ) -> TrunkPolicy {
     let ways = [("pass", EarlyMedia::Pass), ("ignore", EarlyMedia::Ignore)];
     let known = [
@@ -148,7 +150,30 @@ fn policy(
         }
         chosen.push(codec);
     }
-    TrunkPolicy { early_media, codecs: chosen }
+    TrunkPolicy { early_media, codecs: chosen, encryption }
+}
+
+/// The keys travel within the signalling: without TLS whoever can read one can read the other.
+fn encryption(
+    check: &mut Check<'_>,
+    written: Option<&Spanned<String>>,
+    transport: Option<Transport>,
+) -> Encryption {
+    let rules = [
+        ("refused", Encryption::Refused),
+        ("accepted", Encryption::Accepted),
+        ("offered", Encryption::Offered),
+        ("required", Encryption::Required),
+    ];
+    let encryption = check.choice(written, Encryption::default(), &rules);
+    if let Some(written) = written
+        && matches!(encryption, Encryption::Offered | Encryption::Required)
+        && transport != Some(Transport::Tls)
+    {
+        let hint = "add transport = \"tls\"".to_owned();
+        check.warning(written.span(), "without TLS the keys of the calls can be read on the way", Some(hint));
+    }
+    encryption
 }
 
 fn account(check: &mut Check<'_>, raw: &raw::Account) -> Option<Account> {

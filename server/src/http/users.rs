@@ -14,7 +14,7 @@ use super::error::{ApiError, ApiResult, ErrorBody};
 use crate::app::App;
 use crate::clock;
 use crate::secret::{Ha1, hash_password};
-use crate::store::{Device, Role, SignIn, User, UserChange};
+use crate::store::{Device, Encryption, Role, SignIn, User, UserChange};
 
 const LOCALES: [&str; 2] = ["ru", "en"];
 
@@ -27,6 +27,7 @@ pub struct UserRow {
     pub queues: Vec<QueueName>,
     pub capacity: CapacityBody,
     pub locale: String,
+    pub encryption: Encryption,
     /// Digest usernames of his desk phones. The address to register is always his login.
     pub sip_usernames: Vec<String>,
 }
@@ -52,6 +53,8 @@ pub struct NewUser {
     queues: Vec<QueueName>,
     capacity: Option<CapacityBody>,
     locale: Option<String>,
+    #[serde(default)]
+    encryption: Encryption,
     /// For a desk phone with the login as its username.
     sip_password: Option<String>,
 }
@@ -66,6 +69,7 @@ pub struct UserPatch {
     queues: Option<Vec<QueueName>>,
     capacity: Option<CapacityBody>,
     locale: Option<String>,
+    encryption: Option<Encryption>,
     sip_password: Option<String>,
 }
 
@@ -97,6 +101,7 @@ pub async fn create(
         queues: Some(new.queues),
         capacity: new.capacity,
         locale: new.locale,
+        encryption: Some(new.encryption),
         sip_password: new.sip_password,
     };
     check(&app, &patch)?;
@@ -110,6 +115,7 @@ pub async fn create(
         queues: patch.queues.unwrap_or_default(),
         capacity: patch.capacity.map_or(Capacity { voice: 1, chat: 3 }, Into::into),
         locale: patch.locale.unwrap_or_else(|| LOCALES[0].to_owned()),
+        encryption: patch.encryption.unwrap_or_default(),
     };
     if !app.store.add_user(&user, at).await? {
         let mut error = ApiError::field("login", "taken", "There is a user with this sign-in name.");
@@ -144,6 +150,7 @@ pub async fn change(
         queues: patch.queues,
         capacity: patch.capacity.map(Into::into),
         locale: patch.locale,
+        encryption: patch.encryption,
     };
     let user = app.store.change_user(id, &change).await?.ok_or_else(|| ApiError::not_found("user"))?;
     set_sip_password(&app, &user, patch.sip_password).await?;
@@ -256,6 +263,7 @@ fn row(user: User, devices: &[Device]) -> UserRow {
         queues: user.queues,
         capacity: CapacityBody { voice: user.capacity.voice, chat: user.capacity.chat },
         locale: user.locale,
+        encryption: user.encryption,
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use media::api::{About, Command, Event};
-use media::core::{Core, CoreConfig};
+use media::core::{Core, CoreConfig, Secret};
 use media::library::Library;
 use media::play::{MusicStart, RingTone};
 use model::{LegId, RecordingId, SessionId};
@@ -275,6 +275,7 @@ fn build<E: Fn(Event)>(
             ringback,
             music,
             seed,
+            secret: Secret(rand::random()),
         },
         library,
     );
@@ -382,7 +383,7 @@ mod tests {
         /// Opens a leg for a phone and tells the port that we gave it.
         fn open(&self, leg: LegId, phone: &Phone, channel: Channel) -> SocketAddr {
             let offer = Some(phone.offer().into_bytes().into());
-            let kind = LegKind::Rtp { nat: false };
+            let kind = LegKind::Rtp { nat: false, encryption: Default::default() };
             self.send(Command::Open { leg, session: session(), channel, kind, offer, codecs: Vec::new() });
             let sdp = self.event(|event| match event {
                 Event::LocalSdp { leg: of, sdp, .. } if of == leg => Some(sdp),
@@ -481,7 +482,7 @@ mod tests {
                     leg: LegId(Uuid::from_u128(number.into())),
                     session: SessionId(Uuid::from_u128(number.into())),
                     channel: Channel::Customer,
-                    kind: LegKind::Rtp { nat: false },
+                    kind: LegKind::Rtp { nat: false, encryption: Default::default() },
                     offer: Some(Phone::new().offer().into_bytes().into()),
                     codecs: Vec::new(),
                 };

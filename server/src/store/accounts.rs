@@ -16,6 +16,28 @@ pub enum Role {
     Admin,
 }
 
+/// Whether the calls of somebody's desk phones are encrypted (SRTP): never, when the phone asks for it, when it can, always.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Encryption {
+    Refused,
+    #[default]
+    Accepted,
+    Offered,
+    Required,
+}
+
+impl From<Encryption> for media::api::Encryption {
+    fn from(encryption: Encryption) -> Self {
+        match encryption {
+            Encryption::Refused => Self::Refused,
+            Encryption::Accepted => Self::Accepted,
+            Encryption::Offered => Self::Offered,
+            Encryption::Required => Self::Required,
+        }
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct User {
     pub id: AgentId,
@@ -27,6 +49,7 @@ pub struct User {
     pub queues: Vec<QueueName>,
     pub capacity: Capacity,
     pub locale: String,
+    pub encryption: Encryption,
 }
 
 /// What an administrator changes; `None` leaves it.
@@ -38,6 +61,7 @@ pub struct UserChange {
     pub queues: Option<Vec<QueueName>>,
     pub capacity: Option<Capacity>,
     pub locale: Option<String>,
+    pub encryption: Option<Encryption>,
 }
 
 /// The digest account of a desk phone.
@@ -73,7 +97,7 @@ impl Store {
     pub async fn add_user(&self, user: &User, at: Timestamp) -> Result<bool, StoreError> {
         let inserted = sqlx::query(
             "INSERT INTO users (user_id, login, name, password_hash, roles, queues, voice_capacity, chat_capacity, \
-             locale, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING",
+             locale, encryption, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
         )
         .bind(user.id.to_string())
         .bind(&user.login)
@@ -84,6 +108,7 @@ impl Store {
         .bind(user.capacity.voice)
         .bind(user.capacity.chat)
         .bind(&user.locale)
+        .bind(to_json(&user.encryption))
         .bind(at.as_micros())
         .execute(&self.pool)
         .await?;
@@ -95,7 +120,8 @@ impl Store {
         sqlx::query(
             "UPDATE users SET name = COALESCE($2, name), password_hash = COALESCE($3, password_hash), \
              roles = COALESCE($4, roles), queues = COALESCE($5, queues), voice_capacity = COALESCE($6, voice_capacity), \
-             chat_capacity = COALESCE($7, chat_capacity), locale = COALESCE($8, locale) \
+             chat_capacity = COALESCE($7, chat_capacity), locale = COALESCE($8, locale), \
+             encryption = COALESCE($9, encryption) \
              WHERE user_id = $1 AND removed_us IS NULL",
         )
         .bind(id.to_string())
@@ -106,6 +132,7 @@ impl Store {
         .bind(change.capacity.map(|capacity| capacity.voice))
         .bind(change.capacity.map(|capacity| capacity.chat))
         .bind(&change.locale)
+        .bind(change.encryption.as_ref().map(to_json))
         .execute(&self.pool)
         .await?;
         self.user(id).await
@@ -264,6 +291,7 @@ fn user(row: &SqliteRow) -> Result<User, StoreError> {
         queues: from_json("list of queues", row.get("queues"))?,
         capacity: Capacity { voice: row.get("voice_capacity"), chat: row.get("chat_capacity") },
         locale: row.get("locale"),
+        encryption: from_json("rule of encryption", row.get("encryption"))?,
     })
 }
 

@@ -21,7 +21,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-pub use accounts::{Device, Role, SignIn, User, UserChange};
+pub use accounts::{Device, Encryption, Role, SignIn, User, UserChange};
 pub use customers::{CustomerRow, LinkedIdentity};
 pub use read::{Page, RecordingRow, SessionFilter, SessionHead, SessionRow};
 pub use writer::{Backlog, Work, Writer, Written};

@@ -186,6 +186,8 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
         | Change::RecordingWanted { .. }
         | Change::LegHeld { .. }
         | Change::LegMuted { .. }
+        | Change::LegTrouble { .. }
+        | Change::LegQuality { .. }
         | Change::Delivered { .. }
         | Change::Read { .. }
         | Change::Step { .. }

@@ -1,6 +1,7 @@
-//! What nobody may read out of a ladder: the answers to challenges, and the challenges they answer.
+//! What nobody may read out of a ladder: the answers to challenges, the challenges they answer, and the keys of encrypted calls.
 
-/// The message with the values of its credentials replaced by stars of the same length, so that lengths stay true.
+/// The message with the values of its credentials and the keys of its descriptions (RFC 4568) replaced by stars of the same length, so
+/// that lengths stay true.
 pub fn masked(bytes: &[u8]) -> Vec<u8> {
     let mut out = bytes.to_vec();
     let head = find(bytes, b"\r\n\r\n").unwrap_or(bytes.len());
@@ -21,7 +22,19 @@ pub fn masked(bytes: &[u8]) -> Vec<u8> {
         }
         at = end;
     }
+    mask_keys(&mut out[head..]);
     out
+}
+
+/// Whatever `inline:` has in a body, to the end of its line but for the blanks.
+fn mask_keys(body: &mut [u8]) {
+    const KEY: &[u8] = b"inline:";
+    let mut rest = body;
+    while let Some(at) = rest.windows(KEY.len()).position(|part| part.eq_ignore_ascii_case(KEY)) {
+        rest = &mut rest[at + KEY.len()..];
+        let end = rest.iter().position(u8::is_ascii_whitespace).unwrap_or(rest.len());
+        rest[..end].fill(b'*');
+    }
 }
 
 fn is_secret(name: &[u8]) -> bool {
@@ -43,6 +56,18 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_starred_out_of_descriptions_and_nothing_else_is() {
+        let message =
+            b"INVITE sip:a SIP/2.0\r\nSubject: inline:x\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 \
+            inline:c2VjcmV0|2^20 WSH=64\r\na=crypto:2 X INLINE:c2VjcmV0;inline:c2VjcmV0\r\na=ptime:20";
+        let masked = masked(message);
+        assert_eq!(masked.len(), message.len());
+        let text = String::from_utf8(masked).unwrap();
+        assert!(!text.contains("c2VjcmV0") && text.contains("inline:************* WSH=64"), "{text}");
+        assert!(text.contains("Subject: inline:x") && text.ends_with("\r\na=ptime:20"), "{text}");
+    }
 
     #[test]
     fn credentials_are_starred_out_folds_and_all_and_nothing_else_is() {

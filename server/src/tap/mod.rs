@@ -3,6 +3,7 @@
 mod mask;
 mod meter;
 mod pcap;
+mod sound;
 mod trace;
 
 use model::Now;
@@ -11,6 +12,7 @@ use sip_core::glance::glance;
 
 pub use meter::Meter;
 pub use pcap::pcap;
+pub use sound::Sound;
 pub use trace::{Noted, Trace};
 
 /// From where the engine stands.
@@ -36,11 +38,12 @@ pub struct Bounds {
 pub struct Tap {
     pub trace: Trace,
     pub meter: Meter,
+    pub sound: Sound,
 }
 
 impl Tap {
     pub fn new(bounds: Bounds) -> Self {
-        Self { trace: Trace::new(bounds), meter: Meter::default() }
+        Self { trace: Trace::new(bounds), meter: Meter::default(), sound: Sound::default() }
     }
 
     pub fn note(&self, now: Now, way: Way, hop: Hop, bytes: &[u8]) {

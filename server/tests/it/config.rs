@@ -60,7 +60,10 @@ fn mistakes_are_shown_with_their_place_and_a_hint() {
         let text = fs::read_to_string(&path).expect("a case");
         let name = path.file_name().expect("a name");
         let said = match config::parse(Path::new(name), &text) {
-            Ok(_) => "no mistake\n".to_owned(),
+            Ok(config) => {
+                let warnings = config.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+                warnings.chain(["no mistake\n".to_owned()]).collect()
+            }
             Err(problems) => format!("{problems}\n"),
         };
         let golden = path.with_extension("expected");

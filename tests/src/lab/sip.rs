@@ -237,6 +237,19 @@ impl Request {
         self
     }
 
+    /// A further request of the dialog that `answer` made.
+    pub fn within(&self, method: &str, cseq: u32, answer: &str, own: SocketAddr) -> Vec<u8> {
+        let Self { uri, from, id, .. } = self;
+        let to = answer.lines().find(|line| line.starts_with("To:")).expect("an answer has a To");
+        format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK-lab-{id}-{method};rport\r\n\
+             Max-Forwards: 70\r\nFrom: <{from}>;tag=lab{id}\r\n{to}\r\nCall-ID: {call}\r\nCSeq: {cseq} {method}\r\n\
+             Content-Length: 0\r\n\r\n",
+            call = self.call_id(),
+        )
+        .into_bytes()
+    }
+
     fn call_id(&self) -> String {
         format!("lab-{}-{}", std::process::id(), self.id)
     }

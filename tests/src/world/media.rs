@@ -102,7 +102,7 @@ impl SimulatedMedia {
     pub fn handle(&mut self, command: Command, random: &mut StdRng) -> Vec<(Duration, Event)> {
         let soon = Duration::from_micros(random.random_range(50..5_000));
         match command {
-            Command::Describe { leg, codecs } => vec![(
+            Command::Describe { leg, codecs, .. } => vec![(
                 soon,
                 Event::LocalSdp {
                     leg,

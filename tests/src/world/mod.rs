@@ -281,6 +281,7 @@ impl World {
                 name: format!("Operator {login}"),
                 queues: vec![QueueName::new("support")],
                 capacity: acd::Capacity { voice: 1, chat: 3 },
+                encryption: Default::default(),
             }));
             self.admin(AdminCommand::SetCredential(Credential {
                 username: login.clone(),
@@ -445,6 +446,7 @@ impl World {
                 Output::Sip(output) => self.sip_puts_out(output),
                 Output::Order { shard, order } => self.post_order(shard, order),
                 Output::SipCall { .. }
+                | Output::Sounded { .. }
                 | Output::Inspected { .. }
                 | Output::Trunks { .. }
                 | Output::Drained => {}

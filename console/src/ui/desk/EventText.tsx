@@ -43,6 +43,15 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
       return t(change.held ? "event.held" : "event.resumed", { who });
     case "leg_muted":
       return t(change.muted ? "event.muted" : "event.unmuted", { who });
+    case "leg_trouble":
+      return t(change.on ? `event.trouble.${change.trouble}` : "event.trouble_over", { who });
+    case "leg_quality": {
+      const { from_peer, to_peer, round_trip_millis } = change.quality;
+      const worst = to_peer && to_peer.mos < from_peer.mos ? to_peer : from_peer;
+      const loss = Math.max(from_peer.loss_percent, to_peer?.loss_percent ?? 0);
+      const figures = { mos: worst.mos.toFixed(1), loss: loss.toFixed(1), delay: round_trip_millis };
+      return t(round_trip_millis > 0 ? "event.quality_delay" : "event.quality", { who, ...figures });
+    }
     case "leg_ended":
       if (leg?.medium === "chat") return t("event.chat_ended", { why: endingText(change.ending, t) });
       return leg?.party.who === "agent"

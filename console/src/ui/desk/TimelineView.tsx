@@ -2,6 +2,7 @@ import { UnstyledButton } from "@mantine/core";
 import {
   IconAlertCircle,
   IconAlertTriangle,
+  IconAntennaBars3,
   IconArrowsTransferUp,
   IconCheck,
   IconChecks,
@@ -331,6 +332,9 @@ function iconOf({ type }: Change): ReactNode {
       return <IconPlayerRecord {...props} />;
     case "recording_failed":
       return <IconAlertTriangle {...props} />;
+    case "leg_trouble":
+    case "leg_quality":
+      return <IconAntennaBars3 {...props} />;
     case "leg_muted":
       return <IconMicrophoneOff {...props} />;
     case "leg_ended":

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn negotiation() -> Negotiation {
-    Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, Vec::new())
+    Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, Vec::new(), Security::default())
 }
 
 fn sdp(media: &str) -> Vec<u8> {
@@ -116,7 +116,7 @@ fn an_answer_may_renumber_and_leave_out() {
 
 #[test]
 fn only_what_is_allowed_is_spoken_and_in_that_order() {
-    let limited = |codecs| Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, codecs);
+    let limited = |codecs| Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, codecs, Security::default());
     let ordered = || vec![Codec::Pcmu, Codec::Pcma];
     let offer = String::from_utf8(limited(ordered()).offer().unwrap()).unwrap();
     assert!(offer.contains("RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"), "{offer}");
@@ -166,7 +166,7 @@ proptest! {
 
 /// What we answer to this section and agree on, in a session whose other legs speak this.
 fn met(codecs: Vec<Codec>, met: Vec<Codec>, media: &str) -> (String, Agreed) {
-    let mut negotiation = Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, codecs);
+    let mut negotiation = Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, codecs, Security::default());
     negotiation.meet(met);
     let (text, agreed) = negotiation.answer(&sdp(media)).unwrap();
     (String::from_utf8(text).unwrap(), agreed)
