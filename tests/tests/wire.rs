@@ -3,8 +3,8 @@
 mod wire {
     mod browser;
     mod calls;
-    mod conference;
     mod codecs;
+    mod conference;
     mod crowd;
     mod hostile;
     mod http;

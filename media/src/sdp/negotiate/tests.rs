@@ -116,7 +116,8 @@ fn an_answer_may_renumber_and_leave_out() {
 
 #[test]
 fn only_what_is_allowed_is_spoken_and_in_that_order() {
-    let limited = |codecs| Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, codecs, Security::default());
+    let limited =
+        |codecs| Negotiation::new(77, [198, 51, 100, 1].into(), 20_000, codecs, Security::default());
     let ordered = || vec![Codec::Pcmu, Codec::Pcma];
     let offer = String::from_utf8(limited(ordered()).offer().unwrap()).unwrap();
     assert!(offer.contains("RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"), "{offer}");
