@@ -263,6 +263,37 @@ fn a_tag_that_we_never_made_leads_nowhere_else() {
 }
 
 #[test]
+fn a_replaces_that_names_a_stack_that_is_not_there_asks_nobody() {
+    let mut cluster = Cluster::new(2, 100);
+    let (call, to) = cluster.established("call");
+    let firsts = (b'!'..=b'~').map(char::from).filter(|first| first.is_ascii_alphanumeric() || *first == '~');
+    for (n, first) in firsts.enumerate() {
+        let invite = replacing(&format!("call-{n}"), "x", &format!("x;tag={first}abc"));
+        cluster.send(udp(CARRIER), &invite);
+        // Whoever is asked is there, else this panics.
+        cluster.deliver();
+        assert_eq!(cluster.take("481 INVITE").status(), Some(481), "{first}");
+        assert!(cluster.events.is_empty(), "{first}: {:?}", cluster.events);
+        cluster.sent.clear();
+
+        let refer_to = format!("Refer-To: <sip:x@192.0.2.1?Replaces=x%3Bto-tag%3D{first}abc%3Bfrom-tag%3Dy>");
+        let refer = crate::tests::solo::Solo::within("REFER", &to, 2 + n as u32)
+            .call_id("call")
+            .with(&refer_to)
+            .with("Contact: <sip:+15550100@198.51.100.1>");
+        cluster.send(udp(CARRIER), &refer);
+        cluster.deliver();
+        let Some(Event::Refer { referral, .. }) = cluster.events.pop() else { panic!("{first}") };
+        let named = format!("x;to-tag={first}abc;from-tag=y").into_bytes();
+        assert_eq!((referral.replaces, referral.replaces_elsewhere), (None, Some(named)), "as it is");
+        cluster.front.reject_refer(cluster.now, call, 603);
+        cluster.deliver();
+        cluster.sent.clear();
+    }
+    assert_eq!(cluster.front.counts().calls, 1);
+}
+
+#[test]
 fn a_call_lives_on_its_stack_and_its_other_leg_beside_it() {
     let mut cluster = Cluster::new(3, 100);
     for n in 0..20 {
