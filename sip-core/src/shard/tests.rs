@@ -144,6 +144,12 @@ impl Cluster {
         self.sent.drain(..).map(|(_, message)| label(&message)).collect()
     }
 
+    /// Whether each 503 says when to come again.
+    fn says_when_to_retry(&self) -> bool {
+        let mut refusals = self.sent.iter().filter(|(_, message)| message.status() == Some(503));
+        refusals.all(|(_, refusal)| refusal.header(Name::RetryAfter).is_some())
+    }
+
     fn take(&mut self, wanted: &str) -> Message {
         let at = self.sent.iter().position(|(_, message)| label(message) == wanted);
         let at = at.unwrap_or_else(|| panic!("no {wanted} among {:?}", self.labels()));
@@ -381,6 +387,7 @@ fn what_a_user_may_do_is_counted_over_all_stacks() {
         calls.append(&mut cluster.events);
     }
     assert_eq!(calls.len(), 2);
+    assert!(cluster.says_when_to_retry());
     let refused = cluster.labels().iter().filter(|label| *label == "503 INVITE").count();
     assert_eq!((refused, cluster.rejections.iter().filter(|why| **why == Rejection::Limit).count()), (2, 2));
     let Event::Incoming(first) = &calls[0] else { panic!() };
@@ -408,6 +415,7 @@ fn so_many_calls_as_may_be_are_counted_over_all_stacks() {
     }
     cluster.deliver();
     assert_eq!((cluster.events.len(), cluster.front.counts().calls), (3, 3));
+    assert!(cluster.says_when_to_retry());
     assert_eq!(cluster.labels().iter().filter(|label| *label == "503 INVITE").count(), 3);
     // From now on each knows that there is no room, and keeps nothing of who comes.
     let before: usize = cluster.shards.iter().map(|shard| shard.counts().transactions).sum();
