@@ -4,7 +4,8 @@
 //! cannot wait for each other in a circle. Of what peers send, new work is refused first and at once, with 503: what belongs to
 //! a call or a registration that exists still has room when nothing new has. Where many wait, no new request waits longer than the
 //! guard's `max_wait`: what the engine has not taken by then is refused, and the engine never sees it. The repeat of a request
-//! shares its fate: what the engine has taken is never refused here.
+//! shares its fate: what the engine has taken is never refused here. What another stack takes comes to the engine all the same, so
+//! that it is refused, too, while the engine leaves its own inputs lying so long.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,6 +20,7 @@ use sip_core::api::Hop;
 use sip_core::glance::Kind;
 use sip_core::shard::{Order, Placement, ShardId};
 
+use crate::clock::Clock;
 use crate::guard::Guard;
 
 /// Most inputs that may wait before new SIP requests are refused, before registrations are, and before everything is: the
@@ -38,8 +40,8 @@ const REMEMBERED: usize = 16_384;
 /// Most inputs of any kind that may wait before commands of visitors and operators are refused.
 const COMMANDS: usize = 12_288;
 
-/// Where a call goes to another stack and so many inputs wait for the engine, it would come to the engine too late.
-const ENGINE_BEHIND: usize = 512;
+/// So many inputs that wait for the engine may be more than it can do in time; whether they are their age tells.
+const ENGINE_BUSY: usize = 512;
 
 /// The sending side. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -52,14 +54,15 @@ pub struct Inbox {
 
 #[derive(Debug)]
 struct Lane {
-    sender: Sender<Item>,
+    sender: Sender<(Instant, Item)>,
+    clock: Clock,
     shared: Arc<Shared>,
 }
 
 /// The side of the thread that takes the inputs.
 #[derive(Debug)]
 pub struct Outlet {
-    receiver: Receiver<Item>,
+    receiver: Receiver<(Instant, Item)>,
     shared: Arc<Shared>,
 }
 
@@ -100,6 +103,8 @@ struct New {
 #[derive(Debug, Default)]
 struct Shared {
     waiting: AtomicUsize,
+    /// No input that waits has been waiting since before this, in microseconds. What it says is old when nothing waits.
+    oldest: AtomicU64,
     /// Of SIP.
     octets: AtomicUsize,
     next_new: AtomicU64,
@@ -107,6 +112,8 @@ struct Shared {
     refused: AtomicU64,
     /// Set while the store is too far behind for new work.
     held: AtomicBool,
+    /// The set-up is done.
+    begun: AtomicBool,
 }
 
 /// The new requests.
@@ -161,10 +168,11 @@ fn mark_of(hop: Hop, bytes: &[u8]) -> u64 {
 
 /// The engine's outlet is the first; after it those of the other stacks.
 pub fn inbox(guard: Guard, placement: Placement) -> (Inbox, Vec<Outlet>) {
+    let clock = guard.clock();
     let lane = |_| {
         let (sender, receiver) = mpsc::channel();
         let shared = Arc::new(Shared::default());
-        (Lane { sender, shared: shared.clone() }, Outlet { receiver, shared })
+        (Lane { sender, clock, shared: shared.clone() }, Outlet { receiver, shared })
     };
     let (lanes, outlets): (Vec<_>, Vec<_>) = (0..=placement.shards().count()).map(lane).unzip();
     (Inbox { lanes: lanes.into(), placement, guard }, outlets)
@@ -194,10 +202,16 @@ impl Inbox {
         }
     }
 
-    /// What the engine wants of another stack; never refused.
+    /// What the engine wants of another stack; never refused. There is nobody to obey one for a stack that is not there.
     pub fn order(&self, shard: ShardId, order: Order) {
-        // Refused only when the thread has stopped.
-        let _ = self.lane(shard).send(Item::Order(order));
+        if matches!(order, Order::Begin) {
+            self.engine().shared.begun.store(true, Ordering::Relaxed);
+        }
+        let beside = usize::from(shard.0).checked_sub(1).and_then(|nth| self.lanes[1..].get(nth));
+        if let Some(lane) = beside {
+            // Refused only when the thread has stopped.
+            let _ = lane.send(Item::Order(order));
+        }
     }
 
     /// Lets the threads of the other stacks end when they have done what they were told.
@@ -205,6 +219,20 @@ impl Inbox {
         for lane in &self.lanes[1..] {
             let _ = lane.send(Item::Close);
         }
+    }
+
+    /// Whether the engine would hear too late of a call that goes to another stack now.
+    fn is_engine_behind(&self) -> bool {
+        if self.may_report(ENGINE_BUSY) {
+            return false;
+        }
+        let longest = self.engine().shared.longest_wait(self.guard.clock().instant());
+        !self.may_report(NEW_PACKETS) || longest >= self.guard.max_wait()
+    }
+
+    /// Fewer than `most` inputs wait for the engine. Until it has begun the other stacks hold everything back themselves.
+    fn may_report(&self, most: usize) -> bool {
+        self.engine().waiting() < most || !self.engine().shared.begun.load(Ordering::Relaxed)
     }
 
     fn engine(&self) -> &Lane {
@@ -226,11 +254,15 @@ impl Inbox {
         let (waiting, octets) = (lane.waiting(), lane.shared.octets.load(Ordering::Relaxed) + bytes.len());
         let has_room = match kind {
             Kind::New | Kind::Other => {
-                let engine_has_time = shard == ShardId::HOME || self.engine().waiting() < ENGINE_BEHIND;
+                let engine_has_time = shard == ShardId::HOME || !self.is_engine_behind();
                 !self.is_held() && waiting < NEW_PACKETS && octets < NEW_OCTETS && engine_has_time
             }
             Kind::Register => waiting < REGISTERS && octets < NEW_OCTETS,
-            Kind::Known => waiting < PACKETS && octets < OCTETS,
+            Kind::Known => {
+                // What comes of it the engine cannot refuse.
+                let engine_has_room = shard == ShardId::HOME || self.may_report(PACKETS);
+                waiting < PACKETS && octets < OCTETS && engine_has_room
+            }
         };
         if !has_room {
             if kind == Kind::New {
@@ -308,8 +340,14 @@ impl Lane {
     }
 
     fn send(&self, item: Item) -> Result<(), Refused> {
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        self.sender.send(item).map_err(|_| {
+        self.send_at(self.clock.instant(), item)
+    }
+
+    fn send_at(&self, now: Instant, item: Item) -> Result<(), Refused> {
+        if self.shared.waiting.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.shared.oldest.store(now.as_micros(), Ordering::Relaxed);
+        }
+        self.sender.send((now, item)).map_err(|_| {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             Refused
         })
@@ -328,12 +366,14 @@ impl Outlet {
             Some(timeout) => self.receiver.recv_timeout(timeout),
             None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
-        let item = match received {
-            Ok(item) => item,
+        let (since, item) = match received {
+            Ok(received) => received,
             Err(RecvTimeoutError::Timeout) => return Received::TimedOut,
             Err(RecvTimeoutError::Disconnected) => return Received::Closed,
         };
-        self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        // What comes behind it came later.
+        self.shared.oldest.store(since.as_micros(), Ordering::Relaxed);
+        self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
         let input = match item {
             Item::Input(input) => input,
             Item::Order(order) => return Received::Order(order),
@@ -352,6 +392,14 @@ impl Outlet {
 }
 
 impl Shared {
+    /// How long the input that has waited longest may have waited.
+    fn longest_wait(&self, now: Instant) -> Duration {
+        match self.waiting.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            _ => now.saturating_since(Instant::from_micros(self.oldest.load(Ordering::Relaxed))),
+        }
+    }
+
     fn room(&self) -> MutexGuard<'_, Room> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -359,16 +407,21 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use sip_core::api::Transport;
+    use sip_core::api::{ConnectionId, Transport};
     use sip_core::border::Limits;
 
     use super::*;
-    use crate::clock::Clock;
 
     type Sent = Arc<Mutex<Vec<String>>>;
 
     /// An inbox that nobody reads, with what was answered at the border.
     fn stuck(max_wait: Duration) -> (Inbox, Outlet, Sent) {
+        let (inbox, mut outlets, sent) = spread(max_wait, 0);
+        (inbox, outlets.remove(0), sent)
+    }
+
+    /// The same, with so many stacks beside the engine's.
+    fn spread(max_wait: Duration, shards: u8) -> (Inbox, Vec<Outlet>, Sent) {
         let limits = Limits { exempt: vec!["127.0.0.0/8".parse().unwrap()], ..Limits::default() };
         let guard = Guard::new(limits, max_wait, Clock::start(), [3; 32]);
         let sent = Sent::default();
@@ -376,8 +429,18 @@ mod tests {
         guard.set_sender(move |_, bytes| {
             answers.lock().unwrap().push(String::from_utf8_lossy(&bytes).into_owned());
         });
-        let (inbox, mut outlets) = inbox(guard, Placement::new(0, [0; 32]));
-        (inbox, outlets.remove(0), sent)
+        let (inbox, outlets) = inbox(guard, Placement::new(shards, [0; 32]));
+        (inbox, outlets, sent)
+    }
+
+    /// Lets so much wait for the engine as reports of other stacks would be.
+    fn keep_busy(inbox: &Inbox, inputs: usize) {
+        let report = || Input::ConnectionClosed(ConnectionId(1));
+        (0..inputs).for_each(|_| inbox.engine().send(Item::Input(report())).unwrap());
+    }
+
+    fn waiting(inbox: &Inbox) -> Vec<usize> {
+        inbox.lanes.iter().map(Lane::waiting).collect()
     }
 
     fn offer(inbox: &Inbox, method: &str, call: usize, to: &str) -> bool {
@@ -458,6 +521,82 @@ mod tests {
         }
         assert_eq!(inbox.waiting(), NEW_PACKETS + 5);
         assert_eq!(take(&outlet).len(), NEW_PACKETS + 5);
+    }
+
+    #[test]
+    fn an_order_for_a_stack_that_is_not_there_goes_nowhere() {
+        let (inbox, outlets, _) = spread(Duration::from_secs(3_600), 2);
+        [0, 1, 2, 3, 16, 255].into_iter().for_each(|shard| inbox.order(ShardId(shard), Order::SetFull(true)));
+        assert_eq!(waiting(&inbox), [0, 1, 1]);
+        assert!(matches!(outlets[2].receive(None), Received::Order(Order::SetFull(true))));
+    }
+
+    #[test]
+    fn what_runs_on_other_stacks_waits_while_the_engine_has_too_much_of_it() {
+        let (inbox, outlets, sent) = spread(Duration::from_secs(3_600), 1);
+        keep_busy(&inbox, PACKETS);
+        assert!(offer(&inbox, "INFO", 1, ";tag=g9"), "what waits is the set-up");
+        inbox.order(ShardId(1), Order::Begin);
+        assert!(!offer(&inbox, "INFO", 2, ";tag=g9"), "it will come again");
+        outlets[0].receive(None);
+        assert!(offer(&inbox, "INFO", 2, ";tag=g9"), "there is room for one");
+        assert_eq!((waiting(&inbox), inbox.refused()), (vec![PACKETS - 1, 3], 1));
+        assert!(sent.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn nothing_is_refused_for_the_engine_before_it_has_begun() {
+        let (inbox, _outlets, sent) = spread(Duration::ZERO, 1);
+        keep_busy(&inbox, 2 * NEW_PACKETS);
+        assert!(offer(&inbox, "INVITE", 1, ""));
+        assert_eq!((sent.lock().unwrap().len(), waiting(&inbox)[1]), (0, 1), "the set-up waits there");
+        inbox.order(ShardId(1), Order::Begin);
+        assert!(offer(&inbox, "INVITE", 2, ""));
+        assert_eq!((sent.lock().unwrap().len(), waiting(&inbox)[1]), (1, 2));
+    }
+
+    #[test]
+    fn an_engine_with_much_to_do_is_behind_only_when_it_has_left_it_lying() {
+        for (max_wait, refused) in [(Duration::from_secs(3_600), 0), (Duration::ZERO, 1)] {
+            let (inbox, outlets, sent) = spread(max_wait, 1);
+            inbox.order(ShardId(1), Order::Begin);
+            keep_busy(&inbox, ENGINE_BUSY - 1);
+            assert!(offer(&inbox, "INVITE", 1, ""));
+            assert!(sent.lock().unwrap().is_empty(), "it is not much");
+            keep_busy(&inbox, 1);
+            assert!(offer(&inbox, "INVITE", 2, ""));
+            assert_eq!(sent.lock().unwrap().len(), refused, "{max_wait:?}");
+            // However fast it is: it is not to have more than so much.
+            keep_busy(&inbox, NEW_PACKETS - ENGINE_BUSY);
+            assert!(offer(&inbox, "INVITE", 3, ""));
+            assert_eq!(sent.lock().unwrap().len(), refused + 1);
+            while !outlets[0].is_empty() {
+                outlets[0].receive(None);
+            }
+            assert!(offer(&inbox, "INVITE", 4, ""));
+            assert_eq!(sent.lock().unwrap().len(), refused + 1, "it has caught up");
+        }
+    }
+
+    #[test]
+    fn nothing_that_waits_is_older_than_what_was_taken_last() {
+        let (inbox, outlet, _) = stuck(Duration::ZERO);
+        let at = |seconds: u64| Instant::ZERO + Duration::from_secs(seconds);
+        let wait = || inbox.engine().shared.longest_wait(at(100)).as_secs();
+        let come = |seconds| {
+            let input = Input::ConnectionClosed(ConnectionId(1));
+            inbox.engine().send_at(at(seconds), Item::Input(input)).unwrap();
+        };
+        assert_eq!(wait(), 0, "nothing waits");
+        [10, 20, 30].into_iter().for_each(come);
+        assert_eq!(wait(), 90);
+        outlet.receive(None);
+        outlet.receive(None);
+        assert_eq!(wait(), 80);
+        outlet.receive(None);
+        assert_eq!(wait(), 0);
+        come(95);
+        assert_eq!(wait(), 5, "not since the one before it");
     }
 
     #[test]

@@ -13,8 +13,9 @@ use crate::engine::AbortOnPanic;
 use crate::inbox::{Inbox, Outlet, Received};
 use crate::sip::SipPorts;
 
-/// Most inputs that wait for the set-up; what is beyond its senders repeat.
+/// Most packets that wait for the set-up, and their octets; what is beyond its senders repeat.
 const MOST_EARLY: usize = 16_384;
+const MOST_EARLY_OCTETS: usize = 32 << 20;
 
 /// What one thread works with.
 pub struct Ports {
@@ -34,7 +35,8 @@ pub fn spawn(
 ) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name(format!("sip-{}", id.0)).spawn(move || {
         let _guard = AbortOnPanic;
-        Runner { id, shard: Shard::new(config, id), clock, ports, early: Some(Vec::new()) }.run(&outlet);
+        Runner { id, shard: Shard::new(config, id), clock, ports, early: Some(Early::default()) }
+            .run(&outlet);
     })
 }
 
@@ -44,7 +46,28 @@ struct Runner {
     clock: Clock,
     ports: Ports,
     /// What came before the set-up was done; `None` since.
-    early: Option<Vec<Input>>,
+    early: Option<Early>,
+}
+
+/// What waits for the set-up. All but packets comes once and is never thrown away.
+#[derive(Default)]
+struct Early {
+    inputs: Vec<Input>,
+    packets: usize,
+    octets: usize,
+}
+
+impl Early {
+    fn keep(&mut self, input: Input) {
+        if let Input::Packet { bytes, .. } = &input {
+            if self.packets >= MOST_EARLY || self.octets + bytes.len() > MOST_EARLY_OCTETS {
+                return;
+            }
+            self.packets += 1;
+            self.octets += bytes.len();
+        }
+        self.inputs.push(input);
+    }
 }
 
 impl Runner {
@@ -70,8 +93,7 @@ impl Runner {
 
     fn take(&mut self, input: Input) {
         match &mut self.early {
-            Some(early) if early.len() < MOST_EARLY => early.push(input),
-            Some(_) => {}
+            Some(early) => early.keep(input),
             None => {
                 self.handle(self.clock.now(), input);
                 self.pass_on();
@@ -84,7 +106,8 @@ impl Runner {
         self.shard.handle_order(self.clock.now(), order);
         self.pass_on();
         if begins {
-            self.early.take().into_iter().flatten().for_each(|input| self.take(input));
+            let early = self.early.take().unwrap_or_default();
+            early.inputs.into_iter().for_each(|input| self.take(input));
         }
     }
 
@@ -117,5 +140,49 @@ impl Runner {
                 ShardOutput::Report(report) => drop(self.ports.inbox.offer(Input::Report(report))),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sip_core::api::{Answer, ConnectionId, Hop, LookupId, Transport};
+
+    use super::*;
+
+    fn packet(octets: usize) -> Input {
+        let address = |text: &str| text.parse().unwrap();
+        let (local, remote) = (address("127.0.0.1:5060"), address("127.0.0.1:5062"));
+        let hop = Hop { transport: Transport::Udp, local, remote, connection: None };
+        Input::Packet { hop, bytes: vec![b'x'; octets] }
+    }
+
+    /// What nobody says twice.
+    fn once() -> [Input; 3] {
+        let (connection, lookup) = (ConnectionId(1), LookupId(1));
+        [
+            Input::ConnectionOpened { connection, tls_names: Vec::new() },
+            Input::ConnectionClosed(connection),
+            Input::LookedUp { lookup, answer: Answer::Nothing },
+        ]
+    }
+
+    #[test]
+    fn so_many_packets_wait_for_the_set_up_and_everything_that_comes_once() {
+        let mut early = Early::default();
+        once().into_iter().for_each(|input| early.keep(input));
+        (0..MOST_EARLY + 5).for_each(|_| early.keep(packet(1)));
+        once().into_iter().for_each(|input| early.keep(input));
+        let packets = early.inputs.iter().filter(|input| matches!(input, Input::Packet { .. })).count();
+        assert_eq!((packets, early.inputs.len()), (MOST_EARLY, MOST_EARLY + 6));
+        assert!(matches!(early.inputs.last(), Some(Input::LookedUp { .. })), "in their order");
+    }
+
+    #[test]
+    fn so_many_octets_wait_for_the_set_up() {
+        let mut early = Early::default();
+        (0..3).for_each(|_| early.keep(packet(MOST_EARLY_OCTETS / 2)));
+        early.keep(packet(1));
+        once().into_iter().for_each(|input| early.keep(input));
+        assert_eq!(early.inputs.len(), 2 + 3);
     }
 }

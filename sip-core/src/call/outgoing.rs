@@ -113,12 +113,8 @@ impl Stack {
     /// When there is nobody to send the INVITE to or an extra header is not allowed; then there is no call.
     pub fn invite(&mut self, now: Now, call: OutgoingCall) -> Result<CallId, InviteError> {
         let route = self.route(now, &call.target)?;
-        let trunk = route.trunk;
         let (id, call_id) = (self.calls.next_id(), self.random.call_id());
         self.begin_call(now, Prepared { id, call_id, route, call })?;
-        if let Some(trunk) = trunk {
-            self.trunk_call_began(now, trunk, true);
-        }
         Ok(id)
     }
 
@@ -205,6 +201,10 @@ impl Stack {
         let carrier = trunk.map(|trunk| Carrier { trunk, proofs: Vec::new() });
         let outgoing_call = Call::new(far, true, tag, invite, phase);
         self.calls.insert(id, Call { carrier, binding, ..outgoing_call });
+        if let Some(trunk) = trunk {
+            // Before the search: a call that finds no place at all ends within it.
+            self.trunk_call_began(now, trunk, true);
+        }
         self.timers.arm(Timer::Ring(id), now.instant + ring_timeout);
         if let Some(silence) = silence {
             self.timers.arm(Timer::Unheard(id), now.instant + silence);

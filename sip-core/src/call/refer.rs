@@ -226,7 +226,8 @@ impl Stack {
             Ok(Some(replaces)) => replaces,
             Err(_) => return Err(Refusal::because(400, "Bad Replaces Header")),
         };
-        if ShardId::of_tag(&replaces.to_tag) != self.shard && self.shard != ShardId::HOME {
+        let whose = ShardId::of_tag(&replaces.to_tag, self.config.shards);
+        if self.shard != ShardId::HOME && whose != ShardId::HOME && whose != self.shard {
             return Ok(None);
         }
         self.replaceable(&replaces).map(Some)

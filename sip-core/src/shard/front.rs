@@ -14,7 +14,6 @@ use crate::api::{
 use crate::call::{NOT_ALLOWED, Prepared, final_status};
 use crate::digest::Algorithm;
 use crate::inspect::{Table, Topic};
-use crate::message::Replaces;
 use crate::quota::Over;
 use crate::random::Random;
 use crate::stack::Stack;
@@ -453,7 +452,7 @@ impl Front {
             Some(replaces) => {
                 remote.held = Some(Held { incoming, events: Vec::new() });
                 self.remember(call, remote);
-                let whose = whose(&replaces);
+                let whose = self.placement.of_replaces(&replaces);
                 if whose == ShardId::HOME {
                     return self.refuse_unheard(call, 481);
                 }
@@ -532,7 +531,7 @@ impl Front {
 
     /// A REFER that names a call which its own stack does not have: another may.
     fn referred(&mut self, call: CallId, mut referral: Referral) {
-        let elsewhere = referral.replaces_elsewhere.as_deref().map(whose);
+        let elsewhere = referral.replaces_elsewhere.as_deref().map(|value| self.placement.of_replaces(value));
         match elsewhere.filter(|shard| *shard != ShardId::HOME && *shard != call.shard()) {
             None => self.emit(Event::Refer { call, referral }),
             Some(shard) => {
@@ -603,11 +602,6 @@ impl Front {
             self.output.push_back(FrontOutput::Inspected { request, table });
         }
     }
-}
-
-/// Whose call a Replaces value names: the tag in it is ours.
-fn whose(replaces: &[u8]) -> ShardId {
-    Replaces::parse(replaces).map_or(ShardId::HOME, |replaces| ShardId::of_tag(&replaces.to_tag))
 }
 
 fn call_of(event: &Event) -> Option<CallId> {

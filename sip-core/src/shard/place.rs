@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, Hasher};
 use crate::api::{CallId, LookupId};
 use crate::glance::{Start, glance};
 use crate::keyed::Keys;
-use crate::message::MAGIC_COOKIE;
+use crate::message::{MAGIC_COOKIE, Replaces};
 use crate::random::Random;
 
 /// Most stacks beside the first.
@@ -29,14 +29,15 @@ impl ShardId {
         self.0.checked_sub(1).map(|n| char::from(b'g' + n))
     }
 
-    fn of_mark(text: &[u8]) -> Option<ShardId> {
-        let n = text.first()?.checked_sub(b'g').filter(|n| *n < MOST_SHARDS)?;
+    /// One of so many stacks beside the first: peers write what they like.
+    fn of_mark(text: &[u8], shards: u8) -> Option<ShardId> {
+        let n = text.first()?.checked_sub(b'g').filter(|n| *n < shards.min(MOST_SHARDS))?;
         Some(ShardId(n + 1))
     }
 
-    /// The stack that a tag was made up by, as far as it shows.
-    pub(crate) fn of_tag(tag: &[u8]) -> ShardId {
-        ShardId::of_mark(tag).unwrap_or(ShardId::HOME)
+    /// The stack that a tag was made up by, as far as it shows, where there are `shards` beside the first.
+    pub(crate) fn of_tag(tag: &[u8], shards: u8) -> ShardId {
+        ShardId::of_mark(tag, shards).unwrap_or(ShardId::HOME)
     }
 
     /// Below its first id.
@@ -100,13 +101,19 @@ impl Placement {
             Start::Response(_) => glance.branch.strip_prefix(MAGIC_COOKIE.as_bytes()).unwrap_or_default(),
             Start::Request(_) => glance.to_tag.unwrap_or_default(),
         };
-        let marked = ShardId::of_mark(mark).filter(|shard| shard.0 <= self.shards);
+        let marked = ShardId::of_mark(mark, self.shards);
         match (marked, glance.start) {
             (Some(shard), _) => shard,
             // The ACK of a refusal that left nothing behind has a tag without a mark.
             (None, Start::Request(b"INVITE" | b"ACK" | b"CANCEL")) => self.of_call_id(glance.call_id),
             (None, Start::Request(_) | Start::Response(_)) => ShardId::HOME,
         }
+    }
+
+    /// Whose call a Replaces value names: the tag in it is ours. Never a stack that is not there.
+    pub(crate) fn of_replaces(&self, value: &[u8]) -> ShardId {
+        Replaces::parse(value)
+            .map_or(ShardId::HOME, |replaces| ShardId::of_tag(&replaces.to_tag, self.shards))
     }
 
     pub(crate) fn of_call_id(&self, call_id: &[u8]) -> ShardId {

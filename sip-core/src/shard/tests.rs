@@ -144,6 +144,12 @@ impl Cluster {
         self.sent.drain(..).map(|(_, message)| label(&message)).collect()
     }
 
+    /// Whether each 503 says when to come again.
+    fn says_when_to_retry(&self) -> bool {
+        let mut refusals = self.sent.iter().filter(|(_, message)| message.status() == Some(503));
+        refusals.all(|(_, refusal)| refusal.header(Name::RetryAfter).is_some())
+    }
+
     fn take(&mut self, wanted: &str) -> Message {
         let at = self.sent.iter().position(|(_, message)| label(message) == wanted);
         let at = at.unwrap_or_else(|| panic!("no {wanted} among {:?}", self.labels()));
@@ -263,6 +269,37 @@ fn a_tag_that_we_never_made_leads_nowhere_else() {
 }
 
 #[test]
+fn a_replaces_that_names_a_stack_that_is_not_there_asks_nobody() {
+    let mut cluster = Cluster::new(2, 100);
+    let (call, to) = cluster.established("call");
+    let firsts = (b'!'..=b'~').map(char::from).filter(|first| first.is_ascii_alphanumeric() || *first == '~');
+    for (n, first) in firsts.enumerate() {
+        let invite = replacing(&format!("call-{n}"), "x", &format!("x;tag={first}abc"));
+        cluster.send(udp(CARRIER), &invite);
+        // Whoever is asked is there, else this panics.
+        cluster.deliver();
+        assert_eq!(cluster.take("481 INVITE").status(), Some(481), "{first}");
+        assert!(cluster.events.is_empty(), "{first}: {:?}", cluster.events);
+        cluster.sent.clear();
+
+        let refer_to = format!("Refer-To: <sip:x@192.0.2.1?Replaces=x%3Bto-tag%3D{first}abc%3Bfrom-tag%3Dy>");
+        let refer = crate::tests::solo::Solo::within("REFER", &to, 2 + n as u32)
+            .call_id("call")
+            .with(&refer_to)
+            .with("Contact: <sip:+15550100@198.51.100.1>");
+        cluster.send(udp(CARRIER), &refer);
+        cluster.deliver();
+        let Some(Event::Refer { referral, .. }) = cluster.events.pop() else { panic!("{first}") };
+        let named = format!("x;to-tag={first}abc;from-tag=y").into_bytes();
+        assert_eq!((referral.replaces, referral.replaces_elsewhere), (None, Some(named)), "as it is");
+        cluster.front.reject_refer(cluster.now, call, 603);
+        cluster.deliver();
+        cluster.sent.clear();
+    }
+    assert_eq!(cluster.front.counts().calls, 1);
+}
+
+#[test]
 fn a_call_lives_on_its_stack_and_its_other_leg_beside_it() {
     let mut cluster = Cluster::new(3, 100);
     for n in 0..20 {
@@ -350,6 +387,7 @@ fn what_a_user_may_do_is_counted_over_all_stacks() {
         calls.append(&mut cluster.events);
     }
     assert_eq!(calls.len(), 2);
+    assert!(cluster.says_when_to_retry());
     let refused = cluster.labels().iter().filter(|label| *label == "503 INVITE").count();
     assert_eq!((refused, cluster.rejections.iter().filter(|why| **why == Rejection::Limit).count()), (2, 2));
     let Event::Incoming(first) = &calls[0] else { panic!() };
@@ -377,6 +415,7 @@ fn so_many_calls_as_may_be_are_counted_over_all_stacks() {
     }
     cluster.deliver();
     assert_eq!((cluster.events.len(), cluster.front.counts().calls), (3, 3));
+    assert!(cluster.says_when_to_retry());
     assert_eq!(cluster.labels().iter().filter(|label| *label == "503 INVITE").count(), 3);
     // From now on each knows that there is no room, and keeps nothing of who comes.
     let before: usize = cluster.shards.iter().map(|shard| shard.counts().transactions).sum();

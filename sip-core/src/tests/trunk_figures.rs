@@ -7,7 +7,7 @@ use model::{Cause, Side};
 use super::calling::outgoing;
 use super::solo::{CARRIER, Request, Solo, udp};
 use super::trunks::{asking, call, tick, trunk, with};
-use crate::api::{Limits, Target, Trunk, TrunkFigures};
+use crate::api::{Limits, Target, Transport, Trunk, TrunkFigures};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -41,6 +41,34 @@ fn calls_both_ways_are_counted_and_only_what_the_carrier_did_not_carry_is_a_fail
     solo.happened();
     solo.ask(udp(CARRIER), &Request::invite());
     assert_eq!(figures(&solo), TrunkFigures { calls_in: 1, calls_out: 7, failures: 4, changes: 0 });
+}
+
+#[test]
+fn a_call_that_ends_while_it_begins_leaves_no_call_behind() {
+    // Nothing of ours speaks TLS: there is nowhere to go, and nothing to ask the DNS.
+    let destination = "carrier.example:5061".parse().unwrap();
+    let nowhere = Trunk { destination, transport: Some(Transport::Tls), ..trunk() };
+    let limits = Limits { calls: Some(2), ..Limits::default() };
+    let mut solo = with(vec![Trunk { limits, ..nowhere }]);
+    for n in 1..5 {
+        let target = Target::Trunk { name: "carrier".to_owned(), number: "+74951234567".to_owned() };
+        solo.stack.invite(solo.now, outgoing(target)).expect("there is room");
+        solo.drain();
+        assert_eq!(solo.happened().len(), 1, "its end");
+        let state = solo.stack.trunk_states().next().unwrap();
+        assert_eq!((state.calls, state.figures.calls_out, state.figures.failures), (0, n, n));
+    }
+}
+
+#[test]
+fn a_call_that_is_refused_before_it_begins_counts_nowhere() {
+    let mut solo = with(vec![trunk()]);
+    let target = Target::Trunk { name: "carrier".to_owned(), number: "+74951234567".to_owned() };
+    let headers = vec![("Via".to_owned(), "SIP/2.0/UDP x".to_owned())];
+    let forbidden = crate::api::OutgoingCall { headers, ..outgoing(target) };
+    assert!(solo.stack.invite(solo.now, forbidden).is_err());
+    let state = solo.stack.trunk_states().next().unwrap();
+    assert_eq!((state.calls, state.figures.calls_out), (0, 0));
 }
 
 #[test]
