@@ -2,7 +2,7 @@
 //! call, whoever he talks to and wherever he waits.
 //!
 //! Invariants: a session has at most one recording at a time; a failed one ends no call; a pause outlasts the recording that it was
-//! asked for, so that nothing is recorded that somebody wanted silent.
+//! asked for, a restart and a merger, so that nothing is recorded that somebody wanted silent.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) struct Recording {
     stopping: bool,
     pub paused: bool,
     /// Whether the flow wants this session recorded, whatever the configuration says.
-    wanted: Option<bool>,
+    pub wanted: Option<bool>,
 }
 
 impl Engine {
@@ -129,13 +129,27 @@ impl Engine {
             RecordingAct::Pause => self.pause_recording(now, id, true, Author::Flow),
             RecordingAct::Resume => self.pause_recording(now, id, false, Author::Flow),
             RecordingAct::Start | RecordingAct::Stop => {
-                let wanted = act == RecordingAct::Start;
-                let Some(session) = self.sessions.get_mut(&id) else { return };
-                if session.recording.wanted.replace(wanted) != Some(wanted) {
-                    self.journal(now, id, Change::RecordingWanted { wanted, by: Author::Flow });
-                }
-                if wanted { self.record(now, id) } else { self.stop_recording(id) }
+                self.want_recording(now, id, act == RecordingAct::Start, Author::Flow);
             }
+        }
+    }
+
+    fn want_recording(&mut self, now: Now, id: SessionId, wanted: bool, by: Author) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.recording.wanted.replace(wanted) != Some(wanted) {
+            self.journal(now, id, Change::RecordingWanted { wanted, by });
+        }
+        if wanted { self.record(now, id) } else { self.stop_recording(id) }
+    }
+
+    /// What was wanted in a session that goes on in this one: whoever wants silence has it.
+    pub(crate) fn merge_recording(&mut self, now: Now, id: SessionId, paused: bool, wanted: Option<bool>) {
+        if paused {
+            self.pause_recording(now, id, true, Author::System);
+        }
+        let own = self.sessions.get(&id).and_then(|session| session.recording.wanted);
+        if let Some(wanted) = wanted.filter(|wanted| own.is_none() || !wanted) {
+            self.want_recording(now, id, wanted, Author::System);
         }
     }
 }
