@@ -117,7 +117,8 @@ impl Engine {
     ) -> Result<(), Refusal> {
         let session = self.sessions.get(&id).filter(|session| session.ended.is_none());
         let session = session.ok_or_else(|| refusal_of("session", "unknown_session", "It is over."))?;
-        if session.recording.running.is_none() {
+        // A pause outlasts its recording, so it can be ended without one.
+        if session.recording.running.is_none() && (paused || !session.recording.paused) {
             return Err(refusal_of("session", "not_recorded", "It is not being recorded."));
         }
         self.pause_recording(now, id, paused, Author::Agent { agent, name });

@@ -217,6 +217,22 @@ fn silence_goes_along_when_a_session_is_merged_into_another() {
     }
 }
 
+#[test]
+fn a_pause_ends_when_it_is_said_also_where_nothing_is_recorded() {
+    let (mut world, agent) = flows("");
+    chatting(&mut world, agent, Some(PHONE));
+    let (call, _) = calls(&mut world, PHONE);
+    let id = session(&world);
+    let pause = |paused: bool| AgentCommand::PauseRecording { session: id, paused };
+    world.agent_does(agent, pause(true)).expect("his");
+    world.caller_hangs_up(call);
+    world.pass(seconds(20));
+    world.agent_does(agent, pause(false)).expect("it is paused");
+    assert_eq!(world.agent_does(agent, pause(false)).unwrap_err().code, "not_recorded");
+    calls(&mut world, PHONE);
+    assert_eq!(world.recording(id).map(|(_, silent)| silent), Some(false));
+}
+
 /// A centre whose flow does this and then has somebody else serve the customer.
 fn flows(verbs: &str) -> (World, AgentId) {
     let mut world = World::new(&e2e::world::Scenario::scripted(1));
