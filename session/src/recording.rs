@@ -1,8 +1,9 @@
 //! The recording of a session: one file from when the customer first talks to somebody (or the flow asks for it) to the end of his
 //! call, whoever he talks to and wherever he waits.
 //!
-//! Invariants: a session has at most one recording at a time; a failed one ends no call; a pause outlasts the recording that it was
-//! asked for, a restart and a merger, so that nothing is recorded that somebody wanted silent.
+//! Invariants: a session has at most one recording that listens, beside those whose files are still being closed; a failed one ends
+//! no call; a pause outlasts the recording that it was asked for, a restart and a merger, so that nothing is recorded that somebody
+//! wanted silent.
 
 use std::time::Duration;
 
@@ -18,10 +19,10 @@ use crate::leg::Leg;
 /// What a session keeps about its recording.
 #[derive(Debug, Default)]
 pub(crate) struct Recording {
-    /// The one that runs, until its file is closed.
+    /// The one that listens.
     pub running: Option<RecordingId>,
-    /// It was told to end.
-    stopping: bool,
+    /// How many were told to end and have not said that their files are closed.
+    pub closing: usize,
     pub paused: bool,
     /// Whether the flow wants this session recorded, whatever the configuration says.
     pub wanted: Option<bool>,
@@ -49,7 +50,6 @@ impl Engine {
         let channels = config.channels;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.recording.running = Some(recording);
-        session.recording.stopping = false;
         let paused = session.recording.paused;
         self.recordings.insert(recording, id);
         let path = file.clone().into();
@@ -64,7 +64,8 @@ impl Engine {
     /// The customer's call is over, or nobody wants it recorded any more.
     pub(crate) fn stop_recording(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.recording.running.is_some() && !std::mem::replace(&mut session.recording.stopping, true) {
+        if session.recording.running.take().is_some() {
+            session.recording.closing += 1;
             self.put(Output::Media(MediaCommand::StopRecording { session: id }));
         }
     }
@@ -72,10 +73,6 @@ impl Engine {
     pub(crate) fn recording_ended(&mut self, now: Now, recording: RecordingId, length: Duration) {
         if let Some(id) = self.recording_over(recording) {
             self.journal(now, id, Change::RecordingEnded { recording, millis: millis(length) });
-            if self.sessions.get(&id).is_some_and(|session| session.recording.wanted == Some(true)) {
-                // The flow changed its mind before the file was closed.
-                self.record(now, id);
-            }
             self.sweep_later(id);
         }
     }
@@ -92,7 +89,10 @@ impl Engine {
     fn recording_over(&mut self, recording: RecordingId) -> Option<SessionId> {
         let id = self.recordings.remove(&recording)?;
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.recording.running = None;
+            let running = &mut session.recording.running;
+            if running.take_if(|running| *running == recording).is_none() {
+                session.recording.closing -= 1;
+            }
         }
         Some(id)
     }

@@ -233,6 +233,29 @@ fn a_pause_ends_when_it_is_said_also_where_nothing_is_recorded() {
     assert_eq!(world.recording(id).map(|(_, silent)| silent), Some(false));
 }
 
+#[test]
+fn a_customer_who_is_back_before_his_file_is_closed_is_recorded() {
+    for fails in [false, true] {
+        let (mut world, agent) = flows("");
+        chatting(&mut world, agent, Some(PHONE));
+        let (call, _) = calls(&mut world, PHONE);
+        let id = session(&world);
+        let (before, _) = world.recording(id).expect("it runs");
+        world.files_close_late(fails);
+        world.caller_hangs_up(call);
+        world.pass(seconds(1));
+        assert!(!world.desk(agent).sessions[0].recording);
+        calls(&mut world, PHONE);
+        let running = world.recording(id).expect("it is recorded");
+        assert_ne!(running.0, before);
+        world.pass(seconds(60));
+        let end = if fails { "failed 1000 no space left on device" } else { "ended 1000" };
+        assert_eq!(told(&world), ["started .wav", "started .wav", end]);
+        assert_eq!(world.recording(id), Some(running));
+        assert!(world.desk(agent).sessions[0].recording);
+    }
+}
+
 /// A centre whose flow does this and then has somebody else serve the customer.
 fn flows(verbs: &str) -> (World, AgentId) {
     let mut world = World::new(&e2e::world::Scenario::scripted(1));
