@@ -406,6 +406,7 @@ impl Engine {
         let queued = source.queued.take();
         self.waiting.remove(&from);
         let owner = source.owner.take();
+        let (paused, wanted) = (source.recording.paused, source.recording.wanted);
         source.flow = None;
         self.journal(now, from, Change::MergedInto { session: into });
         if owner.is_some() {
@@ -427,6 +428,7 @@ impl Engine {
         for (key, value) in context {
             self.set_context(now, into, key, value, false);
         }
+        self.merge_recording(now, into, paused, wanted);
         // What he has written is read where it goes on, and is recognised there when it comes again.
         for message in transcript {
             self.say(now, into, message.author, message.text, message.buttons, message.external_id);

@@ -1,8 +1,9 @@
 //! The recording of a session: one file from when the customer first talks to somebody (or the flow asks for it) to the end of his
 //! call, whoever he talks to and wherever he waits.
 //!
-//! Invariants: a session has at most one recording at a time; a failed one ends no call; a pause outlasts the recording that it was
-//! asked for, so that nothing is recorded that somebody wanted silent.
+//! Invariants: a session has at most one recording that listens, beside those whose files are still being closed; a failed one ends
+//! no call; a pause outlasts the recording that it was asked for, a restart and a merger, so that nothing is recorded that somebody
+//! wanted silent.
 
 use std::time::Duration;
 
@@ -18,13 +19,13 @@ use crate::leg::Leg;
 /// What a session keeps about its recording.
 #[derive(Debug, Default)]
 pub(crate) struct Recording {
-    /// The one that runs, until its file is closed.
+    /// The one that listens.
     pub running: Option<RecordingId>,
-    /// It was told to end.
-    stopping: bool,
+    /// How many were told to end and have not said that their files are closed.
+    pub closing: usize,
     pub paused: bool,
     /// Whether the flow wants this session recorded, whatever the configuration says.
-    wanted: Option<bool>,
+    pub wanted: Option<bool>,
 }
 
 impl Engine {
@@ -49,7 +50,6 @@ impl Engine {
         let channels = config.channels;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.recording.running = Some(recording);
-        session.recording.stopping = false;
         let paused = session.recording.paused;
         self.recordings.insert(recording, id);
         let path = file.clone().into();
@@ -64,7 +64,8 @@ impl Engine {
     /// The customer's call is over, or nobody wants it recorded any more.
     pub(crate) fn stop_recording(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        if session.recording.running.is_some() && !std::mem::replace(&mut session.recording.stopping, true) {
+        if session.recording.running.take().is_some() {
+            session.recording.closing += 1;
             self.put(Output::Media(MediaCommand::StopRecording { session: id }));
         }
     }
@@ -72,10 +73,6 @@ impl Engine {
     pub(crate) fn recording_ended(&mut self, now: Now, recording: RecordingId, length: Duration) {
         if let Some(id) = self.recording_over(recording) {
             self.journal(now, id, Change::RecordingEnded { recording, millis: millis(length) });
-            if self.sessions.get(&id).is_some_and(|session| session.recording.wanted == Some(true)) {
-                // The flow changed its mind before the file was closed.
-                self.record(now, id);
-            }
             self.sweep_later(id);
         }
     }
@@ -92,7 +89,10 @@ impl Engine {
     fn recording_over(&mut self, recording: RecordingId) -> Option<SessionId> {
         let id = self.recordings.remove(&recording)?;
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.recording.running = None;
+            let running = &mut session.recording.running;
+            if running.take_if(|running| *running == recording).is_none() {
+                session.recording.closing -= 1;
+            }
         }
         Some(id)
     }
@@ -117,7 +117,8 @@ impl Engine {
     ) -> Result<(), Refusal> {
         let session = self.sessions.get(&id).filter(|session| session.ended.is_none());
         let session = session.ok_or_else(|| refusal_of("session", "unknown_session", "It is over."))?;
-        if session.recording.running.is_none() {
+        // A pause outlasts its recording, so it can be ended without one.
+        if session.recording.running.is_none() && (paused || !session.recording.paused) {
             return Err(refusal_of("session", "not_recorded", "It is not being recorded."));
         }
         self.pause_recording(now, id, paused, Author::Agent { agent, name });
@@ -129,13 +130,27 @@ impl Engine {
             RecordingAct::Pause => self.pause_recording(now, id, true, Author::Flow),
             RecordingAct::Resume => self.pause_recording(now, id, false, Author::Flow),
             RecordingAct::Start | RecordingAct::Stop => {
-                let wanted = act == RecordingAct::Start;
-                let Some(session) = self.sessions.get_mut(&id) else { return };
-                if session.recording.wanted.replace(wanted) != Some(wanted) {
-                    self.journal(now, id, Change::RecordingWanted { wanted, by: Author::Flow });
-                }
-                if wanted { self.record(now, id) } else { self.stop_recording(id) }
+                self.want_recording(now, id, act == RecordingAct::Start, Author::Flow);
             }
+        }
+    }
+
+    fn want_recording(&mut self, now: Now, id: SessionId, wanted: bool, by: Author) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.recording.wanted.replace(wanted) != Some(wanted) {
+            self.journal(now, id, Change::RecordingWanted { wanted, by });
+        }
+        if wanted { self.record(now, id) } else { self.stop_recording(id) }
+    }
+
+    /// What was wanted in a session that goes on in this one: whoever wants silence has it.
+    pub(crate) fn merge_recording(&mut self, now: Now, id: SessionId, paused: bool, wanted: Option<bool>) {
+        if paused {
+            self.pause_recording(now, id, true, Author::System);
+        }
+        let own = self.sessions.get(&id).and_then(|session| session.recording.wanted);
+        if let Some(wanted) = wanted.filter(|wanted| own.is_none() || !wanted) {
+            self.want_recording(now, id, wanted, Author::System);
         }
     }
 }

@@ -208,6 +208,8 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         Change::RecordingEnded { recording, .. } | Change::RecordingFailed { recording, .. } => {
             tail.recordings.retain(|open| open != recording);
         }
+        Change::RecordingPaused { paused, .. } => session.recording.paused = *paused,
+        Change::RecordingWanted { wanted, .. } => session.recording.wanted = Some(*wanted),
         Change::SessionEnded { .. } => tail.ended = true,
         Change::SessionOpened { medium: Medium::Voice, .. }
         | Change::IdentityLinked { .. }
@@ -225,8 +227,6 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         | Change::Parked { .. }
         | Change::Supervised { .. }
         | Change::Escalated { .. }
-        | Change::RecordingPaused { .. }
-        | Change::RecordingWanted { .. }
         | Change::MergedInto { .. } => {}
     }
 }

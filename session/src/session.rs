@@ -240,6 +240,7 @@ impl Session {
         self.ended.is_some()
             && self.legs.is_empty()
             && self.recording.running.is_none()
+            && self.recording.closing == 0
             && self.wrap_ups.is_empty()
     }
 

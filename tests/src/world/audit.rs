@@ -69,6 +69,8 @@ impl Audit {
                     assert!(story.messages.insert(external_id.clone()), "{external_id} was written twice");
                 }
             }
+            // What was left of it goes on there.
+            Change::MergedInto { .. } => story.legs.clear(),
             Change::SessionEnded { ending } => {
                 assert_eq!(story.ended, None, "{} ended twice", entry.session);
                 story.ended = Some(ending.clone());

@@ -11,6 +11,9 @@ use rand::rngs::StdRng;
 
 const BOTH: Direction = Direction { sends: true, receives: true };
 
+/// How long a slow disk takes to close a file.
+const LATE: Duration = Duration::from_secs(30);
+
 #[derive(Default)]
 pub(super) struct SimulatedMedia {
     /// Open legs with what is being played to them.
@@ -25,6 +28,8 @@ pub(super) struct SimulatedMedia {
     recordings: BTreeMap<SessionId, RecordingId>,
     /// Sessions whose recording is silent.
     paused: BTreeSet<SessionId>,
+    /// The disk is slow: files are closed a while after they should be, or fail then.
+    pub late: Option<bool>,
     /// What each leg is played, whom else it hears, and how its peer described itself last.
     played: BTreeMap<LegId, Vec<Prompt>>,
     peers: BTreeMap<LegId, Arc<[u8]>>,
@@ -192,11 +197,19 @@ impl SimulatedMedia {
             Command::StartRecording { session, recording, .. } => {
                 let running = self.recordings.insert(session, recording);
                 assert_eq!(running, None, "session {session} is recorded twice at once");
+                self.paused.remove(&session);
                 Vec::new()
             }
             Command::StopRecording { session } => match self.recordings.remove(&session) {
                 Some(recording) => {
-                    vec![(soon, Event::RecordingEnded { recording, duration: Duration::from_secs(1) })]
+                    let length = Duration::from_secs(1);
+                    let ended = Event::RecordingEnded { recording, duration: length };
+                    let why = "no space left on device".to_owned();
+                    vec![match self.late {
+                        None => (soon, ended),
+                        Some(false) => (LATE, ended),
+                        Some(true) => (LATE, Event::RecordingFailed { recording, why, kept: length }),
+                    }]
                 }
                 None => Vec::new(),
             },

@@ -28,6 +28,11 @@ impl World {
         self.drain();
     }
 
+    /// The disk is slow from now on, and full in the end where this `fails`.
+    pub fn files_close_late(&mut self, fails: bool) {
+        self.media.late = Some(fails);
+    }
+
     /// A supervisor, who has no desk.
     pub fn supervisor_pauses(
         &mut self,

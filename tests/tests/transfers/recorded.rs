@@ -4,8 +4,9 @@ use e2e::world::World;
 use e2e::world::recordings::CUT_AFTER;
 use e2e::world::script::{count, only, session_of};
 use media::api::Channel;
-use model::{AgentId, Author, Change, Party, SessionId};
-use session::api::AgentCommand;
+use model::{AgentId, Author, Change, Party, SessionId, VisitorId};
+use session::api::{AgentCommand, Reply, VisitorCommand};
+use sip_core::api::CallId;
 
 use super::{OUTSIDE, PHONE, address, leg_of, seconds, talking};
 
@@ -170,13 +171,95 @@ fn a_restart_closes_what_a_crash_has_cut_also_of_sessions_that_had_ended() {
     }
 }
 
+#[test]
+fn a_pause_outlasts_a_restart() {
+    let (mut world, agent) = flows("");
+    let visitor = chatting(&mut world, agent, Some(PHONE));
+    calls(&mut world, PHONE);
+    let id = session(&world);
+    world.agent_does(agent, AgentCommand::PauseRecording { session: id, paused: true }).expect("his");
+    restarted(&mut world, agent, visitor);
+    calls(&mut world, PHONE);
+    assert_eq!(world.recording(id).map(|(_, silent)| silent), Some(true), "nobody has resumed it");
+}
+
+#[test]
+fn what_a_flow_wants_recorded_outlasts_a_restart() {
+    let (mut world, agent) = flows("record stop");
+    calls(&mut world, PHONE);
+    let visitor = world.visitor_comes(Some(PHONE));
+    world.visitor_writes(visitor, "m1", "hello").expect("the message is taken");
+    restarted(&mut world, agent, visitor);
+    // Nobody was asked again: his operator is rung at once.
+    calls(&mut world, PHONE);
+    let id = session(&world);
+    assert_eq!((world.recording(id), told(&world)), (None, vec!["wanted false the flow".to_owned()]));
+}
+
+#[test]
+fn silence_goes_along_when_a_session_is_merged_into_another() {
+    for (verb, expected) in [("record pause", Some(true)), ("record stop", None)] {
+        let mut world = World::new(&e2e::world::Scenario::scripted(2));
+        world.set_flows(&plan(verb));
+        let (call, _) = calls(&mut world, PHONE);
+        let visitor = world.visitor_comes(Some(PHONE));
+        world.visitor_writes(visitor, "m1", "hello").expect("the message is taken");
+        world.caller_hangs_up(call);
+        world.pass(seconds(1));
+        world.set_flows(&plan(""));
+        let (_, agent) = calls(&mut world, "+79003334455");
+        let id = world.desk(agent).sessions[0].session;
+        let reply = world.agent_does(agent, AgentCommand::OfferChat { session: id }).expect("a code is made");
+        let Reply::ChatCode { code, .. } = reply else { panic!("{reply:?}") };
+        assert_eq!(world.recording(id).map(|(_, silent)| silent), Some(false));
+        world.visitor_does(visitor, VisitorCommand::Code { code }).expect("the code is known");
+        assert_eq!(world.recording(id).map(|(_, silent)| silent), expected, "{verb}");
+    }
+}
+
+#[test]
+fn a_pause_ends_when_it_is_said_also_where_nothing_is_recorded() {
+    let (mut world, agent) = flows("");
+    chatting(&mut world, agent, Some(PHONE));
+    let (call, _) = calls(&mut world, PHONE);
+    let id = session(&world);
+    let pause = |paused: bool| AgentCommand::PauseRecording { session: id, paused };
+    world.agent_does(agent, pause(true)).expect("his");
+    world.caller_hangs_up(call);
+    world.pass(seconds(20));
+    world.agent_does(agent, pause(false)).expect("it is paused");
+    assert_eq!(world.agent_does(agent, pause(false)).unwrap_err().code, "not_recorded");
+    calls(&mut world, PHONE);
+    assert_eq!(world.recording(id).map(|(_, silent)| silent), Some(false));
+}
+
+#[test]
+fn a_customer_who_is_back_before_his_file_is_closed_is_recorded() {
+    for fails in [false, true] {
+        let (mut world, agent) = flows("");
+        chatting(&mut world, agent, Some(PHONE));
+        let (call, _) = calls(&mut world, PHONE);
+        let id = session(&world);
+        let (before, _) = world.recording(id).expect("it runs");
+        world.files_close_late(fails);
+        world.caller_hangs_up(call);
+        world.pass(seconds(1));
+        assert!(!world.desk(agent).sessions[0].recording);
+        calls(&mut world, PHONE);
+        let running = world.recording(id).expect("it is recorded");
+        assert_ne!(running.0, before);
+        world.pass(seconds(60));
+        let end = if fails { "failed 1000 no space left on device" } else { "ended 1000" };
+        assert_eq!(told(&world), ["started .wav", "started .wav", end]);
+        assert_eq!(world.recording(id), Some(running));
+        assert!(world.desk(agent).sessions[0].recording);
+    }
+}
+
 /// A centre whose flow does this and then has somebody else serve the customer.
 fn flows(verbs: &str) -> (World, AgentId) {
     let mut world = World::new(&e2e::world::Scenario::scripted(1));
-    world.set_flows(&format!(
-        "flow support {{\n entry sip \"+74950000000\"\n state hello {{\n answer\n {verbs}\n -> waiting }}\n \
-         state waiting {{ queue support on full -> sorry }}\n state sorry {{ hangup }} }}"
-    ));
+    world.set_flows(&plan(verbs));
     world.pass(seconds(1));
     let agent = world.agents()[0];
     (world, agent)
@@ -187,5 +270,51 @@ fn served(world: &mut World, agent: AgentId) {
         world.pass(seconds(1));
     }
     world.operator_answers(agent);
+    world.pass(seconds(1));
+}
+
+/// Calls, and the operator who is rung answers.
+fn calls(world: &mut World, caller: &str) -> (CallId, AgentId) {
+    let before: Vec<usize> = world.agents().into_iter().map(|agent| world.rings(agent)).collect();
+    let call = world.caller_calls(caller);
+    for _ in 0..60 {
+        world.pass(seconds(1));
+        let rung = |(agent, before): (&AgentId, &usize)| world.rings(*agent) > *before;
+        if let Some(at) = world.agents().iter().zip(&before).position(rung) {
+            let agent = world.agents()[at];
+            world.operator_answers(agent);
+            world.pass(seconds(1));
+            return (call, agent);
+        }
+    }
+    panic!("nobody is rung");
+}
+
+fn plan(calls: &str) -> String {
+    let flow = |name: &str, entry: &str, verbs: &str| {
+        format!(
+            "flow {name} {{\n entry {entry}\n state hello {{\n {verbs}\n -> waiting }}\n \
+             state waiting {{ queue support on full -> sorry }}\n state sorry {{ hangup }} }}\n"
+        )
+    };
+    flow("calls", "sip \"+74950000000\"", &format!("answer\n {calls}")) + &flow("chats", "chat \"main\"", "")
+}
+
+/// A visitor whose chat the operator has.
+fn chatting(world: &mut World, agent: AgentId, phone: Option<&str>) -> VisitorId {
+    let visitor = world.visitor_comes(phone);
+    world.visitor_writes(visitor, "m0", "hello").expect("the message is taken");
+    world.pass(seconds(1));
+    let offer = world.desk(agent).offers[0].offer;
+    world.agent_does(agent, AgentCommand::Accept { offer }).expect("the chat is accepted");
+    visitor
+}
+
+/// The server crashes, and operator and visitor are back.
+fn restarted(world: &mut World, agent: AgentId, visitor: VisitorId) {
+    world.crash_and_restart();
+    world.phone_vanishes(agent);
+    world.operator_is_back(agent);
+    world.visitor_says_hello(visitor);
     world.pass(seconds(1));
 }
