@@ -92,6 +92,12 @@ impl Recorder {
         add(&mut ring[..then.len()], then);
     }
 
+    /// A leg has said so much that nobody decodes, for it is paused. It has its place all the same: what comes late after the pause is
+    /// known by that to be from before.
+    pub fn miss(&self, now: Instant, tap: &mut Tap, timestamp: u32, length: u32) {
+        tap.place(self.clock(now) as i64, timestamp, length as usize);
+    }
+
     /// Reads off what is due. `full` gets about half a second of interleaved samples at a time.
     pub fn tick(&mut self, now: Instant, full: impl FnMut(Vec<i16>)) {
         self.read_to(self.clock(now).saturating_sub(DELAY), full);

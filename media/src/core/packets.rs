@@ -80,6 +80,12 @@ impl Core {
                 if duration == 0 || !sends || leg.muted {
                     return;
                 }
+                if let Some(recorder) = leg.recorder.and_then(|index| self.recorders.get(index)?.as_ref())
+                    && recorder.is_paused()
+                {
+                    let units = |units| rescale(units, codec.clock(), Decoder::RATE);
+                    recorder.miss(now.instant, &mut leg.tap, units(header.timestamp), units(duration));
+                }
                 let recorder = listening(&mut self.recorders, leg);
                 let room = leg.room.and_then(|room| Some(&mut self.rooms.get_mut(room)?.as_mut()?.mixer));
                 hear_audio(
