@@ -20,6 +20,8 @@ const DELAY: u64 = RATE as u64 / 2;
 const RING: usize = 8192;
 /// Samples in a channel of one chunk for the writer. With the delay it is what a crash can take: a second.
 const CHUNK: usize = RATE as usize / 2;
+/// How much longer than it was asked for a pause is at its end.
+const HELD_BACK: u64 = RATE as u64 / 5;
 /// A source whose place on the clock is off by more than this, measured by its fastest packet in two seconds, is moved.
 const MOST_DRIFT: i64 = RATE as i64 * 45 / 1000;
 const WINDOW: u32 = 100;
@@ -59,7 +61,8 @@ impl Recorder {
             return;
         }
         let clock = self.clock(now);
-        self.resumed = clock;
+        // The network may have held back for so long what was said in the pause.
+        self.resumed = clock + HELD_BACK;
         if paused {
             // A source whose clock runs ahead of ours has put something there already.
             for place in clock.max(self.read)..self.read + RING as u64 {

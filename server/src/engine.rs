@@ -109,11 +109,11 @@ impl Runner {
             Input::Packet { hop, bytes } => self.ports.sip.heard(*hop, bytes),
             Input::Media(MediaEvent::RecordingEnded { recording, .. }) => {
                 self.recordings.remove(recording);
-                self.ports.vitals.recordings.ended();
+                self.ports.vitals.recordings.ended(*recording);
             }
             Input::Media(MediaEvent::RecordingFailed { recording, why, .. }) => {
                 self.recordings.remove(recording);
-                self.ports.vitals.recordings.failed(self.clock.now().wall, why);
+                self.ports.vitals.recordings.failed(*recording, self.clock.now().wall, why);
             }
             Input::Admin(AdminCommand::Stop) => self.stopping = Some(self.clock.instant() + LAST_WORDS),
             _ => {}
@@ -136,7 +136,7 @@ impl Runner {
                 Output::Media(mut command) => {
                     if let MediaCommand::StartRecording { recording: id, file, .. } = &mut command {
                         self.recordings.insert(*id);
-                        self.ports.vitals.recordings.started();
+                        self.ports.vitals.recordings.started(*id);
                         *file = recording::file(&self.folder, file)
                             .expect("the engine names recordings below its prefix");
                     }

@@ -2,6 +2,8 @@
 export type Hearing = {
   /** One of them alone in both ears, or each where he belongs: the first on the left, the second on the right, others in the middle. */
   only(party: number | null): void;
+  /** The element is gone: gives back what the browser holds for its sound, of which it has few. */
+  close(): void;
 };
 
 /** Leads the sound of the element through channels that can be chosen. To be called once for an element. */
@@ -27,7 +29,7 @@ export function hear(element: HTMLMediaElement, parties: number): Hearing {
     }
   };
   only(null);
-  return { only };
+  return { only, close: () => void context.close() };
 }
 
 /** How loud a party is on a side. */

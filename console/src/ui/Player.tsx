@@ -1,7 +1,7 @@
 import { ActionIcon, Tooltip, UnstyledButton } from "@mantine/core";
 import { IconPlayerPauseFilled, IconPlayerPlayFilled } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { get } from "../api/client";
 import type { Peaks } from "../api/types";
@@ -34,6 +34,13 @@ export function Player({ recording, millis, lazy }: { recording: string; millis:
     staleTime: Number.POSITIVE_INFINITY,
     retry: false,
   });
+  useEffect(
+    () => () => {
+      hearing.current?.close();
+      hearing.current = null;
+    },
+    [],
+  );
   const parties = peaks?.channels.length ?? 2;
 
   const toggle = () => {

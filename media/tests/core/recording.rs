@@ -165,6 +165,25 @@ fn a_pause_is_silence_of_its_length_and_nothing_said_in_it_is_heard_later() {
 }
 
 #[test]
+fn what_was_said_in_a_pause_from_the_beginning_is_not_heard_when_it_comes_after_it() {
+    let mut world = World::new();
+    world.phone(Codec::Pcmu, 20, Channel::Customer, 1400.0);
+    // The network grows slow while it is paused.
+    world.network = |n| if n >= 25 { &[150] } else { &[2] };
+    start(&mut world);
+    world.command(Command::PauseRecording { session: SESSION, paused: true });
+    world.run(600);
+    world.command(Command::PauseRecording { session: SESSION, paused: false });
+    world.phones[0].hertz = Some(1000.0);
+    world.run(1400);
+    world.command(Command::StopRecording { session: SESSION });
+    let [customer, _] = world.channels();
+    let late = decibels(&customer[4800..6400], 1400.0);
+    assert!(late < -30.0, "what was said in the pause is heard with {late} dB");
+    assert!(decibels(&customer[6400..12_800], 1000.0) > -1.0, "what was said after it");
+}
+
+#[test]
 fn a_guest_has_a_channel_of_his_own_where_there_is_one() {
     for channels in [2, 3] {
         let mut world = World::new();

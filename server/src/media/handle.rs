@@ -91,7 +91,7 @@ pub fn start(
     let mut writers = Vec::new();
     for index in 0..config.threads {
         let (recorder, jobs) = Recorder::new();
-        writers.push((recorder.waiting(), jobs));
+        writers.push((recorder.shared(), jobs));
         let forget = routes.clone();
         let tell = events.clone();
         let events = move |event: Event| {
@@ -110,13 +110,13 @@ pub fn start(
         handle.threads.push(Builder::new().name(format!("media-{index}")).spawn(run)?);
     }
 
-    for (index, (waiting, jobs)) in writers.into_iter().enumerate() {
+    for (index, (shared, jobs)) in writers.into_iter().enumerate() {
         let link = handle.links[index].clone();
         let failed = move |recording: RecordingId| link.order(Order::RecordingFailed(recording));
         let tell = events.clone();
         let run = move || {
             let _guard = AbortOnPanic;
-            recorder::run(&waiting, &jobs, &tell, &failed);
+            recorder::run(&shared, &jobs, &tell, &failed);
         };
         handle.recorders.push(Builder::new().name(format!("recorder-{index}")).spawn(run)?);
     }

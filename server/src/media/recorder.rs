@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use media::api::Event;
@@ -18,6 +18,7 @@ use model::RecordingId;
 
 use self::opus::Opus;
 use self::wav::Wav;
+use crate::recording;
 
 /// Samples that may wait for the disk, over all recordings of a media thread: 32 MiB, or 17 minutes of one call.
 const MAX_WAITING: usize = 16 * 1024 * 1024;
@@ -39,7 +40,7 @@ pub(super) enum Job {
         recording: RecordingId,
         duration: Duration,
     },
-    /// The media thread has given it up and said so: close the file with what it has.
+    /// The media thread has given it up and said so: close the file with what is in it.
     Abandon {
         recording: RecordingId,
     },
@@ -49,7 +50,27 @@ pub(super) enum Job {
 #[derive(Clone, Debug)]
 pub(super) struct Recorder {
     jobs: Sender<Job>,
-    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
+}
+
+/// What a media thread and the writer of its recordings both know.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Samples that wait for the disk.
+    waiting: AtomicUsize,
+    /// How much of each open recording is in its file. Whoever gives one up takes it from here, and tells of it only then: what fails
+    /// on both sides is told once.
+    kept: Mutex<BTreeMap<RecordingId, Duration>>,
+}
+
+impl Shared {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<RecordingId, Duration>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_open(&self, recording: RecordingId) -> bool {
+        self.kept().contains_key(&recording)
+    }
 }
 
 /// The disk is too far behind, or the recorder is gone.
@@ -60,40 +81,54 @@ impl Recorder {
     /// The sending side and what [`run`] needs.
     pub fn new() -> (Self, Receiver<Job>) {
         let (jobs, inbox) = mpsc::channel();
-        (Self { jobs, waiting: Arc::default() }, inbox)
+        (Self { jobs, shared: Arc::default() }, inbox)
     }
 
     /// Never blocks. Samples are refused when too many wait; everything else is taken.
     pub fn submit(&self, job: Job) -> Result<(), Behind> {
         if let Job::Write { samples, .. } = &job {
-            if self.waiting.load(Ordering::Relaxed) + samples.len() > MAX_WAITING {
+            if self.shared.waiting.load(Ordering::Relaxed) + samples.len() > MAX_WAITING {
                 return Err(Behind);
             }
-            self.waiting.fetch_add(samples.len(), Ordering::Relaxed);
+            self.shared.waiting.fetch_add(samples.len(), Ordering::Relaxed);
+        } else if let Job::Open { recording, .. } = &job {
+            self.shared.kept().insert(*recording, Duration::ZERO);
         }
         self.jobs.send(job).map_err(|_| Behind)
     }
 
-    /// The number of samples that wait, which [`run`] counts down.
-    pub fn waiting(&self) -> Arc<AtomicUsize> {
-        self.waiting.clone()
+    /// Nothing more of this recording gets into its file, not even what waits. Returns how much is in it, unless the writer has given
+    /// it up already and said so.
+    pub fn give_up(&self, recording: RecordingId) -> Option<Duration> {
+        let kept = self.shared.kept().remove(&recording)?;
+        let _ = self.jobs.send(Job::Abandon { recording });
+        Some(kept)
+    }
+
+    /// For [`run`].
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
     }
 }
 
 /// Writes until every [`Recorder`] is gone. `failed` is told of each recording that cannot go on, once; `events` of its end.
 pub(super) fn run(
-    waiting: &AtomicUsize,
+    shared: &Shared,
     inbox: &Receiver<Job>,
     events: &impl Fn(Event),
     failed: &impl Fn(RecordingId),
 ) {
     let mut open: BTreeMap<RecordingId, Recorded> = BTreeMap::new();
     let give_up = |recording: RecordingId, kept: Duration, error: &dyn std::fmt::Display| {
-        events(Event::RecordingFailed { recording, why: error.to_string(), kept });
-        failed(recording);
+        if shared.kept().remove(&recording).is_some() {
+            events(Event::RecordingFailed { recording, why: error.to_string(), kept });
+            failed(recording);
+        }
     };
     for job in inbox {
         match job {
+            // Given up before the disk came to it.
+            Job::Open { recording, .. } if !shared.is_open(recording) => {}
             Job::Open { recording, file, channels } => match Recorded::create(&file, recording, channels) {
                 Ok(recorded) => drop(open.insert(recording, recorded)),
                 Err(error) => {
@@ -102,21 +137,33 @@ pub(super) fn run(
                 }
             },
             Job::Write { recording, samples } => {
-                waiting.fetch_sub(samples.len(), Ordering::Relaxed);
-                let result = open.get_mut(&recording).map(|recorded| recorded.write(&samples));
-                if let Some(Err(error)) = result
+                shared.waiting.fetch_sub(samples.len(), Ordering::Relaxed);
+                let Some(recorded) = open.get_mut(&recording).filter(|_| shared.is_open(recording)) else {
+                    continue;
+                };
+                let result = recorded.write(&samples);
+                let length = recorded.length();
+                if let Some(kept) = shared.kept().get_mut(&recording).filter(|_| result.is_ok()) {
+                    *kept = length;
+                }
+                if let Err(error) = result
                     && let Some(recorded) = open.remove(&recording)
                 {
-                    give_up(recording, recorded.length(), &error);
+                    give_up(recording, recorded.mend(), &error);
                 }
             }
             Job::Close { recording, duration } => {
                 // Without one it failed before, and that was said then.
                 let Some(recorded) = open.remove(&recording) else { continue };
-                let kept = recorded.length();
+                let (path, kept) = (recorded.path.clone(), recorded.length());
                 match recorded.sound.finish() {
-                    Ok(()) => events(Event::RecordingEnded { recording, duration }),
-                    Err(error) => give_up(recording, kept, &error),
+                    Ok(()) => {
+                        shared.kept().remove(&recording);
+                        events(Event::RecordingEnded { recording, duration });
+                    }
+                    Err(error) => {
+                        give_up(recording, recording::mend(&path).unwrap_or(kept), &error);
+                    }
                 }
             }
             Job::Abandon { recording } => {
@@ -134,6 +181,7 @@ pub(super) fn run(
 
 /// A file that is being written.
 struct Recorded {
+    path: PathBuf,
     sound: Sound,
     channels: usize,
     /// Samples that are in it, of all channels.
@@ -160,7 +208,7 @@ impl Recorded {
                 return Err(error);
             }
         };
-        Ok(Self { sound, channels, written: 0 })
+        Ok(Self { path: path.to_owned(), sound, channels, written: 0 })
     }
 
     fn write(&mut self, samples: &[i16]) -> io::Result<()> {
@@ -170,6 +218,13 @@ impl Recorded {
         }?;
         self.written += samples.len() as u64;
         Ok(())
+    }
+
+    /// After a failure: what is half written at the end is cut off. Returns how much is in the file.
+    fn mend(self) -> Duration {
+        let (path, kept) = (self.path.clone(), self.length());
+        drop(self);
+        recording::mend(&path).unwrap_or(kept)
     }
 
     fn length(&self) -> Duration {
@@ -209,14 +264,15 @@ mod tests {
 
     fn run_all(jobs: Vec<Job>) -> (Vec<Event>, Vec<RecordingId>) {
         let (recorder, inbox) = Recorder::new();
-        let waiting = recorder.waiting();
+        let shared = recorder.shared();
         for job in jobs {
             recorder.submit(job).unwrap();
         }
         drop(recorder);
         let (events, failed) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
-        run(&waiting, &inbox, &|event| events.borrow_mut().push(event), &|id| failed.borrow_mut().push(id));
-        assert_eq!(waiting.load(Ordering::Relaxed), 0);
+        run(&shared, &inbox, &|event| events.borrow_mut().push(event), &|id| failed.borrow_mut().push(id));
+        assert_eq!(shared.waiting.load(Ordering::Relaxed), 0);
+        assert!(shared.kept().is_empty());
         (events.into_inner(), failed.into_inner())
     }
 
@@ -293,5 +349,48 @@ mod tests {
         }
         assert_eq!(recorder.submit(second()), Err(Behind));
         assert_eq!(recorder.submit(Job::Close { recording: id(1), duration: Duration::ZERO }), Ok(()));
+    }
+
+    #[test]
+    fn what_is_given_up_while_the_disk_stalls_fails_once_with_what_is_in_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, other] = ["a.wav", "b.wav"].map(|name| folder.path().join(name));
+        let (recorder, inbox) = Recorder::new();
+        let shared = recorder.shared();
+        let write = || Job::Write { recording: id(1), samples: vec![0; 16_000] };
+        let close = |number| Job::Close { recording: id(number), duration: Duration::from_secs(9) };
+        recorder.submit(Job::Open { recording: id(1), file: file.clone(), channels: 2 }).unwrap();
+        recorder.submit(write()).unwrap();
+        recorder.submit(Job::Open { recording: id(2), file: other, channels: 2 }).unwrap();
+        recorder.submit(close(2)).unwrap();
+        // Waits when the media thread gives up.
+        recorder.submit(write()).unwrap();
+        let (recorder, events) = (RefCell::new(Some(recorder)), RefCell::new(Vec::new()));
+        let told = |event: Event| {
+            if let Some(recorder) = recorder.take() {
+                assert_eq!(recorder.give_up(id(1)), Some(Duration::from_secs(1)));
+                assert_eq!(recorder.give_up(id(1)), None, "that was said");
+                recorder.submit(close(1)).unwrap();
+            }
+            events.borrow_mut().push(event);
+        };
+        run(&shared, &inbox, &told, &|id| panic!("{id} is known to have failed"));
+        let duration = Duration::from_secs(9);
+        assert_eq!(events.into_inner(), [Event::RecordingEnded { recording: id(2), duration }]);
+        assert_eq!(hound::WavReader::open(&file).unwrap().duration(), 8000, "what waited is left out");
+    }
+
+    #[test]
+    fn a_file_that_failed_is_cut_to_what_plays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.opus");
+        let mut opus = Recorded::create(&path, id(1), 2).unwrap();
+        opus.write(&[500; 16_000]).unwrap();
+        let whole = fs::read(&path).unwrap();
+        // The disk took only half of the next page.
+        fs::write(&path, [&whole[..], b"OggS half a page"].concat()).unwrap();
+        let kept = opus.mend();
+        assert!((Duration::from_millis(950)..Duration::from_secs(1)).contains(&kept), "{kept:?}");
+        assert_eq!(fs::read(&path).unwrap(), whole);
     }
 }

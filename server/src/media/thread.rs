@@ -178,11 +178,11 @@ impl<E: Fn(Event)> Thread<E> {
 
     fn record(&mut self, recording: RecordingId, job: Job) {
         if self.recorder.submit(job).is_err() {
-            let kept = self.core.recording_failed(recording).unwrap_or_default();
-            let why = "the disk is too far behind".to_owned();
-            (self.events)(Event::RecordingFailed { recording, why, kept });
-            // What was written so far is closed properly, with nothing more said about it.
-            let _ = self.recorder.submit(Job::Abandon { recording });
+            self.core.recording_failed(recording);
+            if let Some(kept) = self.recorder.give_up(recording) {
+                let why = "the disk is too far behind".to_owned();
+                (self.events)(Event::RecordingFailed { recording, why, kept });
+            }
         }
     }
 
