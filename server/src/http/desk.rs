@@ -1,5 +1,6 @@
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use session::api::{AgentCommand, Reply};
 use session::view::DeskView;
 
@@ -7,6 +8,7 @@ use super::auth::SignedIn;
 use super::body::Body;
 use super::error::{ApiError, ApiResult, ErrorBody};
 use crate::app::App;
+use crate::store::Role;
 
 /// The desk as it was shown last.
 #[utoipa::path(get, path = "/api/v1/desk", tag = "desk", responses(
@@ -23,5 +25,9 @@ pub async fn command(
     signed_in: SignedIn,
     Body(command): Body<AgentCommand>,
 ) -> ApiResult<Json<Reply>> {
+    if matches!(command, AgentCommand::SetStatus { .. }) && !signed_in.user.is(Role::Operator) {
+        let message = "Only operators are ready or not: nothing is offered to you.";
+        return Err(ApiError::new(StatusCode::CONFLICT, "no_operator", message));
+    }
     Ok(Json(app.commands.agent(signed_in.user.id, command).await?))
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::sound::Channel;
-use super::{Process, free_port, wait_for};
+use super::{Process, free_phone_port, wait_for};
 
 const RATE: u32 = 8000;
 /// Seconds of the tone that it speaks.
@@ -23,7 +23,7 @@ impl Baresip {
     /// `account` is its account as baresip writes it, with `PORT` where its own port stands; `dials` is whom it calls at once.
     pub fn with_account(folder: &Path, account: &str, hertz: f64, dials: Option<&str>) -> Self {
         fs::create_dir_all(folder).expect("a folder");
-        let (port, speech) = (free_port(), folder.join("speech.wav"));
+        let (port, speech) = (free_phone_port(), folder.join("speech.wav"));
         write_tone(&speech, hertz);
         let modules = ["g711", "srtp", "dtls_srtp", "aufile", "aubridge", "sndfile"];
         let modules: String = modules.map(|name| format!("module {name}.so\n")).concat();

@@ -15,7 +15,7 @@ mod visitor;
 pub use api::Api;
 pub use baresip::Baresip;
 pub use carrier::Carrier;
-pub use process::{Process, free_port, free_ports, wait_for};
+pub use process::{Process, free_phone_port, free_port, free_ports, wait_for};
 pub use sipp::Sipp;
 pub use tandem::{Tandem, project};
 pub use visitor::Visitor;

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// A peer process; killed by its id when dropped.
@@ -79,6 +80,22 @@ pub fn free_port() -> u16 {
         }
     }
     panic!("no free port");
+}
+
+/// A port for a phone, free for UDP and TCP at this moment; baresip wants the next one, too, for TLS. Outside those that the kernel and
+/// the other helpers here take theirs from.
+pub fn free_phone_port() -> u16 {
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id() % 400;
+    for _ in 0..400 {
+        let nth = (start + u32::from(TAKEN.fetch_add(1, Ordering::Relaxed))) % 400;
+        let port = 9_200 + 2 * u16::try_from(nth).expect("below 400");
+        let tcp = [port, port + 1].map(|port| TcpListener::bind(("127.0.0.1", port)));
+        if tcp.iter().all(Result::is_ok) && UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port for a phone");
 }
 
 /// The first of 2,000 neighbouring ports that are free for UDP on 127.0.0.1 at this moment, outside those that the kernel and

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use e2e::lab::sound::Channel;
-use e2e::lab::{Process, Tandem, free_port, free_ports, wait_for};
+use e2e::lab::{Process, Tandem, free_phone_port, free_ports, wait_for};
 
 const CALLER: f64 = 1000.0;
 const CALLED: f64 = 600.0;
@@ -81,7 +81,7 @@ fn phones_with_g722_and_with_opus_talk_to_a_phone_with_g711() {
         let plans = folder.path().join("plans");
         fs::create_dir_all(&plans).expect("a folder");
         fs::write(plans.join("through.plan"), FLOWS).expect("written");
-        let (caller_port, called_port) = (free_port(), free_port());
+        let (caller_port, called_port) = (free_phone_port(), free_phone_port());
         let tandem = Tandem::start_with(
             &plans,
             &format!(
@@ -100,7 +100,7 @@ fn phones_with_g722_and_with_opus_talk_to_a_phone_with_g711() {
         assert!(answering.is_running() && calling.is_running());
         // They write the rest down when they go.
         for phone in [&calling, &answering] {
-            phone.signal("TERM");
+            phone.signal("-TERM");
         }
         for phone in [&mut calling, &mut answering] {
             let _ = phone.ended(Duration::from_secs(10));

@@ -65,6 +65,9 @@ fn parts() -> Vec<Part> {
     SCENARIOS.iter().enumerate().map(part).filter(meant).collect()
 }
 
+/// These want the messages of two calls in one order. Each call has an order of its own, and they may be on two stacks.
+const IN_ORDER: [&str; 1] = ["desk_consults"];
+
 #[test]
 fn every_scenario_goes_as_its_rfc_says() {
     every_scenario_goes(0);
@@ -82,7 +85,10 @@ fn every_scenario_goes(shards: u8) {
         a_cancel_right_behind_its_invite_is_obeyed(&tandem);
         digest_with_sha_256_and_nonces_that_are_old_or_used(&tandem);
     });
-    let parts = parts();
+    let mut parts = parts();
+    if shards > 0 {
+        parts.retain(|part| !IN_ORDER.contains(&part.scenario.file));
+    }
     every_file_is_in_the_table();
     let plans = tempfile::tempdir().expect("a temporary folder");
     fs::write(plans.path().join("scenarios.plan"), parts.iter().map(plan).collect::<String>())
