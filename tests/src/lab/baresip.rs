@@ -25,7 +25,7 @@ impl Baresip {
         fs::create_dir_all(folder).expect("a folder");
         let (port, speech) = (free_phone_port(), folder.join("speech.wav"));
         write_tone(&speech, hertz);
-        let modules = ["g711", "srtp", "dtls_srtp", "aufile", "aubridge", "sndfile"];
+        let modules = ["g711", "g722", "opus", "srtp", "dtls_srtp", "aufile", "aubridge", "sndfile"];
         let modules: String = modules.map(|name| format!("module {name}.so\n")).concat();
         let config = format!(
             "poll_method epoll\nsip_listen 127.0.0.1:{port}\naudio_player aubridge,unheard\naudio_source aufile,{}\n\
