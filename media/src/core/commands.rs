@@ -90,7 +90,7 @@ impl Core {
         assert!(!self.by_id.contains_key(&id), "leg {id} is opened only once");
         let opened = match kind {
             LegKind::Rtp { nat, encryption } => {
-                self.open_rtp(now, (session, id), nat, encryption, offer.as_deref(), codecs, ports)
+                self.open_rtp(now, (session, id), (nat, encryption), offer.as_deref(), codecs, ports)
             }
             LegKind::WebRtc if self.met(session, id).contains(&Codec::G729) => {
                 Err("the other side speaks only G.729, which is passed on but not decoded".to_owned())
@@ -142,8 +142,7 @@ impl Core {
         &mut self,
         now: Now,
         (session, id): (SessionId, LegId),
-        nat: bool,
-        encryption: Encryption,
+        (nat, encryption): (bool, Encryption),
         offer: Option<&[u8]>,
         codecs: Vec<Codec>,
         ports: Option<LocalPorts>,
