@@ -153,7 +153,10 @@ export interface components {
             /** @enum {string} */
             state: "not_answering";
         };
-        /** @description Calls go on without being recorded. It is over when a recording ends well. */
+        /**
+         * @description Calls go on without being recorded. It is over when a recording ends well that was started after the last failure: what was
+         *     open before may have been closed on what was left of the disk.
+         */
         Alarm: {
             /**
              * Format: int64

@@ -66,7 +66,7 @@ fn parts() -> Vec<Part> {
 }
 
 /// These want the messages of two calls in one order. Each call has an order of its own, and they may be on two stacks.
-const IN_ORDER: [&str; 1] = ["desk_consults"];
+const IN_ORDER: [&str; 3] = ["desk_consults", "desk_is_picked_up", "desk_is_replaced"];
 
 #[test]
 fn every_scenario_goes_as_its_rfc_says() {
