@@ -19,6 +19,7 @@ import type { PhoneCall } from "../../softphone/softphone";
 import { Elapsed } from "../common";
 import { complain } from "../complain";
 import classes from "./CallPanel.module.css";
+import { Key } from "./Key";
 import { ConferenceKeys, Guests, Mute } from "./Parties";
 
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
@@ -150,25 +151,6 @@ export function CallPanel({ session }: { session: SessionView }) {
         </Tooltip>
       </div>
     </section>
-  );
-}
-
-type KeyProps = { label: string; on: boolean; testid: string; onClick(): void; children: ReactNode };
-
-function Key({ label, on, testid, onClick, children }: KeyProps) {
-  return (
-    <Tooltip label={label}>
-      <UnstyledButton
-        className={classes.key}
-        data-on={on || undefined}
-        aria-pressed={on}
-        aria-label={label}
-        data-testid={testid}
-        onClick={onClick}
-      >
-        {children}
-      </UnstyledButton>
-    </Tooltip>
   );
 }
 

@@ -1,4 +1,4 @@
-import { Button, Popover, TextInput, Tooltip, UnstyledButton } from "@mantine/core";
+import { Button, Popover, TextInput, UnstyledButton } from "@mantine/core";
 import {
   IconArrowMerge,
   IconDoorExit,
@@ -7,13 +7,14 @@ import {
   IconUserPlus,
   IconUserX,
 } from "@tabler/icons-react";
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type FormEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { command } from "../../api/client";
 import type { LegView, SessionView } from "../../api/types";
 import { useAgentNames } from "../../app/queries";
 import { complain } from "../complain";
 import panel from "./CallPanel.module.css";
+import { Key } from "./Key";
 import classes from "./Parties.module.css";
 
 /** Who else is in the call, or is called into it. */
@@ -34,13 +35,14 @@ export function Guests({ session }: { session: SessionView }) {
             {!up && <span className={classes.note}>{t("conference.ringing")}</span>}
             {leg.held && <span className={classes.note}>{t("conference.held")}</span>}
             {up && <Mute session={id} leg={leg} name={name} />}
-            <Small
+            <Key
+              className={classes.small}
               label={t("conference.remove", { name })}
               testid="guest-remove"
               onClick={() => command({ command: "remove_party", session: id, leg: leg.leg }).catch(complain)}
             >
               <IconUserX size={15} stroke={1.7} />
-            </Small>
+            </Key>
           </li>
         );
       })}
@@ -52,14 +54,15 @@ export function Guests({ session }: { session: SessionView }) {
 export function Mute({ session, leg, name }: { session: string; leg: LegView; name: string }) {
   const { t } = useTranslation();
   return (
-    <Small
+    <Key
+      className={classes.small}
       label={t(leg.muted ? "conference.unmute" : "conference.mute", { name })}
       testid="party-mute"
       on={leg.muted}
       onClick={() => command({ command: "mute_party", session, leg: leg.leg, muted: !leg.muted }).catch(complain)}
     >
       {leg.muted ? <IconMicrophoneOff size={15} stroke={1.7} /> : <IconMicrophone size={15} stroke={1.7} />}
-    </Small>
+    </Key>
   );
 }
 
@@ -142,34 +145,5 @@ function AddParty({ session }: { session: string }) {
         </form>
       </Popover.Dropdown>
     </Popover>
-  );
-}
-
-type KeyProps = { label: string; testid: string; on?: boolean; onClick(): void; children: ReactNode };
-
-function Key({ label, testid, onClick, children }: KeyProps) {
-  return (
-    <Tooltip label={label}>
-      <UnstyledButton className={panel.key} aria-label={label} data-testid={testid} onClick={onClick}>
-        {children}
-      </UnstyledButton>
-    </Tooltip>
-  );
-}
-
-function Small({ label, testid, on, onClick, children }: KeyProps) {
-  return (
-    <Tooltip label={label}>
-      <UnstyledButton
-        className={classes.small}
-        data-on={on || undefined}
-        aria-pressed={on}
-        aria-label={label}
-        data-testid={testid}
-        onClick={onClick}
-      >
-        {children}
-      </UnstyledButton>
-    </Tooltip>
   );
 }
