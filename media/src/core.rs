@@ -236,13 +236,13 @@ impl Core {
         self.output.pop_front()
     }
 
-    /// The shell could not create or write the file: nothing more is put out for this recording. Returns how much was read off for
-    /// it, `None` when it is not there (any more).
-    pub fn recording_failed(&mut self, recording: RecordingId) -> Option<Duration> {
+    /// The shell could not create or write the file: nothing more is put out for this recording.
+    pub fn recording_failed(&mut self, recording: RecordingId) {
         let is_it =
             |recorder: &Option<Recorder>| recorder.as_ref().is_some_and(|it| it.recording == recording);
-        let index = self.recorders.iter().position(is_it)?;
-        self.remove_recorder(index).map(|recorder| recorder.length())
+        if let Some(index) = self.recorders.iter().position(is_it) {
+            self.remove_recorder(index);
+        }
     }
 
     /// No leg and no recording: no tick is needed until the next `Open`.

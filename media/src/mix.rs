@@ -3,10 +3,6 @@
 //! Invariants: nobody hears himself; whatever begins, ends or changes its gain does so over [`RAMP`] samples; a sum beyond full scale
 //! stays at full scale; nothing allocates in a tick; who hears what most hear costs nothing of his own.
 
-mod inlet;
-
-pub use inlet::Inlet;
-
 use crate::api::Gain;
 use crate::core::RECORDING_RATE;
 
@@ -33,11 +29,14 @@ pub struct Mixer {
 struct Seat {
     /// The leg's place in the core. Who has left sounds for one more tick, to fade out.
     leg: Option<usize>,
-    inlet: Inlet,
+    /// What is heard of him in this tick, if anything.
     frame: [i16; FRAME],
     sounds: bool,
-    /// Whether he was to be heard in the last tick.
-    open: bool,
+    /// He has said something in this tick, and in the one before.
+    said: bool,
+    spoke: bool,
+    /// The end of what he said last, to fade out from.
+    tail: [i16; RAMP],
 }
 
 impl Mixer {
@@ -104,10 +103,10 @@ impl Mixer {
         self.seats.is_empty()
     }
 
-    /// Samples that this leg said, at its timestamp in units of [`RATE`].
-    pub fn say(&mut self, leg: usize, timestamp: u32, samples: &[i16]) {
+    /// What this leg says in this tick, in samples of [`RATE`].
+    pub fn say(&mut self, leg: usize, frame: &[i16; FRAME]) {
         if let Some(seat) = self.seats.iter_mut().find(|seat| seat.leg == Some(leg)) {
-            seat.inlet.write(timestamp, samples);
+            (seat.frame, seat.said) = (*frame, true);
         }
     }
 
@@ -118,15 +117,9 @@ impl Mixer {
         }
     }
 
-    /// Takes the next 20 ms of what was said. `open` says whether a leg is to be heard at all (not muted).
-    pub fn read(&mut self, open: impl Fn(usize) -> bool) {
-        for seat in &mut self.seats {
-            seat.read(&open);
-        }
-    }
-
-    /// Mixes what was read; `hear` gets each listener's mix.
+    /// Mixes what was said in this tick; `hear` gets each listener's mix.
     pub fn mix(&mut self, mut hear: impl FnMut(usize, &[i16; FRAME])) {
+        self.seats.iter_mut().for_each(Seat::settle);
         let mut sum = [0; FRAME];
         for (seat, common) in self.seats.iter().zip(&self.common) {
             if seat.sounds && *common {
@@ -171,21 +164,34 @@ impl Mixer {
 
 impl Seat {
     fn new(leg: usize) -> Self {
-        Self { leg: Some(leg), inlet: Inlet::default(), frame: [0; FRAME], sounds: false, open: true }
+        let (frame, tail) = ([0; FRAME], [0; RAMP]);
+        Self { leg: Some(leg), frame, sounds: false, said: false, spoke: false, tail }
     }
 
-    fn read(&mut self, open: impl Fn(usize) -> bool) {
-        let open = self.leg.is_some_and(open);
-        let was_open = std::mem::replace(&mut self.open, open);
-        self.sounds = self.inlet.read(&mut self.frame) && (open || was_open);
-        if open != was_open {
-            for (index, sample) in self.frame.iter_mut().enumerate() {
-                let of_ramp = index.min(RAMP);
-                let of_ramp = if open { of_ramp } else { RAMP - of_ramp } as i32;
-                *sample = (i32::from(*sample) * of_ramp / RAMP as i32) as i16;
+    /// Whatever begins or breaks off does so without a click.
+    fn settle(&mut self) {
+        let spoke = std::mem::replace(&mut self.spoke, self.said);
+        let said = std::mem::take(&mut self.said);
+        self.sounds = said || spoke;
+        if said {
+            self.tail.copy_from_slice(&self.frame[FRAME - RAMP..]);
+        } else if spoke {
+            // What was heard last once more, backwards and fading.
+            self.frame.fill(0);
+            for (index, sample) in self.frame[..RAMP].iter_mut().enumerate() {
+                *sample = scaled(self.tail[RAMP - 1 - index], RAMP - index);
+            }
+        }
+        if said && !spoke {
+            for (index, sample) in self.frame[..RAMP].iter_mut().enumerate() {
+                *sample = scaled(*sample, index);
             }
         }
     }
+}
+
+fn scaled(sample: i16, of_ramp: usize) -> i16 {
+    (i32::from(sample) * of_ramp as i32 / RAMP as i32) as i16
 }
 
 fn add(sum: &mut [i32; FRAME], frame: &[i16; FRAME]) {

@@ -109,11 +109,6 @@ impl Recorder {
         length(self.read)
     }
 
-    /// How much has been read off.
-    pub fn length(&self) -> Duration {
-        length(self.read)
-    }
-
     fn clock(&self, now: Instant) -> u64 {
         units(now.saturating_since(self.start), RATE)
     }

@@ -9,7 +9,7 @@ use crate::codec::{Codec, RateConverter};
 use crate::dtmf;
 use crate::jitter::JitterBuffer;
 use crate::leg::{Leg, MOST_OCTETS, Transport};
-use crate::mix::{self, Mixer};
+use crate::mix::Mixer;
 use crate::outgoing::Source;
 use crate::record::{Recorder, Tap};
 use crate::rtcp;
@@ -207,8 +207,10 @@ impl<S: Sink> Pour<'_, '_, S> {
             let timestamp = tick.wrapping_mul(RECORDING_RATE / 50);
             recorder.write(self.said, *channel, tap, timestamp, samples);
         }
-        if let Some((mixer, leg)) = &mut self.room {
-            mixer.say(*leg, tick.wrapping_mul(mix::FRAME as u32), pcm);
+        if let Some((mixer, leg)) = &mut self.room
+            && let Ok(frame) = pcm.try_into()
+        {
+            mixer.say(*leg, frame);
         }
         if let Some(partner) = &mut self.partner
             && let Some(codec) = partner.codec()

@@ -87,7 +87,6 @@ impl Core {
             let (source, ticks) = (Source::Mix(here.number), here.ticks);
             here.ticks = here.ticks.wrapping_add(1);
             let legs = &mut self.legs;
-            here.mixer.read(|leg| legs.get(leg).and_then(Option::as_deref).is_some_and(|leg| !leg.muted));
             let mut exit = Exit { now, browsers: &mut self.browsers, out: &mut *out };
             here.mixer.mix(|leg, frame| {
                 let Some(leg) = legs.get_mut(leg).and_then(Option::as_deref_mut) else { return };

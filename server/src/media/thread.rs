@@ -129,7 +129,7 @@ impl<E: Fn(Event)> Thread<E> {
             match self.orders.try_recv() {
                 Ok(Order::Command(command)) => self.command(now, command),
                 Ok(Order::Library(library)) => self.core.set_library(library),
-                Ok(Order::RecordingFailed(recording)) => drop(self.core.recording_failed(recording)),
+                Ok(Order::RecordingFailed(recording)) => self.core.recording_failed(recording),
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => break,
             }

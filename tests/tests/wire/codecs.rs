@@ -2,7 +2,7 @@
 //! other's tone.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::lab::{Baresip, Tandem, wait_for};
 
@@ -37,10 +37,8 @@ fn phones_with_g722_and_with_opus_talk_to_a_phone_with_g711() {
         let dial = format!("sip:+74950000001@{}", tandem.sip);
         let mut caller =
             Baresip::with_account(&folder.path().join("caller"), &account(codec), CALLER, Some(&dial));
-        let until = Instant::now() + Duration::from_secs(15);
         wait_for("the call is answered", Duration::from_secs(20), || {
-            let waits = caller.is_running() && Instant::now() < until;
-            assert!(waits, "{codec}:\n{}\n{}\n{}", caller.log(), called.log(), tandem.log());
+            assert!(caller.is_running(), "{codec}:\n{}\n{}\n{}", caller.log(), called.log(), tandem.log());
             caller.log().contains("Call established").then_some(())
         });
         std::thread::sleep(Duration::from_secs(6));
