@@ -43,17 +43,13 @@ pub fn run() -> Result<()> {
 
     let folder = tempfile::tempdir()?;
     let tandem = Tandem::start(folder.path(), callee, 0)?;
-    // What every process builds up once.
-    whole(load.run(tandem.sip, Plan { calls: 200, rate: 200, hold: HOLD }, || {})?)?;
-    thread::sleep(LINGER);
-
-    let kilobytes = |bytes: u64, than: u64| bytes.saturating_sub(than) as f64 / 1024.0;
-    // First of all, or they would live in what earlier calls have left free.
-    let fresh = process::memory(tandem.id())?;
-    let mut full = fresh;
-    whole(load.run(tandem.sip, HELD, || full = process::memory(tandem.id()).unwrap_or(fresh))?)?;
-    let per_call = kilobytes(full, fresh) / f64::from(HELD.calls);
+    let (fresh, per_call) = per_held_call(&mut load, &tandem)?;
     crate::beside_limit("memory per anchored call, KB", LIMIT_KILOBYTES, per_call);
+    let plain_folder = tempfile::tempdir()?;
+    let plain = Tandem::start_with(plain_folder.path(), callee, 0, "[ladder]\ncalls = 0")?;
+    let (_, per_call) = per_held_call(&mut load, &plain)?;
+    drop(plain);
+    crate::beside_limit("  without its messages in the ladder", LIMIT_KILOBYTES, per_call);
     thread::sleep(LINGER);
 
     let empty = process::memory(tandem.id())?;
@@ -93,21 +89,32 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-/// 100,000 calls, and whether their memory comes back.
+/// What the process has at first, and what a call takes, in KB: first of all, or they would live in what earlier calls have left free.
+fn per_held_call(load: &mut Load, tandem: &Tandem) -> Result<(u64, f64)> {
+    // What every process builds up once.
+    whole(load.run(tandem.sip, Plan { calls: 200, rate: 200, hold: HOLD }, || {})?)?;
+    thread::sleep(LINGER);
+    let fresh = process::memory(tandem.id())?;
+    let mut full = fresh;
+    whole(load.run(tandem.sip, HELD, || full = process::memory(tandem.id()).unwrap_or(fresh))?)?;
+    Ok((fresh, kilobytes(full, fresh) / f64::from(HELD.calls)))
+}
+
+fn kilobytes(bytes: u64, than: u64) -> f64 {
+    bytes.saturating_sub(than) as f64 / 1024.0
+}
+
+/// 100,000 calls, and whether their memory comes back: what caches and the ladder take is there after the first of them.
 fn soak(load: &mut Load, tandem: &Tandem) -> Result<()> {
     thread::sleep(LINGER);
-    let before = process::memory(tandem.id())?;
-    whole(load.run(tandem.sip, Plan { calls: 50_000, rate: 1_000, hold: HOLD }, || {})?)?;
-    whole(load.run(tandem.sip, Plan { calls: 50_000, rate: 1_000, hold: HOLD }, || {})?)?;
-    let after = process::memory(tandem.id())?;
-    thread::sleep(LINGER);
-    let rested = process::memory(tandem.id())?;
-    println!(
-        "  100,000 calls: resident before {:.1} MB, after {:.1} MB, rested {:.1} MB",
-        megabytes(before),
-        megabytes(after),
-        megabytes(rested)
-    );
+    let megabytes = || -> Result<f64> { Ok(process::memory(tandem.id())? as f64 / 1e6) };
+    println!("  resident before the soak {:.1} MB", megabytes()?);
+    for calls in [25_000, 50_000, 75_000, 100_000] {
+        whole(load.run(tandem.sip, Plan { calls: 25_000, rate: 1_000, hold: HOLD }, || {})?)?;
+        let after = megabytes()?;
+        thread::sleep(LINGER);
+        println!("  after {calls} calls {after:.1} MB, rested {:.1} MB", megabytes()?);
+    }
     Ok(())
 }
 

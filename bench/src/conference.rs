@@ -1,12 +1,12 @@
 //! The mixer of a conference in which everybody speaks at once, without its codecs.
 
 use std::hint::black_box;
-use std::time::Duration;
 
 use anyhow::Result;
 use media::api::Gain;
 use media::mix::{FRAME, Mixer};
-use rustix::time::{ClockId, clock_gettime};
+
+use crate::process::own;
 
 const PARTIES: usize = 20;
 const TICKS: u32 = 20_000;
@@ -18,7 +18,7 @@ pub fn run() -> Result<()> {
     let members: Vec<usize> = (0..PARTIES).collect();
     mixer.seat(&members, |_, _| Gain::FULL);
     let said: [i16; FRAME] = std::array::from_fn(|sample| (sample as i16) * 97);
-    let before = cpu();
+    let before = own();
     for _ in 0..TICKS {
         for member in &members {
             mixer.say(*member, black_box(&said));
@@ -27,13 +27,7 @@ pub fn run() -> Result<()> {
             black_box(frame);
         });
     }
-    let micros = (cpu() - before).as_secs_f64() * 1e6 / f64::from(TICKS);
+    let micros = (own() - before).as_secs_f64() * 1e6 / f64::from(TICKS);
     crate::beside_limit("conference of 20, a tick without codecs, CPU µs", LIMIT_MICROS, micros);
     Ok(())
-}
-
-/// Of this thread.
-fn cpu() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }

@@ -1,18 +1,22 @@
 //! `make bench`: what Tandem costs beside the least that the same work can cost, in the same run on the same machine.
 //!
 //! Wall times on a shared machine mean little, so everything is CPU time and is printed as a ratio. Loopback only, and over
-//! within five minutes. Names of parts as arguments run only those: `cargo run --release -p bench -- calls`; with `--soak` the
+//! within six minutes. Names of parts as arguments run only those: `cargo run --release -p bench -- calls`; with `--soak` the
 //! calls end with 100,000 more of them.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
+mod browser;
 mod calls;
 mod conference;
 mod forward;
 mod load;
 mod process;
 mod register;
+mod rig;
 mod shards;
+mod sound;
+mod stream;
 mod tandem;
 
 use anyhow::Result;
@@ -22,11 +26,14 @@ type Part = (&'static str, fn() -> Result<()>);
 
 fn main() -> Result<()> {
     println!("{:<52} {:>10} {:>10} {:>8}  limit", "", "floor", "tandem", "ratio");
-    let parts: [Part; 5] = [
+    let parts: [Part; 8] = [
         ("forward", forward::run),
         ("register", register::run),
         ("calls", calls::run),
         ("conference", conference::run),
+        ("music", sound::music),
+        ("recording", sound::recording),
+        ("browsers", sound::browsers),
         ("shards", shards::run),
     ];
     let wanted: Vec<String> =

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::time::{ClockId, clock_gettime};
 
 /// What a thread of this process has used so far, by the thread's name. Precise to the nanosecond, unlike `stat`.
 pub fn of_thread(name: &str) -> Result<Duration> {
@@ -22,6 +23,12 @@ pub fn of_thread(name: &str) -> Result<Duration> {
         thread::sleep(Duration::from_millis(5));
     }
     anyhow::bail!("no thread {name}")
+}
+
+/// What this thread has used so far.
+pub fn own() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
 }
 
 /// What each living thread of a process has used so far.

@@ -31,6 +31,11 @@ pub struct Tandem {
 impl Tandem {
     /// Calls to +4930100 from 127.0.0.1 go to `callee`. `shards`: SIP stacks beside the engine's own.
     pub fn start(folder: &Path, callee: SocketAddr, shards: u8) -> Result<Self> {
+        Self::start_with(folder, callee, shards, "")
+    }
+
+    /// The same with more in its configuration.
+    pub fn start_with(folder: &Path, callee: SocketAddr, shards: u8, more: &str) -> Result<Self> {
         let (sip, http) = (free_udp()?, free_tcp()?);
         let plans = folder.join("plans");
         fs::create_dir_all(&plans)?;
@@ -68,6 +73,7 @@ folder = "{plans}"
 music = "{plans}"
 [log]
 filter = "warn"
+{more}
 "#,
             data = folder.join("data").display(),
             plans = plans.display(),
