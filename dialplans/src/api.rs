@@ -37,6 +37,9 @@ pub enum Effect {
     Announce { text: String, prompts: Vec<String> },
     /// The session leaves the queue because the flow moves on (`after … -> state`); voice: the music ends.
     LeaveQueue,
+    /// The session keeps its place in the queue, and the customer is called when his turn comes. Waits for
+    /// `Input::Callback`.
+    Callback,
     /// Voice only: to a number over a trunk, or to an operator by name. Waits for `Input::TransferEnded`.
     Transfer { to: TransferTarget },
     /// A value for the session's context (survives the run; operators see it).
@@ -84,6 +87,10 @@ pub enum Input {
     QueueAnswered,
     /// The queue did not take the session, or put it out.
     QueueFull,
+    /// Whether he will be called.
+    Callback {
+        promised: bool,
+    },
     TransferEnded {
         connected: bool,
     },

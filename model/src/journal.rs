@@ -127,6 +127,10 @@ pub enum Change {
     OwnerChanged {
         agent: Option<AgentId>,
     },
+    /// The customer waits aside while whoever serves him talks to others, or does so no more.
+    SetAside {
+        aside: bool,
+    },
     /// The customer was parked in this slot, or is parked no more.
     Parked {
         slot: Option<String>,
@@ -136,6 +140,18 @@ pub enum Change {
         agent: AgentId,
         mode: Option<Supervision>,
     },
+    /// The customer keeps his place and is called on this number when his turn comes.
+    CallbackPromised {
+        number: String,
+        by: Side,
+    },
+    /// He was called. Not reached, he is called again at this time; without one it is given up.
+    CallbackTried {
+        reached: bool,
+        again: Option<Timestamp>,
+    },
+    /// He is not called any more, because he came himself.
+    CallbackWithdrawn,
     /// A further medium was asked for, and by whom.
     Escalated {
         to: Medium,

@@ -20,6 +20,7 @@ use sip_core::inspect::{Table, Topic};
 use sip_core::shard::{Order, Report, ShardId};
 use utoipa::ToSchema;
 
+use crate::callback::CallbackConfig;
 use crate::redirect::Redirects;
 use crate::view::{DeskView, QueueStatus, SessionSummary};
 
@@ -37,6 +38,11 @@ pub struct Config {
     /// Whose 301 and 302 are followed.
     pub redirects: Redirects,
     pub recording: RecordingConfig,
+    pub callback: CallbackConfig,
+    /// How long one who was cut off while he waited keeps his place.
+    pub place_kept: Duration,
+    /// How long a customer stays parked.
+    pub parked_for: Duration,
     /// How long an operator whose device died is waited for before the session goes back to the head of its queue.
     pub agent_grace: Duration,
     /// A chat without a word for this long is closed.
@@ -313,6 +319,23 @@ pub enum AgentCommand {
     PauseRecording {
         session: SessionId,
         paused: bool,
+    },
+    /// Asks somebody, by an operator's login, a queue or a phone number, while the customer waits with music. About a customer who
+    /// writes it is my phone that rings first. `Aside` with false lets the customer in, `LeaveConference` hands him over, and
+    /// `RemoveParty` ends it.
+    Consult {
+        session: SessionId,
+        to: String,
+    },
+    /// The customer waits with music and hears nobody, or is talked to again.
+    Aside {
+        session: SessionId,
+        aside: bool,
+    },
+    /// I go on with the call on another device: my other phones ring, or this number.
+    MoveCall {
+        session: SessionId,
+        to: Option<String>,
     },
     /// Whoever is consulted joins the conversation with the customer.
     Conference {

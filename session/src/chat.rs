@@ -359,10 +359,18 @@ impl Engine {
             .sessions
             .get(&id)
             .is_some_and(|session| session.flow.as_ref().is_some_and(|flow| flow.leg == leg));
-        let alone = self.sessions.get(&id).is_some_and(|session| session.customer_voice().is_none());
         if flow_was_his {
             self.flow_hung_up(now, id);
         }
+        // He goes, and is called as he asked.
+        let wanted = self.sessions.get_mut(&id).and_then(|session| session.call_when_owned.take());
+        if let Some(number) = wanted.filter(|_| ending.by == Side::Customer) {
+            self.promise_callback(now, id, &number, Side::Customer);
+        }
+        let alone = self
+            .sessions
+            .get(&id)
+            .is_some_and(|session| session.customer_voice().is_none() && session.callback.is_none());
         if alone {
             let waiting = self.sessions.get(&id).is_some_and(|s| s.queued.is_some() || s.offer.is_some());
             let cause = if waiting && ending.by == Side::Customer { Cause::Abandoned } else { ending.cause };
@@ -394,7 +402,8 @@ impl Engine {
         }
         let due = session.last_word + self.config.chat_idle;
         // A call going on, or a customer waiting for us, is no idleness of his.
-        let busy = session.customer_voice().is_some() || session.queued.is_some();
+        let busy =
+            session.customer_voice().is_some() || session.queued.is_some() || session.callback.is_some();
         if due > now.instant || busy {
             let next = if due > now.instant { due } else { now.instant + self.config.chat_idle };
             self.timers.set(next, Timer::ChatIdle(id));

@@ -1,6 +1,6 @@
 //! How legs and sessions end, and what one ending means for the others.
 
-use model::{Author, Cause, Change, Ending, LegId, Medium, Now, SessionId, Side};
+use model::{Author, Cause, Change, Ending, LegId, Medium, Now, Party, SessionId, Side};
 
 use crate::api::{Output, VisitorEvent, VisitorState};
 use crate::engine::Engine;
@@ -14,13 +14,14 @@ impl Engine {
         now: Now,
         id: SessionId,
         leg: LegId,
-        was_up: bool,
+        (called, was_up): (bool, bool),
         ending: Ending,
     ) {
         let Some(session) = self.sessions.get_mut(&id).filter(|session| session.ended.is_none()) else {
             return;
         };
         let was_parked = session.parked.is_some();
+        let operator_there = session.talking_partner().is_some();
         let flow_was_his = session.flow.as_ref().is_some_and(|flow| flow.leg == leg);
         session.owner_lost_until = None;
         session.call_when_owner_is_up = None;
@@ -43,6 +44,16 @@ impl Engine {
             self.hang_up_because(now, other, ending.clone());
         }
         self.stop_recording(id);
+        let promised = self.sessions.get(&id).is_some_and(|session| session.callback.is_some());
+        if promised && called && !was_up {
+            if has_chat {
+                self.say(now, id, Author::System, "call_failed".to_owned(), Vec::new(), None);
+            }
+            return self.callback_failed(now, id, operator_there.then_some(ending));
+        }
+        if self.cut_off(now, id, &ending) {
+            return;
+        }
         if has_chat {
             if !was_up {
                 self.say(now, id, Author::System, "call_failed".to_owned(), Vec::new(), None);
@@ -72,6 +83,8 @@ impl Engine {
             return;
         }
         let customer = session.customer_voice().map(|leg| (leg.id, leg.is_up()));
+        let moving = self.is_moving(id);
+        let Some(session) = self.sessions.get(&id) else { return };
         let meant = matches!(
             ending.cause,
             Cause::HungUp | Cause::Cancelled | Cause::Completed | Cause::Refused | Cause::Merged
@@ -79,9 +92,18 @@ impl Engine {
         if ending.cause == Cause::Replaced {
             return;
         }
-        let Some((customer, customer_up)) = customer else { return };
+        let Some((customer, customer_up)) = customer else {
+            if let Some(agent) = session.owner {
+                self.asking_over(now, id, &Party::Agent { agent });
+            }
+            return;
+        };
         if session.transfer.is_some() && customer_up {
             // Somebody else is being called for him.
+            return self.wait_if_alone(now, id);
+        }
+        if moving && customer_up {
+            // His other device rings.
             return self.wait_if_alone(now, id);
         }
         let lost = !meant && session.owner.is_some();
@@ -122,6 +144,12 @@ impl Engine {
         match reason {
             // He is waited for until the grace time is over, whatever became of this device.
             OwnerReason::Reconnect | OwnerReason::ParkedTooLong => {}
+            OwnerReason::Moved => self.owner_lost(now, id),
+            OwnerReason::Consult => {
+                if let Some(agent) = session.owner {
+                    self.asking_over(now, id, &Party::Agent { agent });
+                }
+            }
             OwnerReason::Escalation | OwnerReason::CallCustomer => self.escalation_failed(now, id),
         }
     }
@@ -130,6 +158,9 @@ impl Engine {
     pub(crate) fn escalation_failed(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.call_when_owner_is_up = None;
+        if session.callback.is_some() && session.customer_voice().is_none() {
+            return self.callback_failed(now, id, None);
+        }
         let has_chat = session.chat().is_some();
         let has_queue = session.queue_name.is_some() && session.owner.is_some();
         match session.customer_voice().map(|leg| leg.id) {
@@ -146,7 +177,7 @@ impl Engine {
     /// Ends the session when the customer has nothing left in it.
     pub(crate) fn maybe_end(&mut self, now: Now, id: SessionId, ending: Ending) {
         let Some(session) = self.sessions.get(&id) else { return };
-        if session.ended.is_some() || !session.media().is_empty() {
+        if session.ended.is_some() || !session.media().is_empty() || session.cut_off.is_some() {
             return;
         }
         // Somebody is being brought to the phone for him.
@@ -170,6 +201,8 @@ impl Engine {
         session.flow = None;
         session.owner_lost_until = None;
         session.call_when_owner_is_up = None;
+        session.callback = None;
+        session.cut_off = None;
         let customer = session.customer.customer;
         let legs: Vec<LegId> = session.legs.keys().copied().collect();
         let chat = session.chat();
@@ -238,7 +271,7 @@ impl Engine {
         for id in ids {
             let ending = Ending::new(Cause::Restarted, Side::System);
             let Some(session) = self.sessions.get(&id) else { continue };
-            if session.ended.is_none() && session.chat().is_none() {
+            if session.ended.is_none() && session.chat().is_none() && session.callback.is_none() {
                 self.end_session(now, id, ending);
                 continue;
             }

@@ -18,7 +18,7 @@ const MOST_GUESTS: usize = 18;
 const MOST_TO: usize = 64;
 
 /// Whom somebody is called into the conversation by.
-enum Invited {
+pub(crate) enum Invited {
     Agent(AgentId),
     Number(String),
 }
@@ -63,7 +63,7 @@ impl Engine {
         id: SessionId,
         to: &str,
     ) -> Result<(), Refusal> {
-        self.hosts(agent, id)?;
+        self.talks(agent, id)?;
         let to = to.trim();
         if to.is_empty() || to.chars().count() > MOST_TO {
             return Err(refusal_of("to", "bad_party", "A login, a queue or a phone number is needed."));
@@ -74,9 +74,7 @@ impl Engine {
         }
         match self.invited(now, agent, id, to)? {
             Invited::Agent(colleague) => {
-                // Nothing is offered to him meanwhile.
-                self.consulted.insert(colleague, id);
-                self.reach(now, colleague);
+                self.busy_with(now, colleague, id);
                 self.ring_agent(now, id, colleague, Role::GuestAgent);
             }
             Invited::Number(number) => {
@@ -92,11 +90,18 @@ impl Engine {
                 self.charge_to(id, leg, login);
             }
         }
+        self.ring_back_to_asker(now, id);
         Ok(())
     }
 
+    /// Nothing is offered to him meanwhile.
+    pub(crate) fn busy_with(&mut self, now: Now, agent: AgentId, id: SessionId) {
+        self.consulted.insert(agent, id);
+        self.reach(now, agent);
+    }
+
     /// Who is meant, if he may be called.
-    fn invited(&self, now: Now, by: AgentId, id: SessionId, to: &str) -> Result<Invited, Refusal> {
+    pub(crate) fn invited(&self, now: Now, by: AgentId, id: SessionId, to: &str) -> Result<Invited, Refusal> {
         let free = |agent: AgentId| agent != by && self.is_free(agent) && self.has_device(agent);
         if let Some(colleague) = self.logins.get(to).copied() {
             return match () {
@@ -177,7 +182,7 @@ impl Engine {
         Ok(())
     }
 
-    fn owns(&self, agent: AgentId, id: SessionId) -> Result<(), Refusal> {
+    pub(crate) fn owns(&self, agent: AgentId, id: SessionId) -> Result<(), Refusal> {
         let session = self.sessions.get(&id).filter(|session| session.ended.is_none()).ok_or_else(over)?;
         if session.owner == Some(agent) {
             Ok(())
@@ -186,8 +191,17 @@ impl Engine {
         }
     }
 
+    /// He is on the line for a customer of his: with him, or about him, who writes.
+    fn talks(&self, agent: AgentId, id: SessionId) -> Result<(), Refusal> {
+        self.owns(agent, id)?;
+        let about = self.sessions.get(&id).is_some_and(|session| {
+            session.customer_voice().is_none() && session.agent_voice_legs().any(Leg::is_up)
+        });
+        if about { Ok(()) } else { self.hosts(agent, id).map(|_| ()) }
+    }
+
     /// The leg on which he talks to the customer, whom nobody else is about to get.
-    fn hosts(&self, agent: AgentId, id: SessionId) -> Result<LegId, Refusal> {
+    pub(crate) fn hosts(&self, agent: AgentId, id: SessionId) -> Result<LegId, Refusal> {
         self.owns(agent, id)?;
         let session = self.sessions.get(&id).ok_or_else(over)?;
         if session.transfer.is_some() || session.parked.is_some() {
@@ -208,6 +222,7 @@ impl Engine {
         for other in others {
             self.hang_up(now, other, Cause::Replaced, Side::System);
         }
+        self.asked_answers(now, id, leg);
         self.guest_is_in(id);
         let served = self.sessions.get(&id).is_some_and(|session| session.owner.is_some());
         if !served && self.sessions.get(&id).is_some_and(|session| session.talking_partner().is_none()) {
@@ -218,7 +233,8 @@ impl Engine {
 
     /// Whoever waited alone does so no more.
     fn guest_is_in(&mut self, id: SessionId) {
-        if let Some(customer) = self.sessions.get(&id).and_then(|session| session.customer_voice()) {
+        let talks = self.sessions.get(&id).filter(|session| !session.aside);
+        if let Some(customer) = talks.and_then(|session| session.customer_voice()) {
             let customer = customer.id;
             self.stop_playing(id, customer);
         }
@@ -231,6 +247,7 @@ impl Engine {
         if let (Party::Agent { agent }, false) = (party, his_others) {
             self.consultation_over(now, *agent);
         }
+        self.asked_gone(now, id);
         let partner_held = self
             .sessions
             .get(&id)
@@ -257,11 +274,16 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id).filter(|session| session.ended.is_none()) else {
             return false;
         };
+        if session.customer_voice().is_none() {
+            return false;
+        }
         let ours = |leg: &&Leg| matches!(leg.party, Party::Agent { .. });
         let there = || session.guests().filter(|leg| leg.is_up());
         let found = there().find(ours).or_else(|| there().next());
         let Some((leg, party)) = found.map(|leg| (leg.id, leg.party.clone())) else { return false };
         session.owner_lost_until = None;
+        self.set_aside(now, id, false);
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
         let before = session.owner.take();
         self.let_all_be_heard(now, id);
         if let Some(voice) = self.voice_of(id, leg) {

@@ -199,6 +199,8 @@ impl Engine {
             });
             let caller = arrival.number.clone();
             let leg = self.join_call(now, id, arrival);
+            self.callback_withdrawn(now, id);
+            self.back_in_place(now, id);
             if superseded && let Some(leg) = leg {
                 // Nothing is waiting yet: the call's own flow leads from here.
                 self.start_flow(now, id, leg, plan, flow, ChannelKind::Voice, caller, Some(called));

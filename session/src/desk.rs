@@ -91,6 +91,9 @@ impl Engine {
                 self.pause_by(now, session, paused, (agent, name))?;
             }
             AgentCommand::Mute { session, muted } => self.mute(now, agent, session, muted)?,
+            AgentCommand::Consult { session, to } => self.consult(now, agent, session, to)?,
+            AgentCommand::Aside { session, aside } => self.put_aside(now, agent, session, aside)?,
+            AgentCommand::MoveCall { session, to } => self.move_call(now, agent, session, to.as_deref())?,
             AgentCommand::Conference { session } => self.consulted_joins(now, agent, session)?,
             AgentCommand::AddParty { session, to } => self.add_party(now, agent, session, &to)?,
             AgentCommand::RemoveParty { session, leg } => self.remove_party(now, agent, session, leg)?,

@@ -212,6 +212,8 @@ impl Engine {
             Timer::Resolve(request) => self.resolve_timed_out(now, request),
             Timer::TransportLost(leg) => self.transport_lost(now, leg),
             Timer::Parked(session) => self.parked_too_long(now, session),
+            Timer::Callback(session) => self.callback_due(now, session),
+            Timer::CutOff(session) => self.cut_off_for_good(now, session),
             Timer::Floor => self.floor_due = true,
             Timer::Watch(subscription) => {
                 self.tell_news(now, subscription);

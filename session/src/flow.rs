@@ -177,6 +177,18 @@ impl Engine {
                 }
             }
             Effect::Record(act) => self.flow_records(now, id, act),
+            Effect::Callback => {
+                let number = self.sessions.get(&id).and_then(|session| {
+                    session.caller.clone().or_else(|| session.customer.phone().map(str::to_owned))
+                });
+                let promised =
+                    number.is_some_and(|number| self.promise_callback(now, id, &number, Side::Customer));
+                self.flow_input(now, id, FlowInput::Callback { promised });
+            }
+            // He goes, and his place stays.
+            Effect::Hangup if self.sessions.get(&id).is_some_and(|session| session.callback.is_some()) => {
+                self.flow_lets_go(now, id);
+            }
             Effect::Hangup => {
                 if let Some(session) = self.sessions.get_mut(&id) {
                     session.flow = None;
@@ -190,6 +202,20 @@ impl Engine {
                 let flow = flow.name.clone();
                 self.journal(now, id, Change::Step { flow, state, verb: verb.to_owned(), outcome });
             }
+        }
+    }
+
+    /// The flow has nothing more to do with the customer, who is to be called.
+    fn flow_lets_go(&mut self, now: Now, id: SessionId) {
+        let Some(flow) = self.sessions.get_mut(&id).and_then(|session| session.flow.take()) else { return };
+        if self
+            .sessions
+            .get(&id)
+            .is_some_and(|session| session.chat().is_some_and(|(leg, _)| leg == flow.leg))
+        {
+            self.close_chat(now, id, Ending::new(Cause::Completed, Side::Flow));
+        } else {
+            self.hang_up(now, flow.leg, Cause::Completed, Side::Flow);
         }
     }
 

@@ -81,7 +81,8 @@ impl Engine {
             self.calls.remove(&call);
         }
         match voice.role {
-            Role::CustomerIn | Role::CustomerOut => self.customer_voice_gone(now, id, leg, was_up, ending),
+            Role::CustomerIn => self.customer_voice_gone(now, id, leg, (false, was_up), ending),
+            Role::CustomerOut => self.customer_voice_gone(now, id, leg, (true, was_up), ending),
             Role::Offer(_) | Role::Owner(_) | Role::TransferAgent | Role::TransferOut if was_up => {
                 self.partner_gone(now, id, ending);
             }

@@ -156,6 +156,10 @@ pub(crate) enum OwnerReason {
     ParkedTooLong,
     Escalation,
     CallCustomer,
+    /// He wants to ask somebody about one who writes.
+    Consult,
+    /// He goes on with his call on another device.
+    Moved,
 }
 
 impl Role {
@@ -229,6 +233,8 @@ impl OwnerReason {
             OwnerReason::ParkedTooLong => "park-return",
             OwnerReason::Escalation => "escalation",
             OwnerReason::CallCustomer => "call-customer",
+            OwnerReason::Consult => "consult",
+            OwnerReason::Moved => "move",
         }
     }
 }

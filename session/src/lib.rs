@@ -5,11 +5,13 @@
 //! `voice` SIP and media of every leg · `ringing` our own calls · `early` what is heard before an answer · `hangup` how legs end ·
 //! `flow` the dialplan at work · `routing` the ACD's decisions ·
 //! `transfer` REFER and Replaces · `own_calls` what an operator dials · `consult` calls beside the customer's · `pickup` and `park` customers
-//! taken from elsewhere · `conference` more than two in a conversation · `supervision` supervisors in it · `room` who hears whom ·
+//! taken from elsewhere · `conference` more than two in a conversation · `aside` the customer waits while others talk about him · `supervision` supervisors in it · `room` who hears whom ·
 //! · `redirect` 302 · `trunks` which carriers a number takes · `devices` which device rings first ·
-//! `watch` what phones are told of colleagues · `escalate` from one medium to the other · `closing` how things end · `restore` sessions from before a restart.
+//! `watch` what phones are told of colleagues · `escalate` from one medium to the other · `callback` customers who are called when their turn comes · `closing` how things end · `restore` sessions from before a restart.
 
 pub mod api;
+mod aside;
+pub mod callback;
 mod chat;
 mod closing;
 mod conference;

@@ -1,12 +1,11 @@
 //! Parked customers: one waits with music in a slot, and whichever operator dials the slot gets him.
 //!
 //! An operator parks by sending the customer (REFER) to `park` or `*5`, which takes the lowest free slot, or to `*5` and a slot of
-//! two digits. The session stays his while it is parked. When nobody comes for the customer in [`PARKED`], it rings at whoever
+//! two digits. The session stays his while it is parked. When nobody comes for the customer in time, it rings at whoever
 //! parked him, and after the grace time he goes to the head of his queue.
 //! Invariant: a slot has one customer; whatever ends or moves his session frees it.
 
 use std::fmt;
-use std::time::Duration;
 
 use model::{AgentId, Cause, Change, Instant, Now, SessionId, Side};
 use sip_core::api::{CallId, IncomingCall};
@@ -15,8 +14,6 @@ use crate::engine::Engine;
 use crate::leg::{OwnerReason, PickedUp};
 use crate::timers::Timer;
 
-/// How long a customer stays parked.
-const PARKED: Duration = Duration::from_secs(120);
 const CODE: &str = "*5";
 const LAST: u8 = 99;
 
@@ -57,7 +54,7 @@ impl Engine {
     pub(crate) fn park(&mut self, now: Now, id: SessionId, call: CallId, place: Option<Slot>) -> bool {
         let free = |slot: &Slot| !self.parked.contains_key(slot);
         let Some(slot) = place.or_else(|| (1..=LAST).map(Slot).find(free)).filter(free) else { return false };
-        let until = now.instant + PARKED;
+        let until = now.instant + self.config.parked_for;
         let Some(session) = self.sessions.get_mut(&id) else { return false };
         session.parked = Some(Parked { slot, until });
         self.parked.insert(slot, id);

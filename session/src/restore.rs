@@ -1,17 +1,17 @@
 //! Sessions from before a restart, rebuilt from their journals. Text goes on where it was; calls that the restart broke are
 //! marked as such.
 
-use std::time::Duration;
-
 use model::{
     AgentId, Author, Cause, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, Party, QueueName,
     RecordingId, SessionId, Side, Timestamp, VisitorId,
 };
 
 use crate::api::RestoredSession;
+use crate::callback::Callback;
 use crate::contact::Visitor;
 use crate::engine::Engine;
 use crate::leg::{Leg, Line};
+use crate::routing::HEAD_OF_QUEUE;
 use crate::session::{Queued, Session};
 use crate::timers::Timer;
 use crate::view::LegState;
@@ -30,6 +30,16 @@ struct Tail {
     owner: Option<AgentId>,
     wrap_up: Option<AgentId>,
     ended: bool,
+    /// The latest place, also when it was left.
+    last_place: Option<(QueueName, i32, Timestamp)>,
+    callback: Option<Promised>,
+}
+
+/// A call that was promised before the restart.
+struct Promised {
+    number: String,
+    attempts: u32,
+    again: Option<Timestamp>,
 }
 
 impl Engine {
@@ -52,7 +62,11 @@ impl Engine {
 
         let restarted = Ending::new(Cause::Restarted, Side::System);
         let mut chat = None;
+        let mut broken = None;
         for (leg, medium, party, address) in std::mem::take(&mut tail.legs) {
+            if medium == Medium::Voice && party == Party::Customer && address.starts_with('+') {
+                broken = Some(address.clone());
+            }
             match (medium, address.parse::<VisitorId>()) {
                 (Medium::Chat, Ok(visitor)) => chat = Some((leg, visitor, party, address)),
                 (Medium::Chat, Err(_)) | (Medium::Voice, _) => {
@@ -77,8 +91,46 @@ impl Engine {
             Some((leg, visitor, party, address)) => {
                 self.restore_chat(now, id, leg, visitor, party, address, tail);
             }
+            None if self.restore_callback(now, id, broken, tail) => {}
             None => self.end_session(now, id, restarted),
         }
+    }
+
+    /// He was to be called, or his call was broken while he waited or was served: he is called, in the order in which they came;
+    /// those who were served first.
+    fn restore_callback(&mut self, now: Now, id: SessionId, broken: Option<String>, tail: Tail) -> bool {
+        let broken = broken.filter(|_| self.config.callback.after_restart);
+        let number = tail.callback.as_ref().map(|promised| promised.number.clone()).or(broken);
+        let (Some(number), Some((queue, priority, since))) = (number, tail.last_place) else { return false };
+        let served = tail.owner.is_some() && tail.callback.is_none();
+        if tail.place.is_none() && !served && tail.callback.is_none() {
+            // He had left the queue for something that no operator was to do.
+            return false;
+        }
+        if tail.owner.is_some() {
+            self.journal(now, id, Change::OwnerChanged { agent: None });
+        }
+        if tail.callback.is_none() {
+            self.journal(now, id, Change::CallbackPromised { number: number.clone(), by: Side::System });
+        }
+        let place = Queued {
+            queue,
+            priority: if served { HEAD_OF_QUEUE } else { priority },
+            since: before(now, since),
+            since_wall: since,
+            music: None,
+        };
+        let (attempts, again) =
+            tail.callback.map_or((0, None), |promised| (promised.attempts, promised.again));
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        session.callback = Some(Callback { number, attempts, place: Some(place) });
+        match again.filter(|at| *at > now.wall) {
+            Some(at) => {
+                self.timers.set(now.instant + at.saturating_since(now.wall), Timer::Callback(id));
+            }
+            None => self.callback_due(now, id),
+        }
+        true
     }
 
     /// All that was left of it was its operator's wrap-up, whose time begins anew.
@@ -145,11 +197,7 @@ impl Engine {
             let opened = self.sessions.get(&id)?.opened;
             Some((tail.last_queue.filter(|_| tail.owner.is_some())?, 0, opened))
         }) {
-            let age: Duration = now.wall.saturating_since(since_wall);
-            let since = Instant::from_micros(
-                now.instant.as_micros().saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX)),
-            );
-            let place = Queued { queue, priority, since, since_wall, music: None };
+            let place = Queued { queue, priority, since: before(now, since_wall), since_wall, music: None };
             if !self.improve_place(now, id, place) {
                 self.nobody_serves(now, id);
             } else if let Some((flow, state)) = tail.queued_by {
@@ -162,6 +210,12 @@ impl Engine {
             self.end_session(now, id, Ending::new(Cause::Restarted, Side::System));
         }
     }
+}
+
+/// When this was, on the monotonic clock.
+fn before(now: Now, at: Timestamp) -> Instant {
+    let age = now.wall.saturating_since(at).as_micros();
+    Instant::from_micros(now.instant.as_micros().saturating_sub(u64::try_from(age).unwrap_or(u64::MAX)))
 }
 
 fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
@@ -191,6 +245,7 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         }
         Change::Queued { queue, priority, since } => {
             tail.place = Some((queue.clone(), *priority, *since));
+            tail.last_place = tail.place.clone();
             tail.last_queue = Some(queue.clone());
         }
         Change::Step { flow, state, verb, outcome: _ } if verb == "queue" => {
@@ -210,6 +265,16 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         }
         Change::RecordingPaused { paused, .. } => session.recording.paused = *paused,
         Change::RecordingWanted { wanted, .. } => session.recording.wanted = Some(*wanted),
+        Change::CallbackPromised { number, .. } => {
+            tail.callback = Some(Promised { number: number.clone(), attempts: 0, again: None });
+        }
+        Change::CallbackTried { reached: false, again: Some(again) } => {
+            if let Some(promised) = &mut tail.callback {
+                promised.attempts += 1;
+                promised.again = Some(*again);
+            }
+        }
+        Change::CallbackTried { .. } | Change::CallbackWithdrawn => tail.callback = None,
         Change::SessionEnded { .. } => tail.ended = true,
         Change::SessionOpened { medium: Medium::Voice, .. }
         | Change::IdentityLinked { .. }
@@ -225,6 +290,7 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         | Change::Offered { .. }
         | Change::OfferEnded { .. }
         | Change::Parked { .. }
+        | Change::SetAside { .. }
         | Change::Supervised { .. }
         | Change::Escalated { .. }
         | Change::MergedInto { .. } => {}

@@ -117,6 +117,7 @@ impl Engine {
             }
             Role::TransferAgent => "transfer",
             Role::ConsultAgent => "consult",
+            Role::GuestAgent if session.aside => "consult",
             Role::GuestAgent => "conference",
             Role::Supervises(_) => "supervise",
             Role::CustomerIn
@@ -209,6 +210,7 @@ impl Engine {
             }
             Role::CustomerOut => {
                 self.leg_up(now, id, leg);
+                self.callback_reached(now, id);
                 self.customer_media_changed(now, id);
                 self.bring_together(now, id);
             }
@@ -255,6 +257,9 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.owner_lost_until = None;
         let number = session.call_when_owner_is_up.take();
+        if self.ask_as_wanted(now, id, leg) {
+            return;
+        }
         match number {
             Some(number) => {
                 self.play(now, id, leg, vec![Prompt::Ringback], true);

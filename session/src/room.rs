@@ -9,7 +9,8 @@
 //! | whisper | no | the operator | no | no |
 //! | barge | yes | yes | yes | yes |
 //!
-//! (a column hears what its row says). Consultations are not part of it. Invariant: media knows the conference as it is here.
+//! (a column hears what its row says). A customer who waits aside hears nobody and is heard by nobody. Consultations that a phone
+//! begins are not part of it. Invariant: media knows the conference as it is here.
 
 use media::api::{Command as MediaCommand, Gain, Member};
 use model::{Party, SessionId, Supervision};
@@ -31,10 +32,13 @@ impl Session {
 
     /// Nobody when the customer talks to one at most, and nobody listens.
     fn conference(&self) -> Vec<Member> {
-        let Some(customer) = self.customer_voice().filter(|leg| leg.is_up() && self.ended.is_none()) else {
+        let customer = self.customer_voice().filter(|leg| leg.is_up() && !self.aside);
+        // One who writes has no part in it, and one who waits aside does not.
+        let without = self.aside || self.customer_voice().is_none();
+        if self.ended.is_some() || customer.is_none() && !without {
             return Vec::new();
-        };
-        if !self.guests().chain(self.supervisors()).any(Leg::is_up) {
+        }
+        if !self.aside && !self.guests().chain(self.supervisors()).any(Leg::is_up) {
             return Vec::new();
         }
         let passes_early = |leg: &Leg| {
@@ -43,7 +47,7 @@ impl Session {
         let serves = |leg: &&Leg| !leg.is_customer() && !leg.is_beside() && leg.voice().is_some();
         let serving = self.each_leg().filter(serves).filter(|leg| leg.is_up() || passes_early(leg));
         let beside = self.guests().chain(self.supervisors()).filter(|leg| leg.is_up());
-        let all: Vec<&Leg> = std::iter::once(customer).chain(serving).chain(beside).collect();
+        let all: Vec<&Leg> = customer.into_iter().chain(serving).chain(beside).collect();
         let row = |listener: &Leg| {
             let heard = all.iter().filter(|speaker| speaker.id != listener.id && is_heard(speaker, listener));
             heard.map(|speaker| (speaker.id, Gain::FULL)).collect()
@@ -60,7 +64,7 @@ impl Engine {
         if members == session.room {
             return;
         }
-        let two = members.is_empty() && session.ended.is_none() && session.parked.is_none();
+        let two = members.is_empty() && session.ended.is_none() && session.parked.is_none() && !session.aside;
         session.room.clone_from(&members);
         let customer = session.customer_voice().filter(|leg| two && leg.is_up()).map(|leg| leg.id);
         let partner = session.talking_partner().map(|leg| leg.id);

@@ -12,7 +12,7 @@ use crate::timers::Timer;
 use crate::view::{DeskView, OfferView};
 
 /// A session whose operator was lost goes before everybody.
-const HEAD_OF_QUEUE: i32 = 1_000;
+pub(crate) const HEAD_OF_QUEUE: i32 = 1_000;
 /// Most waiting customers who are told their place at one time.
 const TOLD_AT_ONCE: usize = 200;
 
@@ -86,6 +86,7 @@ impl Engine {
     }
 
     fn accepted(&mut self, now: Now, id: SessionId, agent: AgentId) {
+        self.keep_place(id);
         self.dequeued(now, id, "answered");
         self.own(now, id, agent);
         self.served_from_queue(now, id, agent);
@@ -97,6 +98,10 @@ impl Engine {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.flow = None;
         }
+        if self.make_callback(now, id, agent) {
+            return;
+        }
+        self.callback_withdrawn(now, id);
         self.bring_together(now, id);
         let customer_left = self.sessions.get(&id).is_some_and(|session| session.customer_voice().is_none());
         if customer_left {
@@ -351,6 +356,7 @@ impl Engine {
                     queue: live.queue.clone(),
                     media: live.media,
                     customer: session.customer.view(),
+                    callback: session.callback.as_ref().map(|callback| callback.number.clone()),
                     context: session.context.clone(),
                     waiting_since: session.queued.as_ref().map_or(session.opened, |queued| queued.since_wall),
                     deadline: live.deadline,

@@ -10,6 +10,7 @@ use model::{
 };
 
 use crate::api::CustomerCard;
+use crate::callback::{Callback, CutOff};
 use crate::leg::{Leg, Line};
 use crate::park::Parked;
 use crate::recording::Recording;
@@ -58,8 +59,16 @@ pub(crate) struct Session {
     pub ended: Option<Ending>,
     /// A call to this number starts as soon as the operator is on the line.
     pub call_when_owner_is_up: Option<String>,
+    /// Whom the operator wants to ask as soon as he is on the line.
+    pub ask_when_owner_is_up: Option<String>,
+    /// The customer waits while others talk.
+    pub aside: bool,
     /// The customer asked to be phoned on this number; the session has no owner yet.
     pub call_when_owned: Option<String>,
+    /// He is called when his turn comes.
+    pub callback: Option<Callback>,
+    /// He was cut off while he waited.
+    pub cut_off: Option<CutOff>,
     /// The account of the web chat that the chat came in by.
     pub chat_account: Option<String>,
     /// The live one-time account to talk, and the live code of the chat.
@@ -148,7 +157,11 @@ impl Session {
             room: Vec::new(),
             ended: None,
             call_when_owner_is_up: None,
+            ask_when_owner_is_up: None,
+            aside: false,
             call_when_owned: None,
+            callback: None,
+            cut_off: None,
             chat_account: None,
             token: None,
             code: None,
@@ -170,7 +183,7 @@ impl Session {
     }
 
     pub fn media(&self) -> Media {
-        let mut media = Media::default();
+        let mut media = Media { voice: self.callback.is_some(), ..Media::default() };
         for leg in self.each_leg().filter(|leg| leg.is_customer()) {
             match leg.medium {
                 Medium::Voice => media.voice = true,
@@ -253,7 +266,7 @@ impl Session {
             SessionState::Active
         } else if self.offer.is_some() {
             SessionState::Offered
-        } else if self.queued.is_some() {
+        } else if self.queued.is_some() || self.callback.is_some() || self.cut_off.is_some() {
             SessionState::Waiting
         } else {
             SessionState::Flow
@@ -277,7 +290,9 @@ impl Session {
             legs: self.each_leg().map(leg_view).collect(),
             recording: self.recording.running.is_some(),
             recording_paused: self.recording.paused,
+            aside: self.aside,
             parked: self.parked.map(|parked| parked.slot.to_string()),
+            callback: self.callback.as_ref().map(|callback| callback.number.clone()),
             wrap_up_until: wrap_up.map(|wrap_up| wrap_up.until),
             last_seq: self.seq,
         }

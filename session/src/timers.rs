@@ -27,6 +27,10 @@ pub(crate) enum Timer {
     Watch(SubscriptionId),
     /// When a parked customer comes back to whoever parked him.
     Parked(SessionId),
+    /// When a customer who was not reached is called again.
+    Callback(SessionId),
+    /// When the place of one who was cut off has been kept for long enough.
+    CutOff(SessionId),
     /// When the floor may be shown again.
     Floor,
 }

@@ -46,6 +46,8 @@ pub struct OfferView {
     /// What the customer chose or wrote so far, by the name the dialplan gave it.
     pub context: BTreeMap<String, String>,
     pub waiting_since: Timestamp,
+    /// He is not on the line: he is called on this number as soon as the offer is accepted.
+    pub callback: Option<String>,
     pub deadline: Timestamp,
 }
 
@@ -70,8 +72,12 @@ pub struct SessionView {
     pub recording: bool,
     /// What is said now is silence in the recording.
     pub recording_paused: bool,
+    /// The customer waits with music while his operator talks to others.
+    pub aside: bool,
     /// The slot in which the customer is parked, such as `07`.
     pub parked: Option<String>,
+    /// The number on which he is called when his turn comes.
+    pub callback: Option<String>,
     /// Until when wrap-up runs, while it does.
     pub wrap_up_until: Option<Timestamp>,
     /// The last entry of its journal, so that the console knows whether it has them all.

@@ -184,6 +184,10 @@ impl Engine {
         if session.parked.is_some() {
             return self.play_waiting(now, id);
         }
+        if session.aside {
+            self.arrange(id);
+            return self.play_waiting(now, id);
+        }
         match (customer, partner, session.owner) {
             (Some((customer, true)), Some(partner), _) => self.connect(now, id, customer, partner),
             (Some((_, true)), None, Some(owner)) => {
@@ -242,6 +246,7 @@ impl Engine {
         found.held = held;
         let (by_agent, role) = (!found.is_customer(), found.role());
         let customer = session.customer_voice().filter(|leg| leg.is_up()).map(|leg| leg.id);
+        let aside = session.aside;
         // He is not alone then.
         let talks_on = session.guests().any(Leg::is_up);
         self.journal(now, id, Change::LegHeld { leg, held });
@@ -249,7 +254,7 @@ impl Engine {
             return self.consultation_held(now, id, held);
         }
         let beside = |role: Role| role.is_consulted() || role.is_guest() || role.supervision().is_some();
-        if role.is_some_and(beside) || held && talks_on {
+        if role.is_some_and(beside) || held && talks_on || aside {
             return;
         }
         if by_agent && let Some(customer) = customer {

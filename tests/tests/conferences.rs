@@ -2,6 +2,7 @@
 //! centre, with real SIP stacks.
 
 mod conferences {
+    mod aside;
     mod guests;
     mod supervision;
 

@@ -72,6 +72,21 @@ export interface components {
             session: components["schemas"]["SessionId"];
         } | {
             /** @enum {string} */
+            command: "consult";
+            session: components["schemas"]["SessionId"];
+            to: string;
+        } | {
+            aside: boolean;
+            /** @enum {string} */
+            command: "aside";
+            session: components["schemas"]["SessionId"];
+        } | {
+            /** @enum {string} */
+            command: "move_call";
+            session: components["schemas"]["SessionId"];
+            to?: string | null;
+        } | {
+            /** @enum {string} */
             command: "conference";
             session: components["schemas"]["SessionId"];
         } | {
@@ -329,6 +344,10 @@ export interface components {
             /** @enum {string} */
             type: "owner_changed";
         } | {
+            aside: boolean;
+            /** @enum {string} */
+            type: "set_aside";
+        } | {
             slot?: string | null;
             /** @enum {string} */
             type: "parked";
@@ -337,6 +356,19 @@ export interface components {
             mode?: components["schemas"]["Supervision"] | null;
             /** @enum {string} */
             type: "supervised";
+        } | {
+            by: components["schemas"]["Side"];
+            number: string;
+            /** @enum {string} */
+            type: "callback_promised";
+        } | {
+            again?: components["schemas"]["Timestamp"] | null;
+            reached: boolean;
+            /** @enum {string} */
+            type: "callback_tried";
+        } | {
+            /** @enum {string} */
+            type: "callback_withdrawn";
         } | {
             by: components["schemas"]["Side"];
             how: string;
@@ -625,6 +657,8 @@ export interface components {
         OfferOutcome: "accepted" | "declined" | "timed_out" | "withdrawn" | "unreachable" | "agent_left";
         /** @description Everything the operator should know before he accepts. */
         OfferView: {
+            /** @description He is not on the line: he is called on this number as soon as the offer is accepted. */
+            callback?: string | null;
             /** @description What the customer chose or wrote so far, by the name the dialplan gave it. */
             context: {
                 [key: string]: string;
@@ -795,6 +829,10 @@ export interface components {
         };
         /** @description A session that the operator owns or wraps up. */
         SessionView: {
+            /** @description The customer waits with music while his operator talks to others. */
+            aside: boolean;
+            /** @description The number on which he is called when his turn comes. */
+            callback?: string | null;
             context: {
                 [key: string]: string;
             };

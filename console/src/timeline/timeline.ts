@@ -170,6 +170,10 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       case "queued":
       case "parked":
       case "supervised":
+      case "set_aside":
+      case "callback_promised":
+      case "callback_tried":
+      case "callback_withdrawn":
       case "escalated":
       case "recording_paused":
       case "recording_wanted":

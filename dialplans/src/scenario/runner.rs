@@ -338,6 +338,7 @@ fn describe(effect: &Effect) -> String {
         Effect::Queue { queue, priority, .. } => format!("queue {queue} priority {priority}"),
         Effect::Announce { text, .. } => format!("announce {text:?}"),
         Effect::LeaveQueue => "leave the queue".to_owned(),
+        Effect::Callback => "callback".to_owned(),
         Effect::Record(act) => format!("record {}", format!("{act:?}").to_lowercase()),
         Effect::Transfer { to: TransferTarget::Number(to) } => format!("transfer {to}"),
         Effect::Transfer { to: TransferTarget::Agent(to) } => format!("transfer operator {to}"),

@@ -7,6 +7,7 @@ use ::media::play::MusicStart;
 use acd::api::QueueConfig;
 use model::QueueName;
 use session::api::RecordingFormat;
+use session::callback::CallbackConfig;
 use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport};
 use sip_core::digest::Algorithm;
@@ -76,6 +77,13 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
             agent_grace: check.duration(raw.sessions.agent_grace, 20 * SECOND, Duration::ZERO..=10 * MINUTE),
             chat_idle: check.duration(raw.sessions.chat_idle, 30 * MINUTE, 10 * SECOND..=7 * DAY),
             code_lifetime: check.duration(raw.sessions.code_lifetime, 10 * MINUTE, 10 * SECOND..=DAY),
+            place_kept: check.duration(raw.sessions.place_kept, 2 * MINUTE, Duration::ZERO..=HOUR),
+            parked: check.duration(raw.sessions.parked, 2 * MINUTE, 10 * SECOND..=HOUR),
+        },
+        callback: CallbackConfig {
+            attempts: check.number(raw.callback.attempts, 3, 1..=20),
+            retry_after: check.duration(raw.callback.retry_after, 5 * MINUTE, 10 * SECOND..=DAY),
+            after_restart: raw.callback.after_restart.is_none_or(|flag| flag.into_inner()),
         },
         queues: queues(&mut check, raw.queue),
         dialplans: Dialplans { folder: check.path(raw.dialplans.folder, "dialplans") },

@@ -15,6 +15,7 @@ use std::time::Duration;
 use ::media::play::MusicStart;
 use acd::api::QueueConfig;
 use session::api::{RecordingFormat, TrunkPolicy};
+use session::callback::CallbackConfig;
 use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport, Trunk};
 use sip_core::digest::Algorithm;
@@ -42,6 +43,7 @@ pub struct Config {
     pub media: Media,
     pub recording: Recording,
     pub sessions: Sessions,
+    pub callback: CallbackConfig,
     pub queues: Vec<QueueConfig>,
     pub dialplans: Dialplans,
     pub prompts: Prompts,
@@ -171,6 +173,10 @@ pub struct Sessions {
     pub agent_grace: Duration,
     pub chat_idle: Duration,
     pub code_lifetime: Duration,
+    /// How long one who was cut off while he waited keeps his place.
+    pub place_kept: Duration,
+    /// How long a customer stays parked.
+    pub parked: Duration,
 }
 
 #[derive(Clone, PartialEq, Debug)]

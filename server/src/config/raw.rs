@@ -21,6 +21,7 @@ pub struct File {
     pub media: Media,
     pub recording: Recording,
     pub sessions: Sessions,
+    pub callback: Callback,
     pub queue: Vec<Queue>,
     pub dialplans: Dialplans,
     pub prompts: Prompts,
@@ -213,6 +214,16 @@ pub struct Sessions {
     pub agent_grace: Text,
     pub chat_idle: Text,
     pub code_lifetime: Text,
+    pub place_kept: Text,
+    pub parked: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Callback {
+    pub attempts: Number,
+    pub retry_after: Text,
+    pub after_restart: Flag,
 }
 
 #[derive(Deserialize)]

@@ -181,8 +181,14 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
                 params![session, at.as_micros(), word(&ending.cause), word(&ending.by), ending.sip_status],
             )?;
         }
+        // He waits, whatever became of his leg.
+        Change::CallbackPromised { .. } | Change::CallbackTried { reached: false, again: Some(_) } => {
+            state(db, session, "waiting", None)?;
+        }
         // The timeline shows these from the journal itself.
-        Change::RecordingPaused { .. }
+        Change::CallbackTried { .. }
+        | Change::CallbackWithdrawn
+        | Change::RecordingPaused { .. }
         | Change::RecordingWanted { .. }
         | Change::LegHeld { .. }
         | Change::LegMuted { .. }
@@ -193,6 +199,7 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
         | Change::Step { .. }
         | Change::ContextSet { .. }
         | Change::Parked { .. }
+        | Change::SetAside { .. }
         | Change::Supervised { .. }
         | Change::Escalated { .. } => {}
     }

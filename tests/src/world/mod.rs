@@ -26,6 +26,7 @@ use session::api::{
     AdminCommand, AgentCommand, AgentSetup, Config, CustomerCard, Input, Output, RecordingConfig,
     RecordingFormat, Refusal, Reply, RequestId, VisitorCommand,
 };
+use session::callback::CallbackConfig;
 use sip_core::api::{Answer, Credential, Listener, Output as SipOutput, Transport};
 use sip_core::digest::{Algorithm, ha1};
 use sip_core::shard::ShardId;
@@ -205,6 +206,13 @@ impl World {
                 format: RecordingFormat::Wav,
                 channels: 2,
             },
+            callback: CallbackConfig {
+                attempts: 3,
+                retry_after: Duration::from_secs(120),
+                after_restart: true,
+            },
+            place_kept: Duration::from_secs(60),
+            parked_for: Duration::from_secs(120),
             agent_grace: Duration::from_secs(20),
             chat_idle: Duration::from_secs(600),
             code_lifetime: Duration::from_secs(600),

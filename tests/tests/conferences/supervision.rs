@@ -152,6 +152,12 @@ fn after_a_restart_nobody_is_left_in_a_supervised_conference() {
     world.pass(seconds(60));
     assert_eq!((world.engine.counts().legs, world.engine.counts().consulted), (0, 0));
     let journals = world.journals();
-    assert_eq!(count(only(&journals), |change| matches!(change, Change::SessionEnded { .. })), 1);
+    let entries = only(&journals);
+    assert_eq!(
+        count(entries, |change| matches!(change, Change::CallbackPromised { .. })),
+        1,
+        "he is called back"
+    );
+    assert_eq!(count(entries, |change| matches!(change, Change::SessionEnded { .. })), 0);
     let _ = (operator, boss);
 }

@@ -78,6 +78,16 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
       return change.slot ? t("event.parked", { slot: change.slot }) : t("event.unparked");
     case "supervised":
       return t(`event.supervised.${change.mode ?? "over"}`, { who: names(change.agent) });
+    case "set_aside":
+      return t(change.aside ? "event.aside" : "event.aside_over");
+    case "callback_promised":
+      return t(change.by === "customer" ? "event.callback.promised" : "event.callback.broken", {
+        phone: phone(change.number),
+      });
+    case "callback_tried":
+      return t(`event.callback.${change.reached ? "reached" : change.again ? "again" : "given_up"}`);
+    case "callback_withdrawn":
+      return t("event.callback.withdrawn");
     case "escalated":
       if (change.to === "chat") return t("event.escalated.chat");
       if (change.how === "invitation" || change.how === "browser") return t(`event.escalated.${change.how}`);

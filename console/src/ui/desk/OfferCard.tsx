@@ -6,7 +6,7 @@ import { command } from "../../api/client";
 import type { OfferView } from "../../api/types";
 import { useDesk, useLive, usePhone } from "../../app/live";
 import { serverNow, useNow } from "../../lib/clock";
-import { customerName, identityText } from "../../lib/format";
+import { customerName, identityText, phone as number } from "../../lib/format";
 import type { PhoneCall } from "../../softphone/softphone";
 import { Elapsed, MediaIcons, RichText } from "../common";
 import { complain } from "../complain";
@@ -47,13 +47,14 @@ export function OfferCard({ offer, selected, onSelect }: Props) {
         <span className={classes.top}>
           <span className={classes.kind}>
             <MediaIcons media={offer.media} />
-            {t(offer.media.voice ? "offer.call" : "offer.chat")}
+            {t(offer.callback ? "offer.callback" : offer.media.voice ? "offer.call" : "offer.chat")}
           </span>
           <span className={classes.queue}>{offer.queue}</span>
         </span>
         <span className={`${classes.name} clip`}>{name ?? t("customer.unknown")}</span>
         {address && offer.customer.name && <span className="dim num">{identityText(address)}</span>}
         <Facts context={withoutOurs(offer.context)} />
+        {offer.callback && <span>{t("offer.callback_how", { phone: number(offer.callback) })}</span>}
         <span className={classes.facts}>
           <span>
             {t("offer.waits")} <Elapsed since={offer.waiting_since} className={classes.strong} />

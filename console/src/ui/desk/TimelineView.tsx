@@ -15,6 +15,7 @@ import {
   IconMicrophoneOff,
   IconPhone,
   IconPhoneOff,
+  IconPhoneOutgoing,
   IconPlayerPause,
   IconPlayerRecord,
   IconRobot,
@@ -324,7 +325,12 @@ function iconOf({ type }: Change): ReactNode {
     case "owner_changed":
     case "leg_answered":
       return <IconUser {...props} />;
+    case "callback_promised":
+    case "callback_tried":
+    case "callback_withdrawn":
+      return <IconPhoneOutgoing {...props} />;
     case "leg_held":
+    case "set_aside":
     case "parked":
       return <IconPlayerPause {...props} />;
     case "recording_paused":
