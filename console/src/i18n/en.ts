@@ -108,6 +108,7 @@ export const en = {
     connecting: "Connecting",
     talking: "Talking",
     held: "On hold",
+    aside: "Customer waits",
     lost: "Phone lost, reconnecting",
     you: "You",
     note: { held: "has put you on hold", music: "hears music", muted: "muted" },
@@ -123,6 +124,11 @@ export const en = {
     elsewhere: "The call is on another phone",
   },
   conference: {
+    ask: "Ask somebody by phone",
+    first: "Ask first: the customer waits with music",
+    let_in: "Let the customer in",
+    back: "Back to the customer",
+    hand_over: "Hand the customer over",
     guests: "Others in the call",
     add: "Add to the call",
     add_hint: "Operator's login, queue or phone number",
@@ -138,6 +144,11 @@ export const en = {
     mic_off: "Mute",
     mic_on: "Unmute",
     out: "Leave",
+  },
+  move: {
+    title: "Take the call along",
+    hint: "A number, such as your mobile; empty: your other phones ring",
+    ring: "Ring there",
   },
   supervision: {
     call: "Supervision",

@@ -6,6 +6,7 @@ import { command } from "../../api/client";
 import type { SessionView } from "../../api/types";
 import { Remaining } from "../common";
 import { complain } from "../complain";
+import { AddParty } from "./Parties";
 import { openMedia } from "./SessionList";
 import classes from "./SessionPane.module.css";
 
@@ -31,6 +32,7 @@ export function Actions({ session, onCode }: Props) {
   return (
     <div className={classes.actions}>
       {!media.voice && <CallCustomer session={session} />}
+      {!media.voice && <AddParty session={session.session} writes />}
       {!media.voice && media.chat && (
         <Tooltip label={t("action.invite_talk_hint")}>
           <Button

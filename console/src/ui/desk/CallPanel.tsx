@@ -40,6 +40,8 @@ export function CallPanel({ session }: { session: SessionView }) {
   const status =
     session.state === "agent_lost"
       ? t("call.lost")
+      : session.aside
+        ? t("call.aside")
       : customer?.state === "ringing"
         ? t("call.calling")
         : call?.state === "ringing" || mine?.state === "ringing"
@@ -49,7 +51,7 @@ export function CallPanel({ session }: { session: SessionView }) {
             : talking
               ? t("call.talking")
               : t("call.connecting");
-  const tone = session.state === "agent_lost" ? "danger" : held ? "warn" : talking ? "live" : "warn";
+  const tone = session.state === "agent_lost" ? "danger" : held || session.aside ? "warn" : talking ? "live" : "warn";
   const since = mine?.state === "up" ? mine.since : customer?.since;
 
   const hangUp = () =>
@@ -77,10 +79,10 @@ export function CallPanel({ session }: { session: SessionView }) {
       <div className={classes.parties}>
         <Party
           name={customerName(session.customer) ?? t("customer.unknown")}
-          note={customer?.held ? t("call.note.held") : held ? t("call.note.music") : null}
+          note={customer?.held ? t("call.note.held") : held || session.aside ? t("call.note.music") : null}
           call={call}
           side="remote"
-          live={talking && !held}
+          live={talking && !held && !session.aside}
         >
           {customer?.state === "up" && session.legs.some((leg) => leg.part === "guest" && leg.state === "up") && (
             <Mute session={session.session} leg={customer} name={customerName(session.customer) ?? ""} />

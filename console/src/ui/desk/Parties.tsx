@@ -1,6 +1,7 @@
-import { Button, Popover, TextInput, UnstyledButton } from "@mantine/core";
+import { Button, Checkbox, Popover, TextInput, UnstyledButton } from "@mantine/core";
 import {
   IconArrowMerge,
+  IconDeviceMobile,
   IconDoorExit,
   IconMicrophone,
   IconMicrophoneOff,
@@ -66,7 +67,7 @@ export function Mute({ session, leg, name }: { session: string; leg: LegView; na
   );
 }
 
-/** The keys of the conference: somebody joins, whom I consult joins, I leave the others to themselves. */
+/** The keys of the conference: somebody is asked or joins, the customer is let in, I leave the others to themselves or take the call along. */
 export function ConferenceKeys({ session }: { session: SessionView }) {
   const { t } = useTranslation();
   const id = session.session;
@@ -82,10 +83,21 @@ export function ConferenceKeys({ session }: { session: SessionView }) {
           <IconArrowMerge size={19} stroke={1.7} />
         </Key>
       )}
+      {session.aside && (
+        <Key
+          label={t(up("guest") ? "conference.let_in" : "conference.back")}
+          testid="conference-let-in"
+          on
+          onClick={() => command({ command: "aside", session: id, aside: false }).catch(complain)}
+        >
+          <IconArrowMerge size={19} stroke={1.7} />
+        </Key>
+      )}
       <AddParty session={id} />
+      <TakeAlong session={id} />
       {up("guest") && (
         <Key
-          label={t("conference.leave")}
+          label={t(session.aside ? "conference.hand_over" : "conference.leave")}
           testid="conference-leave"
           onClick={() => command({ command: "leave_conference", session: id }).catch(complain)}
         >
@@ -96,16 +108,106 @@ export function ConferenceKeys({ session }: { session: SessionView }) {
   );
 }
 
-function AddParty({ session }: { session: string }) {
+/** Somebody is called; `writes`: about a customer who is not on the phone. */
+export function AddParty({ session, writes = false }: { session: string; writes?: boolean }) {
   const { t } = useTranslation();
+  const [first, setFirst] = useState(true);
+  const { opened, setOpened, to, setTo, busy, submit } = useCalled((to) =>
+    command({ command: writes || first ? "consult" : "add_party", session, to }),
+  );
+  const title = t(writes ? "conference.ask" : "conference.add");
+  return (
+    <Popover opened={opened} onChange={setOpened} position="bottom-end" shadow="md" trapFocus>
+      <Popover.Target>
+        <UnstyledButton
+          className={panel.key}
+          onClick={() => setOpened(!opened)}
+          aria-label={title}
+          aria-expanded={opened}
+          title={title}
+          data-testid="conference-add"
+        >
+          <IconUserPlus size={19} stroke={1.7} />
+        </UnstyledButton>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <form className={classes.add} onSubmit={submit}>
+          <TextInput
+            label={title}
+            description={t("conference.add_hint")}
+            value={to}
+            maxLength={64}
+            onChange={(event) => setTo(event.currentTarget.value)}
+            data-autofocus
+            data-testid="conference-to"
+          />
+          {!writes && (
+            <Checkbox
+              label={t("conference.first")}
+              checked={first}
+              onChange={(event) => setFirst(event.currentTarget.checked)}
+              data-testid="conference-first"
+            />
+          )}
+          <Button type="submit" loading={busy} disabled={to.trim() === ""} data-testid="conference-call">
+            {t("conference.call")}
+          </Button>
+        </form>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}
+
+/** The call goes on at another phone of mine. */
+function TakeAlong({ session }: { session: string }) {
+  const { t } = useTranslation();
+  const { opened, setOpened, to, setTo, busy, submit } = useCalled((to) =>
+    command({ command: "move_call", session, to: to === "" ? null : to }),
+  );
+  return (
+    <Popover opened={opened} onChange={setOpened} position="bottom-end" shadow="md" trapFocus>
+      <Popover.Target>
+        <UnstyledButton
+          className={panel.key}
+          onClick={() => setOpened(!opened)}
+          aria-label={t("move.title")}
+          aria-expanded={opened}
+          title={t("move.title")}
+          data-testid="move-call"
+        >
+          <IconDeviceMobile size={19} stroke={1.7} />
+        </UnstyledButton>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <form className={classes.add} onSubmit={submit}>
+          <TextInput
+            label={t("move.title")}
+            description={t("move.hint")}
+            value={to}
+            maxLength={64}
+            onChange={(event) => setTo(event.currentTarget.value)}
+            data-autofocus
+            data-testid="move-to"
+          />
+          <Button type="submit" loading={busy} data-testid="move-ring">
+            {t("move.ring")}
+          </Button>
+        </form>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}
+
+/** A small form in which somebody to call is typed. */
+function useCalled(call: (to: string) => Promise<unknown>) {
   const [opened, setOpened] = useState(false);
   const [to, setTo] = useState("");
   const [busy, setBusy] = useState(false);
-  const add = async (event: FormEvent) => {
+  const submit = async (event: FormEvent) => {
     event.preventDefault();
     setBusy(true);
     try {
-      await command({ command: "add_party", session, to: to.trim() });
+      await call(to.trim());
       setOpened(false);
       setTo("");
     } catch (error) {
@@ -114,36 +216,5 @@ function AddParty({ session }: { session: string }) {
       setBusy(false);
     }
   };
-  return (
-    <Popover opened={opened} onChange={setOpened} position="bottom-end" shadow="md" trapFocus>
-      <Popover.Target>
-        <UnstyledButton
-          className={panel.key}
-          onClick={() => setOpened(!opened)}
-          aria-label={t("conference.add")}
-          aria-expanded={opened}
-          title={t("conference.add")}
-          data-testid="conference-add"
-        >
-          <IconUserPlus size={19} stroke={1.7} />
-        </UnstyledButton>
-      </Popover.Target>
-      <Popover.Dropdown>
-        <form className={classes.add} onSubmit={add}>
-          <TextInput
-            label={t("conference.add")}
-            description={t("conference.add_hint")}
-            value={to}
-            maxLength={64}
-            onChange={(event) => setTo(event.currentTarget.value)}
-            data-autofocus
-            data-testid="conference-to"
-          />
-          <Button type="submit" loading={busy} disabled={to.trim() === ""} data-testid="conference-call">
-            {t("conference.call")}
-          </Button>
-        </form>
-      </Popover.Dropdown>
-    </Popover>
-  );
+  return { opened, setOpened, to, setTo, busy, submit };
 }
