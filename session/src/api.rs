@@ -193,9 +193,12 @@ pub struct AgentSetup {
     pub name: String,
     pub queues: Vec<QueueName>,
     pub capacity: acd::api::Capacity,
+    pub routing: Routing,
     /// Of his phones; browsers are always encrypted.
     pub encryption: Encryption,
 }
+
+pub use crate::agents::{Routing, WorkKind};
 
 /// An open session as the journal has it: all its entries in order, with its customer.
 pub struct RestoredSession {
@@ -352,6 +355,16 @@ pub enum AgentCommand {
     #[serde(skip)]
     TakeOver {
         session: SessionId,
+    },
+    /// Take a session that waits in one of my queues, whatever its place: it is offered to me.
+    Pick {
+        session: SessionId,
+    },
+    /// A supervisor gives an operator a session that waits.
+    #[serde(skip)]
+    Push {
+        session: SessionId,
+        to: AgentId,
     },
     /// Mute my own microphone toward customer and recording (the server's side of the mute key).
     Mute {

@@ -364,7 +364,7 @@ impl Engine {
             self.flow_hung_up(now, id);
         }
         if alone {
-            let waiting = self.sessions.get(&id).is_some_and(|s| s.queued.is_some() || s.offer.is_some());
+            let waiting = self.sessions.get(&id).is_some_and(|s| s.queued.is_some() || !s.offers.is_empty());
             let cause = if waiting && ending.by == Side::Customer { Cause::Abandoned } else { ending.cause };
             self.end_session(now, id, Ending { cause, ..ending });
             return;

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use model::{
-    AgentId, Author, Cause, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, Party, QueueName,
-    RecordingId, SessionId, Side, Timestamp, VisitorId,
+    AgentId, Asks, Author, Cause, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, Party,
+    QueueName, RecordingId, SessionId, Side, Timestamp, VisitorId,
 };
 
 use crate::api::RestoredSession;
@@ -21,7 +21,7 @@ use crate::view::LegState;
 struct Tail {
     /// Open legs: medium, and the address of chat legs.
     legs: Vec<(LegId, Medium, Party, String)>,
-    place: Option<(QueueName, i32, Timestamp)>,
+    place: Option<(QueueName, i32, Timestamp, Box<Asks>)>,
     last_queue: Option<QueueName>,
     /// Flow and state of the last step that led into a queue.
     queued_by: Option<(String, String)>,
@@ -140,16 +140,16 @@ impl Engine {
             self.show_desk(owner);
             return;
         }
-        if let Some((queue, priority, since_wall)) = tail.place.or_else(|| {
+        if let Some((queue, priority, since_wall, asks)) = tail.place.or_else(|| {
             // Its owner is no longer with us: back into the queue, as old as it is.
             let opened = self.sessions.get(&id)?.opened;
-            Some((tail.last_queue.filter(|_| tail.owner.is_some())?, 0, opened))
+            Some((tail.last_queue.filter(|_| tail.owner.is_some())?, 0, opened, Box::default()))
         }) {
             let age: Duration = now.wall.saturating_since(since_wall);
             let since = Instant::from_micros(
                 now.instant.as_micros().saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX)),
             );
-            let place = Queued { queue, priority, since, since_wall, music: None };
+            let place = Queued { queue, priority, since, since_wall, music: None, asks };
             if !self.improve_place(now, id, place) {
                 self.nobody_serves(now, id);
             } else if let Some((flow, state)) = tail.queued_by {
@@ -189,8 +189,8 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         Change::ContextSet { key, value } => {
             session.context.insert(key.clone(), value.clone());
         }
-        Change::Queued { queue, priority, since } => {
-            tail.place = Some((queue.clone(), *priority, *since));
+        Change::Queued { queue, priority, since, asks } => {
+            tail.place = Some((queue.clone(), *priority, *since, asks.clone()));
             tail.last_queue = Some(queue.clone());
         }
         Change::Step { flow, state, verb, outcome: _ } if verb == "queue" => {

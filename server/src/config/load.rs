@@ -4,8 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use ::media::play::MusicStart;
-use acd::api::QueueConfig;
-use model::QueueName;
 use session::api::RecordingFormat;
 use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport};
@@ -77,7 +75,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
             chat_idle: check.duration(raw.sessions.chat_idle, 30 * MINUTE, 10 * SECOND..=7 * DAY),
             code_lifetime: check.duration(raw.sessions.code_lifetime, 10 * MINUTE, 10 * SECOND..=DAY),
         },
-        queues: queues(&mut check, raw.queue),
+        queues: super::queue::queues(&mut check, raw.queue),
         dialplans: Dialplans { folder: check.path(raw.dialplans.folder, "dialplans") },
         prompts: Prompts {
             folder: check.path(raw.prompts.folder, "prompts"),
@@ -337,22 +335,6 @@ fn media(check: &mut Check<'_>, raw: raw::Media) -> Media {
         webrtc_port: check.number(raw.webrtc_port, 8_443, 0..=65_500),
         threads: check.number(raw.threads, 1, 1..=64),
     }
-}
-
-fn queues(check: &mut Check<'_>, raw: Vec<raw::Queue>) -> Vec<QueueConfig> {
-    let mut names = BTreeSet::new();
-    let mut queues = Vec::new();
-    for raw in raw {
-        unique(check, &mut names, &raw.name, "queue");
-        queues.push(QueueConfig {
-            name: QueueName::new(raw.name.get_ref()),
-            ring_timeout: check.duration(raw.ring_timeout, 20 * SECOND, SECOND..=10 * MINUTE),
-            accept_timeout: check.duration(raw.accept_timeout, 45 * SECOND, SECOND..=HOUR),
-            wrap_up: check.duration(raw.wrap_up, 30 * SECOND, Duration::ZERO..=HOUR),
-            max_waiting: check.number(raw.max_waiting, 500, 1..=100_000),
-        });
-    }
-    queues
 }
 
 fn database(check: &mut Check<'_>, raw: raw::Database, data: &Path) -> std::path::PathBuf {

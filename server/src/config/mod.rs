@@ -4,6 +4,7 @@ mod check;
 mod load;
 mod problem;
 mod protection;
+mod queue;
 mod raw;
 mod trunk;
 

@@ -227,6 +227,27 @@ pub struct Queue {
     pub wrap_up: Text,
     #[serde(default)]
     pub max_waiting: Number,
+    #[serde(default)]
+    pub strategy: Text,
+    #[serde(default)]
+    pub ring: Number,
+    #[serde(default)]
+    pub ageing: Number,
+    #[serde(default)]
+    pub order: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    pub overflow: Vec<Overflow>,
+}
+
+/// One of the first four says when.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Overflow {
+    pub after: Text,
+    pub longer_than: Number,
+    pub wait_over: Text,
+    pub no_agents: Option<Spanned<bool>>,
+    pub to: Text,
 }
 
 #[derive(Default, Deserialize)]

@@ -161,11 +161,11 @@ pub(crate) fn server_address(transport: Transport) -> SocketAddr {
 /// The one queue, with this many places.
 fn support(max_waiting: usize) -> acd::QueueConfig {
     acd::QueueConfig {
-        name: QueueName::new("support"),
         ring_timeout: Duration::from_secs(15),
         accept_timeout: Duration::from_secs(20),
         wrap_up: Duration::from_secs(10),
         max_waiting,
+        ..acd::QueueConfig::new(QueueName::new("support"))
     }
 }
 
@@ -281,6 +281,7 @@ impl World {
                 name: format!("Operator {login}"),
                 queues: vec![QueueName::new("support")],
                 capacity: acd::Capacity { voice: 1, chat: 3 },
+                routing: Default::default(),
                 encryption: Default::default(),
             }));
             self.admin(AdminCommand::SetCredential(Credential {

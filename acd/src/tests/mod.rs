@@ -1,0 +1,4 @@
+mod offers;
+mod reference;
+mod states;
+mod wrap_up;
