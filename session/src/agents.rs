@@ -50,6 +50,16 @@ impl From<WorkKind> for Work {
     }
 }
 
+/// What a session gains in a queue when it fulfils a condition.
+#[derive(Clone, PartialEq, Debug)]
+pub struct QueueRule {
+    pub when: dialplans::Condition,
+    pub priority: i32,
+    /// Skills that it requires beside those that its flow asks for, and those that it prefers.
+    pub required: BTreeMap<String, u8>,
+    pub preferred: BTreeMap<String, u16>,
+}
+
 impl Routing {
     pub(crate) fn blend(&self) -> Blend {
         let default = Blend::default();

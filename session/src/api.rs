@@ -137,6 +137,8 @@ pub enum AdminCommand {
     /// What one user may do at most.
     SetUserLimits(UserLimits),
     SetQueues(Vec<acd::api::QueueConfig>),
+    /// What sessions gain that fulfil a condition, by queue.
+    SetQueueRules(BTreeMap<QueueName, Vec<QueueRule>>),
     SetPlan(Arc<Plan>),
     /// A phone that was registered before a restart. After agents and credentials.
     RestoreBinding(Box<SavedBinding>),
@@ -198,7 +200,7 @@ pub struct AgentSetup {
     pub encryption: Encryption,
 }
 
-pub use crate::agents::{Routing, WorkKind};
+pub use crate::agents::{QueueRule, Routing, WorkKind};
 
 /// An open session as the journal has it: all its entries in order, with its customer.
 pub struct RestoredSession {

@@ -11,7 +11,7 @@ use acd::Acd;
 use dialplans::Plan;
 use model::{
     AgentChange, AgentId, Author, Button, Change, Entry, Instant, LegId, Message, MessageId, Now, OfferId,
-    Record, SessionId, Side, VisitorId,
+    QueueName, Record, SessionId, Side, VisitorId,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -19,8 +19,8 @@ use sip_core::api::{CallId, Event as SipEvent, Output as SipOutput};
 use sip_core::shard::{Front, FrontOutput};
 
 use crate::api::{
-    AdminCommand, AgentEvent, AgentSetup, Config, Counts, Input, Output, Refusal, Reply, RequestId,
-    TrunkPolicy, VisitorEvent,
+    AdminCommand, AgentEvent, AgentSetup, Config, Counts, Input, Output, QueueRule, Refusal, Reply,
+    RequestId, TrunkPolicy, VisitorEvent,
 };
 use crate::contact::{Pending, Visitor};
 use crate::park::Slot;
@@ -76,6 +76,7 @@ pub struct Engine {
     pub(crate) closed_messages: VecDeque<(VisitorId, String, Reply)>,
     pub(crate) watches: Watches,
     pub(crate) last_agents: LastAgents,
+    pub(crate) queue_rules: BTreeMap<QueueName, Vec<QueueRule>>,
     pub(crate) timers: Timers,
     pub(crate) draining: bool,
     drained_said: bool,
@@ -131,6 +132,7 @@ impl Engine {
             closed_messages: VecDeque::new(),
             watches: Watches::default(),
             last_agents: LastAgents::default(),
+            queue_rules: BTreeMap::new(),
             timers: Timers::default(),
             draining: false,
             drained_said: false,
@@ -265,6 +267,7 @@ impl Engine {
             AdminCommand::SetDemanded(extensions) => self.sip.set_demanded_extensions(extensions),
             AdminCommand::SetUserLimits(limits) => self.sip.set_user_limits(limits),
             AdminCommand::SetQueues(queues) => self.acd.set_queues(now, queues),
+            AdminCommand::SetQueueRules(rules) => self.queue_rules = rules,
             AdminCommand::SetPlan(plan) => self.plan = Some(plan),
             AdminCommand::RestoreBinding(saved) => self.sip.restore_binding(now, *saved),
             AdminCommand::Restore(restored) => self.restore(now, *restored),

@@ -195,7 +195,7 @@ impl Engine {
         }
     }
 
-    fn flow_env(&self, now: Now, id: SessionId) -> Env {
+    pub(crate) fn flow_env(&self, now: Now, id: SessionId) -> Env {
         let Some(session) = self.sessions.get(&id) else { return Env::default() };
         let queue = self.acd.place(now, id).map(|place| QueuePlace {
             position: u32::try_from(place.position).unwrap_or(u32::MAX),

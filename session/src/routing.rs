@@ -149,6 +149,7 @@ impl Engine {
         let media = self.sessions.get(&id).map(|session| session.media()).unwrap_or_default();
         let mut item = Item::new(id, place.queue.clone(), place.priority, media, place.since);
         item.demand = demand(&place.asks);
+        self.apply_rules(now, &mut item);
         item.preferred = self.preferred_agent(id, place);
         self.acd.enqueue(now, item)
     }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use acd::api::{Demand, Preferred, Skill, Skills, Stage, Widen};
+use acd::api::{Demand, Item, Preferred, Skill, Skills, Stage, Widen};
+use dialplans::api::ChannelKind;
 use model::{AgentId, Asks, CustomerId, Now, QueueName, SessionId};
 
 use crate::api::Refusal;
@@ -39,6 +40,19 @@ impl LastAgents {
 }
 
 impl Engine {
+    /// What the rules of its queue add to what it asks for.
+    pub(crate) fn apply_rules(&self, now: Now, item: &mut Item) {
+        let Some(rules) = self.queue_rules.get(&item.queue).filter(|rules| !rules.is_empty()) else { return };
+        let env = self.flow_env(now, item.session);
+        let channel = if item.media.voice { ChannelKind::Voice } else { ChannelKind::Text };
+        for rule in rules.iter().filter(|rule| rule.when.holds(&env, channel, now.wall)) {
+            item.priority = item.priority.saturating_add(rule.priority);
+            item.demand.required.extend(skills(&rule.required));
+            let preferred = rule.preferred.iter().map(|(name, weight)| (Skill::new(name), *weight));
+            item.demand.preferred.extend(preferred);
+        }
+    }
+
     /// Who is waited for first, and until when.
     pub(crate) fn preferred_agent(&self, id: SessionId, place: &Queued) -> Option<Preferred> {
         let asked = place.asks.agent.as_ref()?;

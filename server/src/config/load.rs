@@ -44,6 +44,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
     let data = check.path(raw.server.data, "../data");
     let sip = sip(&mut check, raw.sip);
     let (trunks, trunk_policies) = super::trunk::trunks(&mut check, raw.trunk, &sip.listeners);
+    let (queues, queue_rules) = super::queue::queues(&mut check, raw.queue);
     let mut config = Config {
         server: Server {
             drain: check.duration(raw.server.drain, 30 * SECOND, Duration::ZERO..=HOUR),
@@ -75,7 +76,8 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
             chat_idle: check.duration(raw.sessions.chat_idle, 30 * MINUTE, 10 * SECOND..=7 * DAY),
             code_lifetime: check.duration(raw.sessions.code_lifetime, 10 * MINUTE, 10 * SECOND..=DAY),
         },
-        queues: super::queue::queues(&mut check, raw.queue),
+        queues,
+        queue_rules,
         dialplans: Dialplans { folder: check.path(raw.dialplans.folder, "dialplans") },
         prompts: Prompts {
             folder: check.path(raw.prompts.folder, "prompts"),

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use ::media::play::MusicStart;
 use acd::api::QueueConfig;
-use session::api::{RecordingFormat, TrunkPolicy};
+use model::QueueName;
+use session::api::{QueueRule, RecordingFormat, TrunkPolicy};
 use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport, Trunk};
 use sip_core::digest::Algorithm;
@@ -44,6 +45,8 @@ pub struct Config {
     pub recording: Recording,
     pub sessions: Sessions,
     pub queues: Vec<QueueConfig>,
+    /// What sessions gain in each queue, by conditions.
+    pub queue_rules: BTreeMap<QueueName, Vec<QueueRule>>,
     pub dialplans: Dialplans,
     pub prompts: Prompts,
     pub database: Database,

@@ -1,10 +1,12 @@
 //! `[[queue]]`: whom its sessions are offered to, and when they go elsewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use acd::api::{Overflow, OverflowWhen, QueueConfig};
+use acd::api::{MAX_LEVEL, Overflow, OverflowWhen, QueueConfig};
+use dialplans::Condition;
 use model::{QueueName, Strategy};
+use session::api::QueueRule;
 use toml::Spanned;
 
 use super::check::Check;
@@ -17,6 +19,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 /// Most rules of overflow of one queue.
 const MOST_RULES: usize = 16;
+const MAX_WEIGHT: u16 = 100;
 
 const STRATEGIES: [(&str, Strategy); 5] = [
     ("longest-idle", Strategy::LongestIdle),
@@ -26,13 +29,19 @@ const STRATEGIES: [(&str, Strategy); 5] = [
     ("linear", Strategy::Linear),
 ];
 
-pub(super) fn queues(check: &mut Check<'_>, raw: Vec<raw::Queue>) -> Vec<QueueConfig> {
+/// The queues, and what sessions gain in each.
+pub(super) fn queues(
+    check: &mut Check<'_>,
+    raw: Vec<raw::Queue>,
+) -> (Vec<QueueConfig>, BTreeMap<QueueName, Vec<QueueRule>>) {
+    let mut rules = BTreeMap::new();
     let known: BTreeSet<String> = raw.iter().map(|queue| queue.name.get_ref().clone()).collect();
     let mut names = BTreeSet::new();
     let mut queues = Vec::new();
     for raw in raw {
         unique(check, &mut names, &raw.name, "queue");
         let name = QueueName::new(raw.name.get_ref());
+        rules.insert(name.clone(), raw.rule.into_iter().filter_map(|raw| rule(check, raw)).collect());
         let order = raw.order.as_ref().map(Spanned::span);
         let queue = QueueConfig {
             ring_timeout: check.duration(raw.ring_timeout, 20 * SECOND, SECOND..=10 * MINUTE),
@@ -59,7 +68,36 @@ pub(super) fn queues(check: &mut Check<'_>, raw: Vec<raw::Queue>) -> Vec<QueueCo
         }
         queues.push(queue);
     }
-    queues
+    (queues, rules)
+}
+
+fn rule(check: &mut Check<'_>, raw: raw::QueueRule) -> Option<QueueRule> {
+    let span = raw.when.span();
+    let when = match Condition::parse(raw.when.get_ref()) {
+        Ok(when) => when,
+        Err(problem) => {
+            check.problem(span, problem, None);
+            return None;
+        }
+    };
+    let mut numbers = |levels: BTreeMap<String, i64>, most: u16, what: &str| -> BTreeMap<String, u16> {
+        let wrong = levels.iter().find(|(_, level)| !(1..=i64::from(most)).contains(*level));
+        if let Some((name, _)) = wrong {
+            check.problem(span.clone(), format!("the {what} of `{name}` must be from 1 to {most}"), None);
+        }
+        levels.into_iter().map(|(name, level)| (name, u16::try_from(level).unwrap_or(most))).collect()
+    };
+    let required = numbers(raw.skills, MAX_LEVEL.into(), "level");
+    let preferred = numbers(raw.prefer, MAX_WEIGHT, "weight");
+    Some(QueueRule {
+        when,
+        priority: check.number(raw.priority, 0, -100..=100),
+        required: required
+            .into_iter()
+            .map(|(name, level)| (name, level.min(MAX_LEVEL.into()) as u8))
+            .collect(),
+        preferred,
+    })
 }
 
 fn overflow(

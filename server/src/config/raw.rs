@@ -1,5 +1,7 @@
 //! The file as it is written, key by key. Values that need more than a type are checked in `check.rs`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -237,6 +239,20 @@ pub struct Queue {
     pub order: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     pub overflow: Vec<Overflow>,
+    #[serde(default)]
+    pub rule: Vec<QueueRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueRule {
+    pub when: Spanned<String>,
+    #[serde(default)]
+    pub priority: Number,
+    #[serde(default)]
+    pub skills: BTreeMap<String, i64>,
+    #[serde(default)]
+    pub prefer: BTreeMap<String, i64>,
 }
 
 /// One of the first four says when.

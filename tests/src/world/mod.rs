@@ -10,6 +10,7 @@ mod restless;
 pub mod script;
 mod shards;
 mod store;
+mod unsettled;
 mod visitors;
 
 use std::collections::BTreeMap;
@@ -159,7 +160,7 @@ pub(crate) fn server_address(transport: Transport) -> SocketAddr {
 }
 
 /// The one queue, with this many places.
-fn support(max_waiting: usize) -> acd::QueueConfig {
+pub(crate) fn support(max_waiting: usize) -> acd::QueueConfig {
     acd::QueueConfig {
         ring_timeout: Duration::from_secs(15),
         accept_timeout: Duration::from_secs(20),
@@ -294,7 +295,7 @@ impl World {
         }
     }
 
-    fn admin(&mut self, command: AdminCommand) {
+    pub(crate) fn admin(&mut self, command: AdminCommand) {
         self.engine.handle(self.now, Input::Admin(command));
         self.drain();
     }
