@@ -1,24 +1,25 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use model::{
     AgentId, AgentStatus, Instant, Media, Medium, Now, OfferId, OfferOutcome, QueueName, SessionId, Side,
 };
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rustc_hash::FxHashMap;
 
-use crate::agent::{Agent, Idle};
+use crate::agent::{AgentIx, Agents};
 use crate::api::{AgentConfig, EnqueueError, Item, Output, QueueConfig};
 use crate::offers::Offer;
 use crate::timers::{Timer, Timers};
-use crate::waiting::Queues;
+use crate::waiting::{Queues, Waiting};
 
 /// The one owner of all queues and agents of a site. Calls that name an unknown agent, session or offer do nothing.
 pub struct Acd {
     pub(crate) random: StdRng,
     pub(crate) queues: Queues,
-    pub(crate) agents: BTreeMap<AgentId, Agent>,
-    pub(crate) owners: BTreeMap<SessionId, AgentId>,
-    pub(crate) offers: BTreeMap<OfferId, Offer>,
+    pub(crate) agents: Agents,
+    pub(crate) owners: FxHashMap<SessionId, AgentIx>,
+    pub(crate) offers: FxHashMap<OfferId, Offer>,
     pub(crate) timers: Timers,
     pub(crate) outputs: VecDeque<Output>,
 }
@@ -29,9 +30,9 @@ impl Acd {
         Acd {
             random: StdRng::from_seed(seed),
             queues: Queues::default(),
-            agents: BTreeMap::new(),
-            owners: BTreeMap::new(),
-            offers: BTreeMap::new(),
+            agents: Agents::default(),
+            owners: FxHashMap::default(),
+            offers: FxHashMap::default(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
         }
@@ -40,52 +41,65 @@ impl Acd {
     /// All queues there are; may be called at any time. A queue that is no longer named takes nothing new,
     /// but what waits in it is still offered to its agents.
     pub fn set_queues(&mut self, now: Now, queues: Vec<QueueConfig>) {
-        self.queues.configure(queues);
-        for agent in self.agents.values_mut() {
-            agent.listed = None;
+        let waiting = self.queues.configure(queues);
+        let agents = self.agents.all();
+        for ix in &agents {
+            self.forget_lists(*ix);
+            self.serve(*ix);
         }
-        let agents: Vec<AgentId> = self.agents.keys().copied().collect();
+        for session in &waiting {
+            self.relink(now, *session);
+        }
         self.agents_changed(now, &agents);
+        for session in waiting {
+            self.retime(now, session);
+        }
     }
 
-    /// A new agent is signed out and not reachable; a known one keeps his state, his sessions and what rings.
+    /// A new agent is signed out and not reachable; a known one keeps his state, his sessions and what rings, unless he has no longer
+    /// the skills for it: then the offer ends as `AgentLeft`.
     pub fn set_agent(&mut self, now: Now, config: AgentConfig) {
-        let id = config.agent;
-        match self.agents.get_mut(&id) {
-            Some(agent) => {
-                if let Some(listed) = agent.listed.take() {
-                    self.queues.list(&agent.queues, listed, false);
-                }
-                agent.queues = config.queues;
-                agent.capacity = config.capacity;
-            }
-            None => {
-                self.agents.insert(id, Agent::new(now, config));
-            }
+        let Some(ix) = self.agents.ix(config.agent) else {
+            let ix = self.agents.add(now, config);
+            self.serve(ix);
+            return;
+        };
+        let empty = self.leave_queues(ix);
+        let Some(agent) = self.agents.get_mut(ix) else { return };
+        agent.config = config;
+        let offer = agent.offer;
+        self.serve(ix);
+        let unfit = offer.filter(|offer| self.is_unfit(*offer));
+        let ended = unfit.and_then(|offer| self.end_offer(now, offer, OfferOutcome::AgentLeft));
+        self.agents_changed(now, &[ix]);
+        if let Some(ended) = ended {
+            self.match_session(now, ended.session);
         }
-        self.agent_changed(now, id);
+        self.nobody_is_left(now, empty);
     }
 
     /// His offer ends as `AgentLeft`; the sessions he owns lose their owner as by `release`.
     pub fn remove_agent(&mut self, now: Now, agent: AgentId) {
-        let offer = self.agents.get(&agent).and_then(|agent| agent.offer);
-        let offer = offer.and_then(|offer| self.end_offer(offer, OfferOutcome::AgentLeft));
-        let Some(mut gone) = self.agents.remove(&agent) else { return };
-        if let Some(listed) = gone.listed.take() {
-            self.queues.list(&gone.queues, listed, false);
-        }
+        let Some(ix) = self.agents.ix(agent) else { return };
+        let offer = self.agents.get(ix).and_then(|agent| agent.offer);
+        let offer = offer.and_then(|offer| self.end_offer(now, offer, OfferOutcome::AgentLeft));
+        let empty = self.leave_queues(ix);
+        let Some(gone) = self.agents.remove(ix) else { return };
         for session in gone.sessions.keys() {
             self.owners.remove(session);
         }
-        for (session, until) in gone.wrapping_up {
-            self.timers.stop(until, Timer::WrapUp(agent, session));
+        for (session, wrap_up) in gone.wrapping_up {
+            self.timers.stop(wrap_up.until, Timer::WrapUp(ix, session));
             self.outputs.push_back(Output::WrapUpEnded { agent, session });
         }
         for (session, until) in gone.declined {
-            self.timers.stop(until, Timer::Declined(agent, session));
+            self.timers.stop(until, Timer::Declined(ix, session));
         }
         if let Some(back_off) = gone.back_off {
-            self.timers.stop(back_off.until, Timer::BackOff(agent));
+            self.timers.stop(back_off.until, Timer::BackOff(ix));
+        }
+        if let Some(until) = gone.settled_until {
+            self.timers.stop(until, Timer::Settled(ix));
         }
         if gone.status != AgentStatus::SignedOut {
             self.outputs.push_back(Output::AgentStatus {
@@ -94,51 +108,71 @@ impl Acd {
                 by: Side::System,
             });
         }
-        if let Some(offer) = offer {
-            self.match_session(now, offer.session);
+        let mut freed: Vec<SessionId> = gone.kept.into_iter().collect();
+        for session in &freed {
+            self.keep_no_longer(*session);
         }
+        freed.extend(offer.map(|offer| offer.session));
+        self.match_sessions(now, freed);
+        self.nobody_is_left(now, empty);
     }
 
     /// Takes effect at once, also while an offer rings: it ends as `AgentLeft`. What he owns stays his.
     pub fn set_status(&mut self, now: Now, agent: AgentId, status: AgentStatus, by: Side) {
-        let Some(known) = self.agents.get_mut(&agent) else { return };
+        let Some(ix) = self.agents.ix(agent) else { return };
+        let Some(known) = self.agents.get_mut(ix) else { return };
         if known.status == status {
             return;
         }
-        if status == AgentStatus::Ready {
-            known.idle_since = now.instant;
-        }
-        known.status = status.clone();
+        known.measure(now);
+        let before = std::mem::replace(&mut known.status, status.clone());
         known.status_since = now.wall;
-        // Offers are made to ready agents only, so whoever has one is leaving that state now.
-        let offer = known.offer.and_then(|offer| self.end_offer(offer, OfferOutcome::AgentLeft));
-        self.outputs.push_back(Output::AgentStatus { agent, status, by });
-        self.agent_changed(now, agent);
-        if let Some(offer) = offer {
-            self.match_session(now, offer.session);
+        if before == AgentStatus::SignedOut {
+            known.signed_in(now);
         }
+        if status == AgentStatus::Ready {
+            known.idle_from(now);
+        }
+        // What he took or was given while he was not ready rings on when he becomes ready.
+        let leaves = before == AgentStatus::Ready || status == AgentStatus::SignedOut;
+        let offer = known.offer.filter(|_| leaves);
+        let mut freed = Vec::new();
+        if status != AgentStatus::Ready {
+            freed.extend(known.kept.iter().copied());
+        }
+        let offer = offer.and_then(|offer| self.end_offer(now, offer, OfferOutcome::AgentLeft));
+        for session in &freed {
+            self.keep_no_longer(*session);
+        }
+        freed.extend(offer.map(|offer| offer.session));
+        self.outputs.push_back(Output::AgentStatus { agent, status, by });
+        let empty = self.recount(ix);
+        self.agents_changed(now, &[ix]);
+        self.match_sessions(now, freed);
+        self.nobody_is_left(now, empty);
     }
 
     /// Whether he can be reached by this medium. An offer that rings on it when it is lost ends as `Unreachable`.
-    /// Being told again that he is reachable ends the back-off after a failed offer.
+    /// Being told again that he is reachable ends the back-off after a single failed offer.
     pub fn set_reachable(&mut self, now: Now, agent: AgentId, medium: Medium, reachable: bool) {
-        let Some(known) = self.agents.get_mut(&agent) else { return };
+        let Some(ix) = self.agents.ix(agent) else { return };
+        let Some(known) = self.agents.get_mut(ix) else { return };
         let was = std::mem::replace(known.reachable(medium), reachable);
         let mut offer = None;
         if reachable {
             if !was {
-                known.idle_since = now.instant;
+                known.idle_from(now);
             }
-            if let Some(back_off) = known.back_off.take_if(|back_off| has(back_off.media, medium)) {
-                self.timers.stop(back_off.until, Timer::BackOff(agent));
-                known.idle_since = now.instant;
+            if let Some(back_off) = known.back_off.take_if(|back_off| has(back_off.ends_with, medium)) {
+                self.timers.stop(back_off.until, Timer::BackOff(ix));
+                known.idle_from(now);
             }
         } else if was {
             let ringing =
                 known.offer.filter(|id| self.offers.get(id).is_some_and(|it| has(it.media, medium)));
-            offer = ringing.and_then(|id| self.end_offer(id, OfferOutcome::Unreachable));
+            offer = ringing.and_then(|id| self.end_offer(now, id, OfferOutcome::Unreachable));
         }
-        self.agent_changed(now, agent);
+        self.agents_changed(now, &[ix]);
         if let Some(offer) = offer {
             self.match_session(now, offer.session);
         }
@@ -146,51 +180,96 @@ impl Acd {
 
     /// Whether a session that does not wait in it yet could.
     pub fn room_in(&self, queue: &QueueName) -> Result<(), EnqueueError> {
-        self.queues.room_in(queue)
+        self.queues.room_in(queue).map(drop)
     }
 
-    /// The session waits for an agent from now on. The same session again moves to the new queue and priority and
+    /// The session waits for an agent from now on. The same session again moves to the new queue, priority and demand and
     /// keeps its older age; an offer of it goes on. A session that has an owner keeps him until somebody else
     /// accepts it, and it is not offered to him.
-    pub fn enqueue(&mut self, now: Now, item: Item) -> Result<(), EnqueueError> {
-        let (session, media) = (item.session, item.media);
-        self.queues.put(item)?;
-        self.set_offered_media(session, media);
+    pub fn enqueue(&mut self, now: Now, mut item: Item) -> Result<(), EnqueueError> {
+        let session = item.session;
+        let known = self.queues.item(session);
+        let same = known.filter(|known| self.queues.get(known.queue).config.name == item.queue);
+        let queue = match same {
+            Some(known) => known.queue,
+            None => self.queues.room_in(&item.queue)?,
+        };
+        item.since = item.since.min(now.instant);
+        let kept_for = self.keeper(now, &item);
+        if let Some(known) = known {
+            item.since = item.since.min(known.item.since);
+            let (moves, media, text) = (known.queue != queue, item.media, item.work);
+            self.queues.unlink(session);
+            self.queues.move_to(session, queue);
+            if let Some(known) = self.queues.item_mut(session) {
+                known.item = item;
+                if moves {
+                    known.left.clear();
+                    known.struck = 0;
+                    known.entered = now.instant;
+                    known.estimate = None;
+                }
+            }
+            self.set_offered_media(session, media, text);
+        } else {
+            let config = &self.queues.get(queue).config;
+            let waiting = Waiting::new(item, queue, config, now.instant);
+            self.queues.add(waiting);
+        }
+        self.keep_for(session, kept_for);
+        self.relink(now, session);
         self.match_session(now, session);
+        self.arrived(now, session);
+        self.retime(now, session);
         Ok(())
     }
 
-    /// What a waiting or an owned session uses now. Its owner keeps it even if that is more than his capacity,
-    /// and an offer of it goes on. A waiting session without any medium keeps its place and is offered to nobody.
+    /// What a waiting session asks of its agent from now on; offers of it go on.
+    pub fn set_demand(&mut self, now: Now, session: SessionId, demand: crate::Demand) {
+        let Some(waiting) = self.queues.item_mut(session) else { return };
+        waiting.item.demand = demand;
+        self.relink(now, session);
+        self.match_session(now, session);
+    }
+
+    /// The media of the session changed: it is matched anew by what it needs now, and takes another kind of slot if it has an owner.
+    /// It is one slot, whatever it consists of.
     pub fn set_media(&mut self, now: Now, session: SessionId, media: Media) {
-        self.queues.set_media(session, media);
-        self.set_offered_media(session, media);
+        if let Some(waiting) = self.queues.item_mut(session) {
+            waiting.item.media = media;
+            let text = waiting.item.work;
+            self.set_offered_media(session, media, text);
+            self.relink(now, session);
+        }
         if let Some(&owner) = self.owners.get(&session) {
-            if let Some(owned) =
-                self.agents.get_mut(&owner).and_then(|agent| agent.sessions.get_mut(&session))
+            if let Some(owned) = self.agents.get_mut(owner).and_then(|agent| agent.sessions.get_mut(&session))
             {
                 owned.media = media;
             }
-            self.agent_changed(now, owner);
+            self.agents_changed(now, &[owner]);
         }
         self.match_session(now, session);
     }
 
-    /// The session waits no longer: the customer left or the flow moved on. Its offer ends as `Withdrawn`.
+    /// The session waits no longer: the customer left or the flow moved on. Its offers end as `Withdrawn`.
     pub fn remove(&mut self, now: Now, session: SessionId) {
-        let Some(waiting) = self.queues.take(session) else { return };
-        if let Some(offer) = waiting.offer.and_then(|offer| self.end_offer(offer, OfferOutcome::Withdrawn)) {
-            self.agent_changed(now, offer.agent);
-        }
+        let Some(waiting) = self.take(session) else { return };
+        let freed = self.withdraw(now, &waiting.offers);
+        self.agents_changed(now, &freed);
     }
 
     pub fn handle_timeout(&mut self, now: Now) {
         while let Some(timer) = self.timers.pop(now.instant) {
             match timer {
                 Timer::Offer(offer) => self.time_out(now, offer),
-                Timer::WrapUp(agent, session) => self.end_wrap_up(now, agent, session),
+                Timer::WrapUp(agent, session) => {
+                    self.stop_wrap_up(now, agent, session);
+                    self.agents_changed(now, &[agent]);
+                }
                 Timer::BackOff(agent) => self.end_back_off(now, agent),
                 Timer::Declined(agent, session) => self.forget_declined(now, agent, session),
+                Timer::Settled(agent) => self.settled(now, agent),
+                Timer::Waiting(session) => self.waited(now, session),
             }
         }
     }
@@ -203,428 +282,11 @@ impl Acd {
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
     }
-
-    pub(crate) fn agent_changed(&mut self, now: Now, agent: AgentId) {
-        self.agents_changed(now, &[agent]);
-    }
-
-    /// Something about what they can take may have changed: they stand where they belong and get what is theirs.
-    pub(crate) fn agents_changed(&mut self, now: Now, agents: &[AgentId]) {
-        for agent in agents {
-            self.relist(*agent);
-        }
-        let mut free: Vec<Idle> =
-            agents.iter().filter_map(|agent| Some(self.agents.get(agent)?.listed?.idle)).collect();
-        free.sort_unstable();
-        for idle in free {
-            self.match_agent(now, idle.agent);
-        }
-    }
-
-    /// Brings the free lists up to what he can take now.
-    pub(crate) fn relist(&mut self, agent: AgentId) {
-        let Some(agent) = self.agents.get_mut(&agent) else { return };
-        let free = agent.free();
-        let listed = std::mem::replace(&mut agent.listed, free);
-        if listed == free {
-            return;
-        }
-        if let Some(listed) = listed {
-            self.queues.list(&agent.queues, listed, false);
-        }
-        if let Some(free) = free {
-            self.queues.list(&agent.queues, free, true);
-        }
-    }
 }
 
 fn has(media: Media, medium: Medium) -> bool {
     match medium {
         Medium::Voice => media.voice,
         Medium::Chat => media.chat,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use model::OfferOutcome::AgentLeft;
-    use model::QueueName;
-
-    use super::*;
-    use crate::testing::{Centre, agent_id, not_ready, queue_config, seconds, session_id};
-    use crate::{AgentView, Capacity, Place, QueueView};
-
-    const BOTH: Media = Media { voice: true, chat: true };
-
-    #[test]
-    fn a_call_waits_for_an_agent_reachable_by_voice_and_a_chat_for_one_reachable_by_text() {
-        let mut centre = Centre::new();
-        let agent = centre.known(1);
-        centre.status(agent, AgentStatus::Ready);
-        let (call, chat) = (centre.call(1), centre.chat(2));
-        assert_eq!(centre.offers(), []);
-        centre.acd.set_reachable(centre.now, agent, Medium::Chat, true);
-        assert_eq!(centre.offers(), [(agent, chat)]);
-        centre.acd.remove(centre.now, chat);
-        centre.acd.set_reachable(centre.now, agent, Medium::Voice, true);
-        assert_eq!(centre.offers(), [(agent, call)]);
-    }
-
-    #[test]
-    fn a_session_with_call_and_chat_needs_both_and_takes_one_slot() {
-        let mut centre = Centre::new();
-        let agent = centre.known(1);
-        centre.status(agent, AgentStatus::Ready);
-        let session = centre.waits("support", 1, 0, BOTH);
-        centre.acd.set_reachable(centre.now, agent, Medium::Voice, true);
-        assert_eq!(centre.offers(), []);
-        centre.acd.set_reachable(centre.now, agent, Medium::Chat, true);
-        assert_eq!(centre.offers(), [(agent, session)]);
-    }
-
-    #[test]
-    fn an_agent_takes_three_chats_and_not_a_fourth() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        for number in 1..=3 {
-            centre.talks(agent, number, Media::CHAT);
-        }
-        centre.chat(4);
-        assert_eq!(centre.offers(), []);
-        centre.acd.release(centre.now, session_id(2));
-        assert_eq!(centre.offers(), [(agent, session_id(4))]);
-    }
-
-    #[test]
-    fn no_chat_comes_during_a_call_and_no_call_during_a_chat() {
-        let mut centre = Centre::new();
-        let (calls, chats) = (centre.ready(1), centre.known(2));
-        centre.talks(calls, 1, Media::VOICE);
-        centre.come(chats);
-        centre.talks(chats, 2, Media::CHAT);
-        let call = centre.call(3);
-        assert_eq!(centre.offers(), []);
-        let chat = centre.chat(4);
-        assert_eq!(centre.offers(), [(chats, chat)]);
-        centre.accept(chats);
-        centre.acd.release(centre.now, session_id(2));
-        centre.acd.release(centre.now, chat);
-        assert_eq!(centre.offers(), [(chats, call)]);
-    }
-
-    #[test]
-    fn a_chat_that_grows_into_a_call_may_exceed_the_capacity_and_nothing_more_is_offered() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let (grows, other) = (centre.talks(agent, 1, Media::CHAT), centre.talks(agent, 2, Media::CHAT));
-        centre.acd.set_media(centre.now, grows, BOTH);
-        let (chat, call) = (centre.chat(3), centre.call(4));
-        centre.acd.release(centre.now, other);
-        assert_eq!(centre.offers(), []);
-        centre.acd.set_media(centre.now, grows, Media::CHAT);
-        assert_eq!(centre.offers(), [(agent, chat)]);
-        centre.acd.remove(centre.now, chat);
-        centre.acd.release(centre.now, grows);
-        assert_eq!(centre.offers(), [(agent, call)]);
-    }
-
-    #[test]
-    fn a_waiting_session_that_changes_its_media_is_offered_by_what_it_needs_now() {
-        let mut centre = Centre::new();
-        let agent = centre.known(1);
-        let session = centre.chat(1);
-        centre.status(agent, AgentStatus::Ready);
-        centre.acd.set_reachable(centre.now, agent, Medium::Voice, true);
-        assert_eq!(centre.offers(), []);
-        centre.acd.set_media(centre.now, session, Media::VOICE);
-        assert_eq!(centre.offers(), [(agent, session)]);
-    }
-
-    #[test]
-    fn a_waiting_session_without_any_medium_keeps_its_place_and_is_not_offered() {
-        let mut centre = Centre::new();
-        let session = centre.chat(1);
-        centre.acd.set_media(centre.now, session, Media::default());
-        let agent = centre.ready(1);
-        assert_eq!(centre.offers(), []);
-        assert_eq!(centre.acd.place(centre.now, session).map(|place| place.position), Some(1));
-        centre.acd.set_media(centre.now, session, Media::CHAT);
-        assert_eq!(centre.offers(), [(agent, session)]);
-    }
-
-    #[test]
-    fn an_offered_session_that_grows_keeps_ringing_and_then_counts_as_a_call() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let session = centre.chat(1);
-        centre.acd.set_media(centre.now, session, BOTH);
-        centre.accept(agent);
-        centre.outputs();
-        centre.chat(2);
-        assert_eq!(centre.offers(), []);
-    }
-
-    #[test]
-    fn leaving_the_ready_state_while_it_rings_ends_the_offer_and_asks_somebody_else() {
-        let mut centre = Centre::new();
-        let (first, second) = (centre.ready(1), centre.ready(2));
-        let call = centre.call(1);
-        centre.outputs();
-        centre.status(first, not_ready("lunch"));
-        let outputs = centre.outputs();
-        assert!(matches!(outputs[0], Output::OfferEnded { outcome: AgentLeft, agent, .. } if agent == first));
-        assert!(matches!(outputs[1], Output::AgentStatus { by: Side::Agent, .. }));
-        assert!(
-            matches!(outputs[2], Output::Offer { agent, session, .. } if (agent, session) == (second, call))
-        );
-    }
-
-    #[test]
-    fn setting_the_state_that_holds_already_is_not_a_change() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        centre.call(1);
-        centre.outputs();
-        centre.pass(seconds(1));
-        let since = centre.acd.agent(agent).map(|view| view.since);
-        centre.status(agent, AgentStatus::Ready);
-        assert_eq!(centre.outputs(), []);
-        assert_eq!(centre.acd.agent(agent).map(|view| view.since), since);
-        centre.status(agent, not_ready("lunch"));
-        centre.outputs();
-        centre.status(agent, not_ready("training"));
-        assert!(matches!(centre.outputs()[..], [Output::AgentStatus { .. }]));
-    }
-
-    #[test]
-    fn a_changed_agent_keeps_what_rings_and_serves_his_new_queues() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let (rings, sale) = (centre.chat(1), centre.waits("sales", 2, 0, Media::CHAT));
-        centre.outputs();
-        centre.serves(1, &["sales"]);
-        assert_eq!(centre.outputs(), []);
-        centre.accept(agent);
-        assert_eq!(centre.acd.owner(rings), Some(agent));
-        assert_eq!(centre.offers(), [(agent, sale)]);
-    }
-
-    #[test]
-    fn lowered_capacity_takes_nothing_away() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let chats = [centre.talks(agent, 1, Media::CHAT), centre.talks(agent, 2, Media::CHAT)];
-        let capacity = Capacity { voice: 1, chat: 1 };
-        let queues = vec![QueueName::new("support")];
-        centre.acd.set_agent(centre.now, AgentConfig { agent, queues, capacity });
-        centre.chat(3);
-        assert_eq!(centre.offers(), []);
-        assert_eq!(centre.acd.agent(agent).map(|view| view.sessions), Some(chats.to_vec()));
-    }
-
-    #[test]
-    fn a_removed_agent_leaves_nothing_behind() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let (owned, wrapped) = (centre.talks(agent, 1, Media::CHAT), centre.talks(agent, 2, Media::CHAT));
-        let declined = centre.chat(3);
-        let offer = centre.ringing(agent).expect("it rings");
-        centre.acd.decline(centre.now, offer);
-        centre.status(agent, AgentStatus::Ready);
-        centre.acd.finish(centre.now, wrapped);
-        centre.outputs();
-        centre.acd.remove_agent(centre.now, agent);
-        let gone = Output::AgentStatus { agent, status: AgentStatus::SignedOut, by: Side::System };
-        assert_eq!(centre.outputs(), [Output::WrapUpEnded { agent, session: wrapped }, gone]);
-        assert_eq!(centre.acd.owner(owned), None);
-        assert_eq!(centre.acd.agent(agent), None);
-        assert_eq!(centre.acd.poll_timeout(), None);
-        centre.acd.finish(centre.now, owned);
-        centre.acd.remove_agent(centre.now, agent);
-        assert_eq!(centre.outputs(), []);
-        let other = centre.ready(2);
-        assert_eq!(centre.offers(), [(other, declined)]);
-    }
-
-    #[test]
-    fn what_rings_at_a_removed_agent_goes_to_somebody_else() {
-        let mut centre = Centre::new();
-        let (gone, other) = (centre.ready(1), centre.ready(2));
-        let call = centre.call(1);
-        centre.outputs();
-        centre.acd.remove_agent(centre.now, gone);
-        let outputs = centre.outputs();
-        assert!(matches!(outputs[0], Output::OfferEnded { outcome: AgentLeft, .. }));
-        assert!(
-            matches!(outputs[2], Output::Offer { agent, session, .. } if (agent, session) == (other, call))
-        );
-    }
-
-    #[test]
-    fn a_removed_queue_takes_nothing_new_and_serves_what_it_has() {
-        let mut centre = Centre::new();
-        let (one, two) = (centre.chat(1), centre.chat(2));
-        centre.acd.set_queues(centre.now, vec![queue_config("sales")]);
-        let refused = centre.acd.enqueue(centre.now, centre.item("support", 3, 0, Media::CHAT));
-        assert_eq!(refused, Err(EnqueueError::UnknownQueue));
-        let again = centre.acd.enqueue(centre.now, centre.item("support", 2, 5, Media::CHAT));
-        assert_eq!(again, Ok(()), "who waits there already may change his priority");
-        let agent = centre.ready(1);
-        assert_eq!(centre.offers(), [(agent, two)]);
-        centre.accept(agent);
-        assert_eq!(centre.offers(), [(agent, one)]);
-        centre.acd.remove(centre.now, one);
-        let names: Vec<_> = centre.acd.queues(centre.now).into_iter().map(|queue| queue.name).collect();
-        assert_eq!(names, [QueueName::new("sales")]);
-    }
-
-    #[test]
-    fn a_queue_that_comes_back_by_a_reload_is_served_again() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        centre.acd.set_queues(centre.now, vec![]);
-        assert_eq!(
-            centre.acd.enqueue(centre.now, centre.item("support", 1, 0, Media::CHAT)),
-            Err(EnqueueError::UnknownQueue)
-        );
-        centre.acd.set_queues(centre.now, vec![queue_config("support")]);
-        let chat = centre.chat(1);
-        assert_eq!(centre.offers(), [(agent, chat)]);
-    }
-
-    #[test]
-    fn a_full_queue_refuses_the_next_one_but_not_a_change_of_one_that_waits() {
-        let mut centre = Centre::new();
-        let mut config = queue_config("support");
-        config.max_waiting = 1;
-        centre.acd.set_queues(centre.now, vec![config, queue_config("sales")]);
-        centre.call(1);
-        let refused = centre.acd.enqueue(centre.now, centre.item("support", 2, 0, Media::VOICE));
-        assert_eq!(refused, Err(EnqueueError::Full));
-        assert_eq!(centre.acd.place(centre.now, session_id(2)), None);
-        centre.waits("support", 1, 7, Media::VOICE);
-
-        centre.waits("sales", 3, 0, Media::VOICE);
-        let refused = centre.acd.enqueue(centre.now, centre.item("support", 3, 0, Media::VOICE));
-        assert_eq!(refused, Err(EnqueueError::Full));
-        let sales = centre.serves(1, &["sales"]);
-        centre.come(sales);
-        assert_eq!(centre.offers(), [(sales, session_id(3))], "the refused one kept its old place");
-    }
-
-    #[test]
-    fn queuing_again_keeps_the_older_age_and_takes_the_new_priority_and_queue() {
-        let mut centre = Centre::new();
-        let moved = centre.chat(1);
-        centre.pass(seconds(30));
-        centre.waits("sales", 2, 0, Media::CHAT);
-        centre.waits("sales", 1, 0, Media::CHAT);
-        assert_eq!(centre.acd.place(centre.now, moved), Some(Place { position: 1, waited: seconds(30) }));
-        centre.waits("sales", 1, -1, Media::CHAT);
-        assert_eq!(centre.acd.place(centre.now, moved), Some(Place { position: 2, waited: seconds(30) }));
-        let agent = centre.serves(1, &["support", "sales"]);
-        centre.come(agent);
-        assert_eq!(centre.offers(), [(agent, session_id(2))]);
-    }
-
-    #[test]
-    fn queuing_an_offered_session_again_lets_it_ring() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.call(1);
-        centre.outputs();
-        centre.waits("sales", 1, 3, Media::VOICE);
-        assert_eq!(centre.outputs(), []);
-        centre.accept(agent);
-        assert_eq!(centre.acd.owner(call), Some(agent));
-    }
-
-    #[test]
-    fn higher_priority_goes_first_and_then_age_over_all_queues_of_the_agent() {
-        let mut centre = Centre::new();
-        let young_low = centre.waits("support", 1, 0, Media::CHAT);
-        centre.pass(seconds(1));
-        let old_high = centre.waits("sales", 2, 1, Media::CHAT);
-        centre.pass(seconds(1));
-        let young_high = centre.waits("support", 3, 1, Media::CHAT);
-        let agent = centre.serves(1, &["support", "sales"]);
-        centre.come(agent);
-        let mut order = Vec::new();
-        for _ in 0..3 {
-            order.extend(centre.offers());
-            centre.accept(agent);
-        }
-        assert_eq!(order, [(agent, old_high), (agent, young_high), (agent, young_low)]);
-    }
-
-    #[test]
-    fn an_older_age_that_comes_with_the_item_counts() {
-        let mut centre = Centre::new();
-        centre.pass(seconds(10));
-        centre.chat(1);
-        let restored = Item { since: Instant::ZERO, ..centre.item("support", 2, 0, Media::CHAT) };
-        centre.acd.enqueue(centre.now, restored).expect("there is room");
-        let agent = centre.ready(1);
-        assert_eq!(centre.offers(), [(agent, session_id(2))]);
-    }
-
-    #[test]
-    fn the_place_counts_those_who_are_being_offered() {
-        let mut centre = Centre::new();
-        centre.ready(1);
-        let (rings, waits) = (centre.call(1), centre.call(2));
-        centre.pass(seconds(5));
-        assert_eq!(centre.acd.place(centre.now, rings), Some(Place { position: 1, waited: seconds(5) }));
-        assert_eq!(centre.acd.place(centre.now, waits), Some(Place { position: 2, waited: seconds(5) }));
-    }
-
-    #[test]
-    fn the_views_show_queues_and_agents() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let since = centre.now.wall;
-        let call = centre.call(1);
-        centre.call(2);
-        centre.known(2);
-        centre.pass(seconds(5));
-        let view = |name: &str, waiting, longest_wait, agents_ready| QueueView {
-            name: QueueName::new(name),
-            waiting,
-            longest_wait,
-            agents_ready,
-        };
-        let queues = centre.acd.queues(centre.now);
-        assert_eq!(queues, [view("sales", 0, Duration::ZERO, 0), view("support", 2, seconds(5), 1)]);
-        let offer = centre.ringing(agent).expect("it rings");
-        let expected = AgentView {
-            agent,
-            status: AgentStatus::Ready,
-            since,
-            reachable_by_voice: true,
-            reachable_by_text: true,
-            offers: vec![(offer, call)],
-            sessions: vec![],
-            wrapping_up: vec![],
-        };
-        assert_eq!(centre.acd.agents().next(), Some(expected));
-        assert_eq!(centre.acd.agents().count(), 2);
-    }
-
-    #[test]
-    fn what_names_nobody_known_does_nothing() {
-        let mut centre = Centre::new();
-        let (agent, session) = (agent_id(9), session_id(9));
-        centre.status(agent, AgentStatus::Ready);
-        centre.acd.set_reachable(centre.now, agent, Medium::Voice, true);
-        centre.acd.set_media(centre.now, session, Media::VOICE);
-        centre.acd.remove(centre.now, session);
-        centre.acd.assign(centre.now, agent, session, Media::VOICE);
-        centre.acd.remove_agent(centre.now, agent);
-        centre.acd.handle_timeout(centre.now);
-        assert_eq!(centre.outputs(), []);
-        assert_eq!(centre.acd.owner(session), None);
-        assert_eq!(centre.acd.poll_timeout(), None);
     }
 }

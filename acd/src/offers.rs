@@ -1,446 +1,200 @@
-//! Offers: who gets which session, and the ways in which an offer ends.
+//! The ways in which an offer ends.
 
 use std::time::Duration;
 
-use model::{AgentId, AgentStatus, Instant, Media, Now, OfferId, OfferOutcome, QueueName, SessionId, Side};
-use rand::RngExt;
+use model::{AgentStatus, Instant, Media, Now, OfferId, OfferOutcome, SessionId, Side};
 
 use crate::Acd;
-use crate::agent::{BackOff, Owned};
+use crate::agent::{AgentIx, BackOff, Owned};
 use crate::api::Output;
+use crate::capacity::Work;
 use crate::timers::Timer;
+use crate::waiting::QueueIx;
 
 /// For how long a session is kept from an agent who declined it.
 const DECLINED_FOR: Duration = Duration::from_secs(10);
 
-/// For how long an agent whose device failed gets nothing, unless it reports before.
-const BACK_OFF: Duration = Duration::from_secs(5);
+/// For how long an agent whose device failed gets nothing. It doubles with every further offer in a row that comes to nothing.
+const FAILED_FOR: Duration = Duration::from_secs(5);
+
+/// The same after the second such offer in a row that ended in another manner.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
+
+/// It does not grow beyond this.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(300);
+
+/// Without another failure for so long, an agent's failures are forgotten.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(600);
 
 /// One agent reserved for one session.
 pub(crate) struct Offer {
-    pub(crate) agent: AgentId,
+    pub(crate) agent: AgentIx,
     pub(crate) session: SessionId,
-    pub(crate) queue: QueueName,
+    pub(crate) queue: QueueIx,
     pub(crate) media: Media,
-    deadline: Instant,
+    pub(crate) text: Work,
+    pub(crate) deadline: Instant,
 }
 
 impl Acd {
     /// The agent owns the session from now on. False when the offer is over: the caller must undo what he did.
     pub fn accept(&mut self, now: Now, offer: OfferId) -> bool {
-        let Some(Offer { agent, session, queue, media, .. }) = self.end_offer(offer, OfferOutcome::Accepted)
+        let Some(Offer { agent, session, queue, media, text, .. }) =
+            self.end_offer(now, offer, OfferOutcome::Accepted)
         else {
             return false;
         };
-        let wrap_up = self.wrap_up_of(&queue);
-        self.queues.take(session);
-        let before = self.own(now, agent, session, Owned { media, wrap_up });
-        self.agents_changed(now, &[agent, before.unwrap_or(agent)]);
+        let mut changed = vec![agent];
+        if let Some(waiting) = self.take(session) {
+            changed.extend(self.withdraw(now, &waiting.offers));
+            let truth = now.instant - waiting.entered;
+            let queue = self.queues.get_mut(waiting.queue);
+            if let Some(estimate) = waiting.estimate {
+                queue.estimates.judge(estimate, truth);
+            }
+            queue.estimates.served(now.instant, queue.staff, queue.len > 0);
+        }
+        if let Some(known) = self.agents.get_mut(agent) {
+            known.contacts += 1;
+        }
+        let wrap_up = self.wrap_up_of(queue);
+        let owned = Owned { media, text, wrap_up, queue: Some(queue), since: now.instant };
+        changed.extend(self.own(now, agent, session, owned));
+        self.agents_changed(now, &changed);
         true
     }
 
     /// The agent does not want it: he is set not-ready, and this session is not offered to him again for 10 s.
     pub fn decline(&mut self, now: Now, offer: OfferId) {
-        let Some(Offer { agent, session, .. }) = self.end_offer(offer, OfferOutcome::Declined) else {
+        let Some(Offer { agent, session, .. }) = self.end_offer(now, offer, OfferOutcome::Declined) else {
             return;
         };
-        if let Some(agent) = self.agents.get_mut(&agent) {
+        if let Some(known) = self.agents.get_mut(agent) {
             let until = now.instant + DECLINED_FOR;
-            if let Some(before) = agent.declined.insert(session, until) {
-                self.timers.stop(before, Timer::Declined(agent.id, session));
+            if let Some(before) = known.declined.insert(session, until) {
+                self.timers.stop(before, Timer::Declined(agent, session));
             }
-            self.timers.start(until, Timer::Declined(agent.id, session));
+            self.timers.start(until, Timer::Declined(agent, session));
         }
-        self.set_status(now, agent, AgentStatus::NotReady { reason: "declined".into() }, Side::System);
+        self.set_aside(now, agent, AgentStatus::NotReady { reason: "declined".into() });
         self.match_session(now, session);
     }
 
-    /// The agent's device did not take it. He gets nothing until it reports as reachable again, or for 5 s at most.
+    /// The agent's device did not take it. He gets nothing for 5 s, for longer every time, until he accepts something. When it was the
+    /// first time, he is tried again as soon as his device reports.
     pub fn fail(&mut self, now: Now, offer: OfferId) {
-        let Some(Offer { agent, session, media, .. }) = self.end_offer(offer, OfferOutcome::Unreachable)
+        let Some(Offer { agent, session, media, .. }) = self.end_offer(now, offer, OfferOutcome::Unreachable)
         else {
             return;
         };
-        if let Some(agent) = self.agents.get_mut(&agent) {
-            let until = now.instant + BACK_OFF;
-            agent.back_off = Some(BackOff { until, media });
-            self.timers.start(until, Timer::BackOff(agent.id));
-        }
-        self.agent_changed(now, agent);
+        let failures = self.agents.get(agent).map_or(1, |agent| agent.failures);
+        let first = failures == 1;
+        self.back_off(
+            now,
+            agent,
+            grown(FAILED_FOR, failures - 1),
+            if first { media } else { Media::default() },
+        );
+        self.agents_changed(now, &[agent]);
         self.match_session(now, session);
     }
 
     pub(crate) fn time_out(&mut self, now: Now, offer: OfferId) {
-        let Some(Offer { agent, session, .. }) = self.end_offer(offer, OfferOutcome::TimedOut) else {
+        let Some(Offer { agent, session, .. }) = self.end_offer(now, offer, OfferOutcome::TimedOut) else {
             return;
         };
-        self.set_status(now, agent, AgentStatus::NotAnswering, Side::System);
+        self.set_aside(now, agent, AgentStatus::NotAnswering);
         self.match_session(now, session);
     }
 
-    pub(crate) fn end_back_off(&mut self, now: Now, agent: AgentId) {
-        let Some(known) = self.agents.get_mut(&agent) else { return };
-        known.back_off = None;
-        known.idle_since = now.instant;
-        self.agent_changed(now, agent);
+    /// He gets nothing until somebody sets him ready.
+    fn set_aside(&mut self, now: Now, agent: AgentIx, status: AgentStatus) {
+        if let Some(id) = self.agents.get(agent).map(|agent| agent.id) {
+            self.set_status(now, id, status, Side::System);
+        }
     }
 
-    pub(crate) fn forget_declined(&mut self, now: Now, agent: AgentId, session: SessionId) {
-        let Some(known) = self.agents.get_mut(&agent) else { return };
+    pub(crate) fn end_back_off(&mut self, now: Now, agent: AgentIx) {
+        let Some(known) = self.agents.get_mut(agent) else { return };
+        known.back_off = None;
+        known.idle_from(now);
+        self.agents_changed(now, &[agent]);
+    }
+
+    pub(crate) fn forget_declined(&mut self, now: Now, agent: AgentIx, session: SessionId) {
+        let Some(known) = self.agents.get_mut(agent) else { return };
         known.declined.remove(&session);
         self.match_agent(now, agent);
     }
 
     /// Frees the agent and the session of each other. Neither is matched anew: the caller knows what else changes.
-    pub(crate) fn end_offer(&mut self, id: OfferId, outcome: OfferOutcome) -> Option<Offer> {
+    pub(crate) fn end_offer(&mut self, now: Now, id: OfferId, outcome: OfferOutcome) -> Option<Offer> {
         let offer = self.offers.remove(&id)?;
         self.timers.stop(offer.deadline, Timer::Offer(id));
-        self.queues.set_offer(offer.session, None);
-        if let Some(agent) = self.agents.get_mut(&offer.agent) {
-            agent.offer = None;
+        self.queues.unlink(offer.session);
+        if let Some(waiting) = self.queues.item_mut(offer.session) {
+            waiting.offers.retain(|ringing| *ringing != id);
+            waiting.direct = false;
         }
-        let (agent, session) = (offer.agent, offer.session);
+        self.queues.link(offer.session);
+        let agent = self.agents.get_mut(offer.agent)?;
+        agent.offer = None;
+        let (agent, session) = (agent.id, offer.session);
         self.outputs.push_back(Output::OfferEnded { offer: id, agent, session, outcome });
+        self.count_failure(now, offer.agent, outcome);
         Some(offer)
     }
 
-    pub(crate) fn set_offered_media(&mut self, session: SessionId, media: Media) {
-        let offer = self.queues.item(session).and_then(|waiting| waiting.offer);
-        if let Some(offer) = offer.and_then(|offer| self.offers.get_mut(&offer)) {
-            offer.media = media;
+    /// Ends offers because nobody is wanted any more. Returns whom that frees.
+    pub(crate) fn withdraw(&mut self, now: Now, offers: &[OfferId]) -> Vec<AgentIx> {
+        let ended = offers.iter().filter_map(|offer| self.end_offer(now, *offer, OfferOutcome::Withdrawn));
+        ended.map(|offer| offer.agent).collect()
+    }
+
+    /// Whoever lets offers come to nothing, in whatever manner, is asked at ever longer intervals: nobody makes an INVITE storm.
+    fn count_failure(&mut self, now: Now, ix: AgentIx, outcome: OfferOutcome) {
+        let Some(agent) = self.agents.get_mut(ix) else { return };
+        match outcome {
+            OfferOutcome::Accepted => agent.failures = 0,
+            OfferOutcome::Withdrawn => {}
+            OfferOutcome::Declined
+            | OfferOutcome::TimedOut
+            | OfferOutcome::Unreachable
+            | OfferOutcome::AgentLeft => {
+                if now.instant - agent.failed_at > FORGIVEN_AFTER {
+                    agent.failures = 0;
+                }
+                agent.failed_at = now.instant;
+                agent.failures = agent.failures.saturating_add(1);
+                if agent.failures >= 2 {
+                    let pause = grown(REFUSED_FOR, agent.failures - 2);
+                    self.back_off(now, ix, pause, Media::default());
+                }
+            }
         }
     }
 
-    /// Offers a waiting session to whoever is next for it.
-    pub(crate) fn match_session(&mut self, now: Now, session: SessionId) {
-        let agents = &self.agents;
-        let may = |id: &AgentId| agents.get(id).is_some_and(|agent| agent.may_be_offered(session));
-        let next = self.queues.takers(session).find(may);
-        if let Some(agent) = next {
-            self.offer(now, agent, session);
+    /// He gets nothing for so long.
+    fn back_off(&mut self, now: Now, ix: AgentIx, pause: Duration, ends_with: Media) {
+        let Some(agent) = self.agents.get_mut(ix) else { return };
+        let until = now.instant + pause;
+        if let Some(before) = agent.back_off.replace(BackOff { until, ends_with }) {
+            self.timers.stop(before.until, Timer::BackOff(ix));
         }
+        self.timers.start(until, Timer::BackOff(ix));
     }
 
-    /// Offers a free agent what is next for him.
-    pub(crate) fn match_agent(&mut self, now: Now, agent: AgentId) {
-        let Some(known) = self.agents.get(&agent) else { return };
-        let Some(free) = known.listed else { return };
-        if let Some(session) = self.queues.next(&known.queues, free.needs, |it| known.may_be_offered(it)) {
-            self.offer(now, agent, session);
-        }
-    }
-
-    fn offer(&mut self, now: Now, agent: AgentId, session: SessionId) {
-        let item = &self.queues.item(session).expect("only what waits is matched").item;
-        let config = &self.queues.get(&item.queue).expect("what waits has a queue").config;
-        let (queue, media) = (item.queue.clone(), item.media);
-        let deadline = now.instant + if media.voice { config.ring_timeout } else { config.accept_timeout };
-        let offer = OfferId::new(now.wall, self.random.random());
-
-        self.queues.set_offer(session, Some(offer));
-        self.agents.get_mut(&agent).expect("only known agents are free").offer = Some(offer);
-        self.offers.insert(offer, Offer { agent, session, queue: queue.clone(), media, deadline });
-        self.timers.start(deadline, Timer::Offer(offer));
-        self.relist(agent);
-        self.outputs.push_back(Output::Offer { offer, agent, session, queue, media, deadline });
+    /// Whether whoever is asked may not be asked for it any more. Out of turn anybody may.
+    pub(crate) fn is_unfit(&self, id: OfferId) -> bool {
+        let Some(offer) = self.offers.get(&id) else { return false };
+        let Some(waiting) = self.queues.item(offer.session) else { return false };
+        !waiting.direct
+            && waiting.kept_for != Some(offer.agent)
+            && !self.is_skilled(offer.session, offer.agent)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use model::{Medium, OfferOutcome::*};
-
-    use super::*;
-    use crate::testing::{Centre, agent_id, not_ready, queue_config, seconds};
-
-    #[test]
-    fn the_longest_idle_agent_is_asked_first() {
-        let mut centre = Centre::new();
-        let (second, first) = (centre.known(1), centre.known(2));
-        centre.come(first);
-        centre.pass(seconds(1));
-        centre.come(second);
-        let (one, two) = (centre.call(1), centre.call(2));
-        assert_eq!(centre.offers(), [(first, one), (second, two)]);
-    }
-
-    #[test]
-    fn idle_time_counts_from_the_end_of_the_last_work() {
-        let mut centre = Centre::new();
-        let (busy, idle) = (centre.ready(1), centre.known(2));
-        let call = centre.talks(busy, 1, Media::VOICE);
-        centre.come(idle);
-        centre.pass(seconds(100));
-        centre.acd.finish(centre.now, call);
-        centre.pass(seconds(31));
-        centre.call(2);
-        centre.call(3);
-        let asked: Vec<_> = centre.offers().into_iter().map(|(agent, _)| agent).collect();
-        assert_eq!(asked, [idle, busy]);
-    }
-
-    #[test]
-    fn an_agent_with_a_chat_in_hand_comes_after_one_with_none() {
-        let mut centre = Centre::new();
-        let busy = centre.ready(1);
-        centre.talks(busy, 1, Media::CHAT);
-        centre.pass(seconds(100));
-        let idle = centre.ready(2);
-        let chat = centre.chat(2);
-        assert_eq!(centre.offers(), [(idle, chat)]);
-    }
-
-    #[test]
-    fn an_offer_names_everything_and_its_deadline_depends_on_the_media() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.call(1);
-        let Some(Output::Offer { offer, agent: asked, session, queue, media, deadline }) =
-            centre.outputs().into_iter().find(|output| matches!(output, Output::Offer { .. }))
-        else {
-            panic!("no offer")
-        };
-        assert_eq!((asked, session, media, &*queue.0), (agent, call, Media::VOICE, "support"));
-        assert_eq!(deadline, centre.now.instant + seconds(20));
-        assert_eq!(centre.ringing(agent), Some(offer));
-        assert_eq!(centre.acd.poll_timeout(), Some(deadline));
-
-        centre.acd.remove(centre.now, call);
-        centre.chat(2);
-        assert_eq!(centre.acd.poll_timeout(), Some(centre.now.instant + seconds(60)));
-    }
-
-    #[test]
-    fn the_same_seed_makes_the_same_offer_ids() {
-        let ids = || {
-            let mut centre = Centre::new();
-            centre.ready(1);
-            centre.call(1);
-            centre.outputs()
-        };
-        assert_eq!(ids(), ids());
-    }
-
-    #[test]
-    fn an_agent_gets_one_offer_at_a_time_even_for_chats() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let (one, two) = (centre.chat(1), centre.chat(2));
-        assert_eq!(centre.offers(), [(agent, one)]);
-        centre.accept(agent);
-        assert_eq!(centre.offers(), [(agent, two)]);
-    }
-
-    #[test]
-    fn accepting_makes_the_agent_the_owner_and_ends_the_wait() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.call(1);
-        centre.accept(agent);
-        assert_eq!(centre.endings(), [(agent, call, Accepted)]);
-        assert_eq!(centre.acd.owner(call), Some(agent));
-        assert_eq!(centre.acd.place(centre.now, call), None);
-        assert_eq!(centre.acd.poll_timeout(), None);
-    }
-
-    #[test]
-    fn a_late_accept_is_refused() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.call(1);
-        let offer = centre.ringing(agent).expect("it rings");
-        centre.pass(seconds(20));
-        assert!(!centre.acd.accept(centre.now, offer));
-        assert_eq!(centre.acd.owner(call), None);
-        assert_eq!(centre.acd.place(centre.now, call).map(|place| place.waited), Some(seconds(20)));
-    }
-
-    #[test]
-    fn an_offer_is_accepted_once() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        centre.call(1);
-        let offer = centre.ringing(agent).expect("it rings");
-        assert!(centre.acd.accept(centre.now, offer));
-        assert!(!centre.acd.accept(centre.now, offer));
-        centre.acd.decline(centre.now, offer);
-        centre.acd.fail(centre.now, offer);
-        assert_eq!(centre.state(agent), AgentStatus::Ready);
-    }
-
-    #[test]
-    fn a_call_that_rang_out_goes_back_with_its_age_and_to_the_next_agent() {
-        let mut centre = Centre::new();
-        let (first, second) = (centre.ready(1), centre.ready(2));
-        let call = centre.call(1);
-        centre.outputs();
-        centre.pass(seconds(20));
-        let outputs = centre.outputs();
-        assert!(matches!(outputs[0], Output::OfferEnded { outcome: TimedOut, agent, .. } if agent == first));
-        let by_system =
-            Output::AgentStatus { agent: first, status: AgentStatus::NotAnswering, by: Side::System };
-        assert_eq!(outputs[1], by_system);
-        assert!(
-            matches!(outputs[2], Output::Offer { agent, session, .. } if (agent, session) == (second, call))
-        );
-        assert_eq!(outputs.len(), 3);
-        assert_eq!(centre.acd.place(centre.now, call).map(|place| place.waited), Some(seconds(20)));
-    }
-
-    #[test]
-    fn a_chat_that_was_not_accepted_in_time_makes_the_agent_not_answering_too() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        centre.chat(1);
-        centre.pass(seconds(59));
-        assert_eq!(centre.state(agent), AgentStatus::Ready);
-        centre.pass(seconds(1));
-        assert_eq!(centre.state(agent), AgentStatus::NotAnswering);
-    }
-
-    #[test]
-    fn a_returned_session_stands_before_younger_ones() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let old = centre.call(9);
-        centre.pass(seconds(1));
-        centre.call(1);
-        centre.pass(seconds(19));
-        centre.outputs();
-        centre.status(agent, AgentStatus::Ready);
-        assert_eq!(centre.offers(), [(agent, old)]);
-    }
-
-    #[test]
-    fn declining_makes_the_agent_not_ready_and_asks_somebody_else() {
-        let mut centre = Centre::new();
-        let (first, second) = (centre.ready(1), centre.ready(2));
-        let call = centre.call(1);
-        centre.outputs();
-        let offer = centre.ringing(first).expect("it rings");
-        centre.acd.decline(centre.now, offer);
-        assert_eq!(centre.state(first), not_ready("declined"));
-        let outputs = centre.outputs();
-        assert!(matches!(outputs[0], Output::OfferEnded { outcome: Declined, .. }));
-        assert!(
-            matches!(outputs[2], Output::Offer { agent, session, .. } if (agent, session) == (second, call))
-        );
-    }
-
-    #[test]
-    fn a_declined_session_is_kept_from_the_agent_for_ten_seconds_and_others_are_not() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let (declined, other) = (centre.chat(1), centre.chat(2));
-        let offer = centre.ringing(agent).expect("it rings");
-        centre.acd.decline(centre.now, offer);
-        centre.outputs();
-        centre.status(agent, AgentStatus::Ready);
-        assert_eq!(centre.offers(), [(agent, other)]);
-        centre.accept(agent);
-        centre.pass(seconds(9));
-        assert_eq!(centre.offers(), []);
-        centre.pass(seconds(1));
-        assert_eq!(centre.offers(), [(agent, declined)]);
-    }
-
-    #[test]
-    fn a_device_that_failed_is_left_alone_for_five_seconds() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.call(1);
-        let offer = centre.ringing(agent).expect("it rings");
-        centre.outputs();
-        centre.acd.fail(centre.now, offer);
-        assert_eq!(centre.endings(), [(agent, call, Unreachable)]);
-        assert_eq!(centre.state(agent), AgentStatus::Ready);
-        centre.pass(seconds(4));
-        assert_eq!(centre.offers(), []);
-        centre.pass(seconds(1));
-        assert_eq!(centre.offers(), [(agent, call)]);
-    }
-
-    #[test]
-    fn hearing_from_the_failed_device_ends_the_back_off() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.call(1);
-        let offer = centre.ringing(agent).expect("it rings");
-        centre.acd.fail(centre.now, offer);
-        centre.outputs();
-        centre.acd.set_reachable(centre.now, agent, Medium::Chat, true);
-        assert_eq!(centre.offers(), []);
-        centre.acd.set_reachable(centre.now, agent, Medium::Voice, true);
-        assert_eq!(centre.offers(), [(agent, call)]);
-        let next = centre.acd.poll_timeout();
-        assert_eq!(next, Some(centre.now.instant + seconds(20)), "no timer of the back-off is left");
-    }
-
-    #[test]
-    fn an_agent_whose_device_failed_is_asked_last_afterwards() {
-        let mut centre = Centre::new();
-        let (failed, other) = (centre.ready(1), centre.known(2));
-        let call = centre.call(1);
-        let offer = centre.ringing(failed).expect("it rings");
-        centre.acd.fail(centre.now, offer);
-        centre.acd.remove(centre.now, call);
-        centre.come(other);
-        centre.pass(seconds(6));
-        centre.outputs();
-        let next = centre.call(2);
-        assert_eq!(centre.offers(), [(other, next)]);
-    }
-
-    #[test]
-    fn a_failed_device_does_not_keep_the_session_from_others() {
-        let mut centre = Centre::new();
-        let (first, second) = (centre.ready(1), centre.ready(2));
-        let call = centre.call(1);
-        let offer = centre.ringing(first).expect("it rings");
-        centre.outputs();
-        centre.acd.fail(centre.now, offer);
-        assert_eq!(centre.offers(), [(second, call)]);
-    }
-
-    #[test]
-    fn losing_the_medium_of_the_offer_ends_it_and_losing_another_does_not() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.call(1);
-        centre.outputs();
-        centre.acd.set_reachable(centre.now, agent, Medium::Chat, false);
-        assert_eq!(centre.endings(), []);
-        centre.acd.set_reachable(centre.now, agent, Medium::Voice, false);
-        assert_eq!(centre.endings(), [(agent, call, Unreachable)]);
-        centre.acd.set_reachable(centre.now, agent, Medium::Voice, true);
-        assert_eq!(centre.offers(), [(agent, call)]);
-    }
-
-    #[test]
-    fn a_customer_who_leaves_while_it_rings_withdraws_the_offer_without_wrap_up() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.call(1);
-        centre.outputs();
-        centre.acd.remove(centre.now, call);
-        assert_eq!(centre.endings(), [(agent, call, Withdrawn)]);
-        assert_eq!(centre.acd.agent(agent).map(|view| view.wrapping_up), Some(vec![]));
-        let next = centre.call(2);
-        assert_eq!(centre.offers(), [(agent, next)]);
-    }
-
-    #[test]
-    fn an_offer_keeps_its_deadline_and_its_queue_over_a_reload() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.call(1);
-        centre.outputs();
-        let mut config = queue_config("support");
-        config.ring_timeout = seconds(1);
-        centre.acd.set_queues(centre.now, vec![config]);
-        centre.pass(seconds(19));
-        assert_eq!(centre.outputs(), []);
-        centre.accept(agent);
-        assert_eq!(centre.acd.owner(call), Some(agent_id(1)));
-    }
+/// Doubled so many times.
+fn grown(pause: Duration, times: u32) -> Duration {
+    pause.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX)).min(LONGEST_BACK_OFF)
 }

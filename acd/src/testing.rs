@@ -7,7 +7,7 @@ use model::{
     Timestamp,
 };
 
-use crate::{Acd, AgentConfig, Capacity, Item, Output, QueueConfig};
+use crate::{Acd, AgentConfig, Blend, Capacity, Item, Output, QueueConfig, Skill, Skills};
 
 pub(crate) fn agent_id(number: u8) -> AgentId {
     AgentId::new(Timestamp::from_micros(0), [number; 10])
@@ -22,13 +22,24 @@ pub(crate) fn seconds(seconds: u64) -> Duration {
 }
 
 pub(crate) fn queue_config(name: &str) -> QueueConfig {
-    QueueConfig {
-        name: QueueName::new(name),
-        ring_timeout: seconds(20),
-        accept_timeout: seconds(60),
-        wrap_up: seconds(30),
-        max_waiting: 100,
+    QueueConfig { accept_timeout: seconds(60), max_waiting: 100, ..QueueConfig::new(QueueName::new(name)) }
+}
+
+/// One call or three chats.
+pub(crate) fn agent_config(number: u8, queues: &[&str]) -> AgentConfig {
+    AgentConfig {
+        agent: agent_id(number),
+        name: format!("agent{number}").into(),
+        queues: queues.iter().map(|name| QueueName::new(name)).collect(),
+        capacity: Capacity { voice: 1, chat: 3 },
+        blend: Blend::default(),
+        skills: Skills::new(),
     }
+}
+
+/// Such as `[("tech", 3), ("ru", 1)]`.
+pub(crate) fn skills(levels: &[(&str, u8)]) -> Skills {
+    levels.iter().map(|(name, level)| (Skill::new(name), *level)).collect()
 }
 
 pub(crate) fn not_ready(reason: &str) -> AgentStatus {
@@ -56,9 +67,7 @@ impl Centre {
 
     /// A new agent, or other queues for the one there is.
     pub(crate) fn serves(&mut self, number: u8, queues: &[&str]) -> AgentId {
-        let queues = queues.iter().map(|name| QueueName::new(name)).collect();
-        let capacity = Capacity { voice: 1, chat: 3 };
-        self.acd.set_agent(self.now, AgentConfig { agent: agent_id(number), queues, capacity });
+        self.acd.set_agent(self.now, agent_config(number, queues));
         agent_id(number)
     }
 
@@ -93,8 +102,7 @@ impl Centre {
     }
 
     pub(crate) fn item(&self, queue: &str, number: u8, priority: i32, media: Media) -> Item {
-        let queue = QueueName::new(queue);
-        Item { session: session_id(number), queue, priority, media, since: self.now.instant }
+        Item::new(session_id(number), QueueName::new(queue), priority, media, self.now.instant)
     }
 
     /// Lets the time pass, waking the ACD when it wants to be.
@@ -116,6 +124,8 @@ impl Centre {
         let offer = |output| match output {
             Output::Offer { agent, session, .. } => Some((agent, session)),
             Output::OfferEnded { .. }
+            | Output::Overflow { .. }
+            | Output::Overflowed { .. }
             | Output::AgentStatus { .. }
             | Output::WrapUpStarted { .. }
             | Output::WrapUpEnded { .. } => None,
@@ -150,6 +160,8 @@ impl Centre {
         let ending = |output| match output {
             Output::OfferEnded { agent, session, outcome, .. } => Some((agent, session, outcome)),
             Output::Offer { .. }
+            | Output::Overflow { .. }
+            | Output::Overflowed { .. }
             | Output::AgentStatus { .. }
             | Output::WrapUpStarted { .. }
             | Output::WrapUpEnded { .. } => None,

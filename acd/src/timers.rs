@@ -1,17 +1,23 @@
 use std::collections::BTreeSet;
 
-use model::{AgentId, Instant, OfferId, SessionId};
+use model::{Instant, OfferId, SessionId};
+
+use crate::agent::AgentIx;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Timer {
     /// When an offer has rung for long enough.
     Offer(OfferId),
     /// When the time for wrapping up this session is over.
-    WrapUp(AgentId, SessionId),
-    /// When an agent whose device failed is tried again.
-    BackOff(AgentId),
+    WrapUp(AgentIx, SessionId),
+    /// When an agent whose offers came to nothing is tried again.
+    BackOff(AgentIx),
     /// When a session that the agent declined may be offered to him again.
-    Declined(AgentId, SessionId),
+    Declined(AgentIx, SessionId),
+    /// When an agent may be given another medium.
+    Settled(AgentIx),
+    /// When a waiting session asks for less, is kept for nobody any more, or has waited for long enough in its queue.
+    Waiting(SessionId),
 }
 
 /// All timers in the order in which they run out. Each is kept with its instant by its owner, who stops it.

@@ -1,30 +1,117 @@
-//! The queues: the sessions that wait in each, in order, and the agents that could take one, in order.
+//! The queues: the sessions that wait in each, in order, and the agents that could take them, in order.
+//!
+//! Sessions of a queue that the same agents can take form a class. A class has its own list of what waits and of who is free, so
+//! that neither has to be searched.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{AgentId, Instant, Media, OfferId, QueueName, SessionId};
+use model::{Chosen, Instant, OfferId, QueueName, SessionId};
+use rustc_hash::FxHashMap;
 
-use crate::agent::{Free, Idle, Need};
+use crate::agent::{AgentIx, FreeKey};
 use crate::api::{EnqueueError, Item, QueueConfig};
+use crate::capacity::Need;
+use crate::estimate::Estimates;
+use crate::skills::Signature;
 
-/// Where an item stands in its queue: the least is next.
+/// Where a queue is kept, for ever.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct QueueIx(u32);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct ClassIx(u32);
+
+/// A point of priority, in what waiting earns in a microsecond at one point a minute.
+const POINT: i64 = 60_000_000;
+
+/// Where an item stands in its queue: the least is next. Ageing does not change it, since all of a queue age alike.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Rank {
-    priority: Reverse<i32>,
+    handicap: i64,
+    pub(crate) since: Instant,
+    pub(crate) session: SessionId,
+}
+
+/// Where an item stands among those of all queues at a moment: the least is next. Whoever is being offered already comes last.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Standing {
+    rung: bool,
+    points: Reverse<i64>,
     since: Instant,
     pub(crate) session: SessionId,
 }
 
+impl Rank {
+    fn new(item: &Item, config: &QueueConfig) -> Self {
+        let since = i64::try_from(item.since.as_micros()).unwrap_or(i64::MAX);
+        let handicap = i64::from(config.ageing)
+            .saturating_mul(since)
+            .saturating_sub(i64::from(item.priority).saturating_mul(POINT));
+        Self { handicap, since: item.since, session: item.session }
+    }
+
+    pub(crate) fn standing(&self, rung: bool, now: Instant, ageing: u16) -> Standing {
+        let now = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        let points = i64::from(ageing).saturating_mul(now).saturating_sub(self.handicap);
+        Standing { rung, points: Reverse(points), since: self.since, session: self.session }
+    }
+}
+
+/// Which list an item is on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stand {
+    /// Its class's: somebody is wanted for it. With whether somebody is being asked already.
+    Open(bool),
+    /// Its queue's: enough are being asked, or it is kept for one agent, or has nothing to be served by.
+    Aside,
+}
+
 pub(crate) struct Waiting {
     pub(crate) item: Item,
-    /// While it is offered it keeps its place, but nobody else is asked.
-    pub(crate) offer: Option<OfferId>,
+    pub(crate) queue: QueueIx,
+    pub(crate) need: Option<Need>,
+    pub(crate) rank: Rank,
+    class: Option<ClassIx>,
+    stand: Option<Stand>,
+    /// While it is offered it keeps its place.
+    pub(crate) offers: Vec<OfferId>,
+    /// It is offered to one agent out of turn.
+    pub(crate) direct: bool,
+    pub(crate) kept_for: Option<AgentIx>,
+    /// When it entered its queue, and how long it was told to wait.
+    pub(crate) entered: Instant,
+    pub(crate) estimate: Option<std::time::Duration>,
+    /// Queues that it has overflowed from, and by which rules of this one, as bits.
+    pub(crate) left: Vec<QueueName>,
+    pub(crate) struck: u64,
+    /// When something about its waiting changes.
+    pub(crate) timer: Option<Instant>,
 }
 
 impl Waiting {
-    fn rank(&self) -> Rank {
-        Rank { priority: Reverse(self.item.priority), since: self.item.since, session: self.item.session }
+    pub(crate) fn new(item: Item, queue: QueueIx, config: &QueueConfig, entered: Instant) -> Self {
+        Self {
+            need: Need::of(item.media, item.work),
+            rank: Rank::new(&item, config),
+            item,
+            queue,
+            class: None,
+            stand: None,
+            offers: Vec::new(),
+            direct: false,
+            kept_for: None,
+            entered,
+            estimate: None,
+            left: Vec::new(),
+            struck: 0,
+            timer: None,
+        }
+    }
+
+    /// What waits for the same as it.
+    pub(crate) fn class(&self) -> Option<ClassIx> {
+        self.class
     }
 }
 
@@ -32,186 +119,267 @@ pub(crate) struct Queue {
     pub(crate) config: QueueConfig,
     /// No longer configured: what waits is still served, nothing new comes in.
     pub(crate) closed: bool,
-    /// Everything that waits, offered or not.
-    pub(crate) places: BTreeSet<Rank>,
-    /// What waits and is not being offered, by what it needs.
-    unoffered: [BTreeSet<Rank>; 3],
-    /// Who could take a session, by what it needs.
-    free: [BTreeSet<Idle>; 3],
+    classes: BTreeMap<Need, BTreeMap<Signature, ClassIx>>,
+    aside: BTreeSet<Rank>,
+    pub(crate) len: usize,
+    /// Who serves it, in whatever state.
+    pub(crate) agents: BTreeSet<AgentIx>,
+    /// How many of them are signed in, and how many agents' work the ready ones do for it, in thousandths.
+    pub(crate) signed_in: u32,
+    pub(crate) staff: u64,
+    pub(crate) turn: u64,
+    pub(crate) estimates: Estimates,
 }
 
-impl Queue {
-    fn new(config: QueueConfig) -> Self {
-        let (places, unoffered, free) = Default::default();
-        Self { config, closed: false, places, unoffered, free }
-    }
-
-    fn link(&mut self, waiting: &Waiting) {
-        self.places.insert(waiting.rank());
-        if let (None, Some(need)) = (waiting.offer, Need::of(waiting.item.media)) {
-            self.unoffered[need as usize].insert(waiting.rank());
-        }
-    }
-
-    fn unlink(&mut self, waiting: &Waiting) {
-        self.places.remove(&waiting.rank());
-        for ranks in &mut self.unoffered {
-            ranks.remove(&waiting.rank());
-        }
-    }
+pub(crate) struct Class {
+    pub(crate) queue: QueueIx,
+    pub(crate) need: Need,
+    pub(crate) signature: Signature,
+    open: BTreeSet<(bool, Rank)>,
+    pub(crate) free: BTreeSet<FreeKey>,
 }
 
 #[derive(Default)]
 pub(crate) struct Queues {
-    queues: BTreeMap<QueueName, Queue>,
-    items: BTreeMap<SessionId, Waiting>,
+    names: BTreeMap<QueueName, QueueIx>,
+    queues: Vec<Queue>,
+    classes: Vec<Class>,
+    items: FxHashMap<SessionId, Waiting>,
 }
 
 impl Queues {
-    /// Empties all free lists; the caller lists his agents anew.
-    pub(crate) fn configure(&mut self, configs: Vec<QueueConfig>) {
-        for queue in self.queues.values_mut() {
+    /// Takes all classes away: nothing is on a list until the caller has put every agent and every item (which are returned) there.
+    pub(crate) fn configure(&mut self, configs: Vec<QueueConfig>) -> Vec<SessionId> {
+        let mut waiting = Vec::new();
+        for class in std::mem::take(&mut self.classes) {
+            waiting.extend(class.open.into_iter().map(|(_, rank)| rank.session));
+        }
+        for queue in &mut self.queues {
             queue.closed = true;
-            queue.free = Default::default();
+            queue.classes.clear();
+            queue.agents.clear();
+            queue.signed_in = 0;
+            queue.staff = 0;
+            waiting.extend(std::mem::take(&mut queue.aside).into_iter().map(|rank| rank.session));
         }
         for config in configs {
-            match self.queues.get_mut(&config.name) {
-                Some(queue) => {
+            match self.names.get(&config.name) {
+                Some(ix) => {
+                    let queue = &mut self.queues[ix.0 as usize];
                     queue.config = config;
                     queue.closed = false;
                 }
                 None => {
-                    self.queues.insert(config.name.clone(), Queue::new(config));
+                    self.names.insert(config.name.clone(), QueueIx(self.queues.len() as u32));
+                    self.queues.push(Queue::new(config));
                 }
             }
         }
-        self.queues.retain(|_, queue| !queue.closed || !queue.places.is_empty());
+        for session in &waiting {
+            if let Some(item) = self.items.get_mut(session) {
+                item.class = None;
+                item.stand = None;
+                item.rank = Rank::new(&item.item, &self.queues[item.queue.0 as usize].config);
+            }
+        }
+        waiting
     }
 
-    pub(crate) fn get(&self, queue: &QueueName) -> Option<&Queue> {
-        self.queues.get(queue)
+    /// None when there is none, or none any more.
+    pub(crate) fn ix(&self, name: &QueueName) -> Option<QueueIx> {
+        self.names.get(name).copied().filter(|ix| !self.get(*ix).is_gone())
     }
 
+    pub(crate) fn get(&self, ix: QueueIx) -> &Queue {
+        &self.queues[ix.0 as usize]
+    }
+
+    pub(crate) fn get_mut(&mut self, ix: QueueIx) -> &mut Queue {
+        &mut self.queues[ix.0 as usize]
+    }
+
+    pub(crate) fn class(&self, ix: ClassIx) -> &Class {
+        &self.classes[ix.0 as usize]
+    }
+
+    pub(crate) fn class_mut(&mut self, ix: ClassIx) -> &mut Class {
+        &mut self.classes[ix.0 as usize]
+    }
+
+    /// By name.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Queue> {
-        self.queues.values()
+        self.names.values().map(|ix| self.get(*ix)).filter(|queue| !queue.is_gone())
+    }
+
+    pub(crate) fn classes_of(&self, queue: QueueIx) -> impl Iterator<Item = ClassIx> {
+        self.get(queue).classes.values().flat_map(|by_signature| by_signature.values().copied())
     }
 
     pub(crate) fn item(&self, session: SessionId) -> Option<&Waiting> {
         self.items.get(&session)
     }
 
-    pub(crate) fn room_in(&self, queue: &QueueName) -> Result<(), EnqueueError> {
-        let queue = self.queues.get(queue).filter(|queue| !queue.closed).ok_or(EnqueueError::UnknownQueue)?;
-        if queue.places.len() >= queue.config.max_waiting { Err(EnqueueError::Full) } else { Ok(()) }
+    pub(crate) fn item_mut(&mut self, session: SessionId) -> Option<&mut Waiting> {
+        self.items.get_mut(&session)
     }
 
-    /// Puts a session into its place, or moves one that waits already, which keeps the older age.
-    pub(crate) fn put(&mut self, mut item: Item) -> Result<(), EnqueueError> {
-        let old = self.items.get(&item.session);
-        if old.is_none_or(|old| old.item.queue != item.queue) {
-            self.room_in(&item.queue)?;
+    pub(crate) fn room_in(&self, queue: &QueueName) -> Result<QueueIx, EnqueueError> {
+        let ix = self.ix(queue).filter(|ix| !self.get(*ix).closed).ok_or(EnqueueError::UnknownQueue)?;
+        let queue = self.get(ix);
+        if queue.len >= queue.config.max_waiting { Err(EnqueueError::Full) } else { Ok(ix) }
+    }
+
+    /// The class of these, and whether it is new.
+    pub(crate) fn class_for(&mut self, queue: QueueIx, need: Need, signature: Signature) -> (ClassIx, bool) {
+        let by_signature = self.queues[queue.0 as usize].classes.entry(need).or_default();
+        if let Some(ix) = by_signature.get(&signature) {
+            return (*ix, false);
         }
-        let offer = old.and_then(|old| old.offer);
-        item.since = old.map_or(item.since, |old| old.item.since.min(item.since));
-        self.replace(item.session, Some(Waiting { item, offer }));
-        Ok(())
+        let ix = ClassIx(self.classes.len() as u32);
+        by_signature.insert(signature.clone(), ix);
+        let (open, free) = Default::default();
+        self.classes.push(Class { queue, need, signature, open, free });
+        (ix, true)
     }
 
-    pub(crate) fn take(&mut self, session: SessionId) -> Option<Waiting> {
-        self.replace(session, None)
+    /// Makes an item known that is not yet; it is on no list.
+    pub(crate) fn add(&mut self, waiting: Waiting) {
+        self.get_mut(waiting.queue).len += 1;
+        self.items.insert(waiting.item.session, waiting);
     }
 
-    /// No effect when the session does not wait.
-    pub(crate) fn set_offer(&mut self, session: SessionId, offer: Option<OfferId>) {
-        self.update(session, |waiting| waiting.offer = offer);
+    pub(crate) fn remove(&mut self, session: SessionId) -> Option<Waiting> {
+        self.unlink(session);
+        let gone = self.items.remove(&session)?;
+        self.get_mut(gone.queue).len -= 1;
+        Some(gone)
     }
 
-    /// No effect when the session does not wait.
-    pub(crate) fn set_media(&mut self, session: SessionId, media: Media) {
-        self.update(session, |waiting| waiting.item.media = media);
-    }
-
-    /// Puts an agent on the free lists of these queues, or takes him off.
-    pub(crate) fn list(&mut self, queues: &[QueueName], free: Free, on: bool) {
-        for name in queues {
-            // A queue that is not configured may be named: he serves it as soon as it is.
-            let Some(queue) = self.queues.get_mut(name) else { continue };
-            for need in Need::ALL.into_iter().filter(|need| free.needs[*need as usize]) {
-                if on {
-                    queue.free[need as usize].insert(free.idle);
-                } else {
-                    queue.free[need as usize].remove(&free.idle);
-                }
-            }
-        }
-    }
-
-    /// Those who could take this session, the next one first; nobody while it is being offered.
-    pub(crate) fn takers(&self, session: SessionId) -> impl Iterator<Item = AgentId> {
-        self.items
-            .get(&session)
-            .filter(|waiting| waiting.offer.is_none())
-            .and_then(|waiting| Some((self.queues.get(&waiting.item.queue)?, Need::of(waiting.item.media)?)))
-            .into_iter()
-            .flat_map(|(queue, need)| queue.free[need as usize].iter().map(|idle| idle.agent))
-    }
-
-    /// What is next of all that waits in these queues, needs one of `needs` and is `allowed`.
-    pub(crate) fn next(
-        &self,
-        queues: &[QueueName],
-        needs: [bool; 3],
-        allowed: impl Fn(SessionId) -> bool,
-    ) -> Option<SessionId> {
-        queues
-            .iter()
-            .filter_map(|name| self.queues.get(name))
-            .flat_map(|queue| {
-                Need::ALL.map(|need| needs[need as usize].then(|| &queue.unoffered[need as usize]))
-            })
-            .flatten()
-            .filter_map(|ranks| ranks.iter().find(|rank| allowed(rank.session)))
-            .min()
-            .map(|rank| rank.session)
-    }
-
-    /// Its place in its queue, counted from 1, and since when it waits.
-    pub(crate) fn place(&self, session: SessionId) -> Option<(usize, Instant)> {
-        let waiting = self.items.get(&session)?;
-        let ahead = self.queues.get(&waiting.item.queue)?.places.range(..waiting.rank()).count();
-        Some((ahead + 1, waiting.item.since))
-    }
-
-    pub(crate) fn oldest(&self, queue: &Queue) -> Option<Instant> {
-        queue.places.iter().map(|rank| rank.since).min()
-    }
-
-    fn update(&mut self, session: SessionId, change: impl FnOnce(&mut Waiting)) {
+    /// An item that is on no list belongs to this queue from now on.
+    pub(crate) fn move_to(&mut self, session: SessionId, queue: QueueIx) {
         let Some(waiting) = self.items.get_mut(&session) else { return };
-        let Some(queue) = self.queues.get_mut(&waiting.item.queue) else { return };
-        queue.unlink(waiting);
-        change(waiting);
-        queue.link(waiting);
+        let before = std::mem::replace(&mut waiting.queue, queue);
+        self.get_mut(before).len -= 1;
+        self.get_mut(queue).len += 1;
     }
 
-    fn replace(&mut self, session: SessionId, new: Option<Waiting>) -> Option<Waiting> {
-        let old = self.items.remove(&session);
-        if let Some(old) = &old
-            && let Some(queue) = self.queues.get_mut(&old.item.queue)
-        {
-            queue.unlink(old);
-        }
-        if let Some(new) = new {
-            if let Some(queue) = self.queues.get_mut(&new.item.queue) {
-                queue.link(&new);
+    /// Takes an item off its list.
+    pub(crate) fn unlink(&mut self, session: SessionId) {
+        let Some(waiting) = self.items.get_mut(&session) else { return };
+        match (waiting.stand.take(), waiting.class) {
+            (Some(Stand::Open(rung)), Some(class)) => {
+                self.classes[class.0 as usize].open.remove(&(rung, waiting.rank));
             }
-            self.items.insert(session, new);
+            (Some(Stand::Aside), _) => {
+                self.queues[waiting.queue.0 as usize].aside.remove(&waiting.rank);
+            }
+            (Some(Stand::Open(_)) | None, _) => {}
         }
-        if let Some(old) = &old
-            && self.queues.get(&old.item.queue).is_some_and(|queue| queue.closed && queue.places.is_empty())
-        {
-            self.queues.remove(&old.item.queue);
-        }
-        old
     }
+
+    /// Puts an item that is on no list where it belongs, in the class that it has.
+    pub(crate) fn link(&mut self, session: SessionId) {
+        let Some(waiting) = self.items.get_mut(&session) else { return };
+        let queue = &mut self.queues[waiting.queue.0 as usize];
+        let wanted = waiting.offers.len() < usize::from(queue.config.ring.max(1))
+            && !waiting.direct
+            && waiting.kept_for.is_none();
+        match waiting.class.filter(|_| wanted) {
+            Some(class) => {
+                let rung = !waiting.offers.is_empty();
+                waiting.stand = Some(Stand::Open(rung));
+                self.classes[class.0 as usize].open.insert((rung, waiting.rank));
+            }
+            None => {
+                waiting.stand = Some(Stand::Aside);
+                queue.aside.insert(waiting.rank);
+            }
+        }
+    }
+
+    /// What an item that is on no list needs, and where it stands, after it changed.
+    pub(crate) fn reclass(&mut self, session: SessionId, class: Option<ClassIx>) {
+        let Some(waiting) = self.items.get_mut(&session) else { return };
+        waiting.class = class;
+        waiting.need = Need::of(waiting.item.media, waiting.item.work);
+        waiting.rank = Rank::new(&waiting.item, &self.queues[waiting.queue.0 as usize].config);
+    }
+
+    /// The class of an item for which somebody is wanted.
+    pub(crate) fn open_class(&self, session: SessionId) -> Option<ClassIx> {
+        let waiting = self.items.get(&session)?;
+        match waiting.stand? {
+            Stand::Open(_) => waiting.class,
+            Stand::Aside => None,
+        }
+    }
+
+    /// The next of a class that is `allowed`.
+    pub(crate) fn first(
+        &self,
+        class: ClassIx,
+        now: Instant,
+        allowed: impl Fn(SessionId) -> bool,
+    ) -> Option<Standing> {
+        let class = self.class(class);
+        let (rung, rank) = class.open.iter().find(|(_, rank)| allowed(rank.session))?;
+        Some(rank.standing(*rung, now, self.get(class.queue).config.ageing))
+    }
+
+    /// Its place in its queue, counted from 1.
+    pub(crate) fn position(&self, session: SessionId) -> Option<usize> {
+        let waiting = self.items.get(&session)?;
+        let queue = self.get(waiting.queue);
+        let least = Rank { handicap: i64::MIN, since: Instant::ZERO, ..waiting.rank };
+        let mut ahead = queue.aside.range(..waiting.rank).count();
+        for class in self.classes_of(waiting.queue) {
+            let open = &self.class(class).open;
+            ahead += open.range(..(false, waiting.rank)).count();
+            ahead += open.range((true, least)..(true, waiting.rank)).count();
+        }
+        Some(ahead + 1)
+    }
+
+    /// Since when the oldest waits. Takes time with the length of the queue.
+    pub(crate) fn oldest(&self, queue: &Queue) -> Option<Instant> {
+        let open = queue.classes.values().flat_map(BTreeMap::values);
+        let open = open.flat_map(|class| self.class(*class).open.iter().map(|(_, rank)| rank));
+        queue.aside.iter().chain(open).map(|rank| rank.since).min()
+    }
+
+    /// All that waits in a queue, in no order that means anything.
+    pub(crate) fn all_of(&self, queue: QueueIx) -> Vec<SessionId> {
+        let open = self.classes_of(queue);
+        let open = open.flat_map(|class| self.class(class).open.iter().map(|(_, rank)| rank));
+        self.get(queue).aside.iter().chain(open).map(|rank| rank.session).collect()
+    }
+}
+
+impl Queue {
+    fn new(config: QueueConfig) -> Self {
+        Self {
+            config,
+            closed: false,
+            classes: BTreeMap::new(),
+            aside: BTreeSet::new(),
+            len: 0,
+            agents: BTreeSet::new(),
+            signed_in: 0,
+            staff: 0,
+            turn: 0,
+            estimates: Estimates::default(),
+        }
+    }
+
+    /// No longer configured, and nothing waits.
+    fn is_gone(&self) -> bool {
+        self.closed && self.len == 0
+    }
+}
+
+/// How an agent was found for a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Choice {
+    pub(crate) agent: AgentIx,
+    pub(crate) chosen: Chosen,
 }

@@ -2,284 +2,141 @@
 
 use std::time::Duration;
 
-use model::{AgentId, Media, Now, OfferOutcome, QueueName, SessionId};
+use model::{AgentId, Media, Now, SessionId};
 
 use crate::Acd;
-use crate::agent::Owned;
+use crate::agent::{AgentIx, Owned, WrapUp};
 use crate::api::Output;
+use crate::capacity::Work;
 use crate::timers::Timer;
+use crate::waiting::QueueIx;
 
 impl Acd {
     /// The contact is over: its owner wraps up, and gets nothing new until he is done.
     pub fn finish(&mut self, now: Now, session: SessionId) {
-        if let Some((agent, wrap_up)) = self.disown(now, session) {
-            self.start_wrap_up(now, agent, session, wrap_up);
-            self.agent_changed(now, agent);
+        if let Some((agent, owned)) = self.disown(now, session) {
+            self.start_wrap_up(now, agent, session, owned);
+            self.agents_changed(now, &[agent]);
         }
     }
 
     /// He is done earlier than the time given. No-op when he is not wrapping this up.
     pub fn end_wrap_up(&mut self, now: Now, agent: AgentId, session: SessionId) {
-        self.stop_wrap_up(now, agent, session);
-        self.agent_changed(now, agent);
+        let Some(ix) = self.agents.ix(agent) else { return };
+        self.stop_wrap_up(now, ix, session);
+        self.agents_changed(now, &[ix]);
     }
 
     /// Makes him the owner without an offer (restored, transferred), whatever his state and capacity. An owner before
     /// him wraps up. The session waits no longer; an offer of it ends as `Withdrawn`.
     pub fn assign(&mut self, now: Now, agent: AgentId, session: SessionId, media: Media) {
-        let Some(new) = self.agents.get(&agent) else { return };
+        let Some(new) = self.agents.ix(agent) else { return };
+        let waiting = self.take(session);
         // Without a queue of its own the session counts for the one he serves first.
-        let queue = self.queues.item(session).map(|waiting| &waiting.item.queue).or(new.queues.first());
+        let first = self.agents.get(new).and_then(|agent| agent.config.queues.first());
+        let queue =
+            waiting.as_ref().map(|waiting| waiting.queue).or(first.and_then(|name| self.queues.ix(name)));
         let mut wrap_up = queue.map_or(Duration::ZERO, |queue| self.wrap_up_of(queue));
-        let owner = self.owners.get(&session).and_then(|owner| self.agents.get(owner));
+        let owner = self.owners.get(&session).and_then(|owner| self.agents.get(*owner));
         if let Some(owned) = owner.and_then(|owner| owner.sessions.get(&session)) {
             wrap_up = owned.wrap_up;
         }
-        self.stop_wrap_up(now, agent, session);
-        let waiting = self.queues.take(session);
-        let offer = waiting.and_then(|waiting| waiting.offer);
-        let offer = offer.and_then(|offer| self.end_offer(offer, OfferOutcome::Withdrawn));
-        let before = self.own(now, agent, session, Owned { media, wrap_up });
-        let freed = offer.map(|offer| offer.agent);
-        self.agents_changed(now, &[agent, before.unwrap_or(agent), freed.unwrap_or(agent)]);
+        let text = waiting.as_ref().map_or(Work::Chat, |waiting| waiting.item.work);
+        self.stop_wrap_up(now, new, session);
+        let mut changed = vec![new];
+        changed.extend(self.withdraw(now, &waiting.map(|waiting| waiting.offers).unwrap_or_default()));
+        let owned = Owned { media, text, wrap_up, queue, since: now.instant };
+        changed.extend(self.own(now, new, session, owned));
+        self.agents_changed(now, &changed);
     }
 
     /// The owner loses the session without wrap-up.
     pub fn release(&mut self, now: Now, session: SessionId) {
         if let Some((agent, _)) = self.disown(now, session) {
-            self.agent_changed(now, agent);
+            self.agents_changed(now, &[agent]);
         }
     }
 
-    /// The wrap-up time of a queue, zero when it is not there any more.
-    pub(crate) fn wrap_up_of(&self, queue: &QueueName) -> Duration {
-        self.queues.get(queue).map_or(Duration::ZERO, |queue| queue.config.wrap_up)
+    /// The wrap-up time of a queue, also of one that is not there any more.
+    pub(crate) fn wrap_up_of(&self, queue: QueueIx) -> Duration {
+        self.queues.get(queue).config.wrap_up
     }
 
     /// Makes him the owner; another one before him wraps up and is returned. The caller says who changed.
     pub(crate) fn own(
         &mut self,
         now: Now,
-        agent: AgentId,
+        agent: AgentIx,
         session: SessionId,
         owned: Owned,
-    ) -> Option<AgentId> {
-        let before = self.disown(now, session).filter(|(before, _)| *before != agent);
-        if let Some((before, wrap_up)) = before {
-            self.start_wrap_up(now, before, session, wrap_up);
+    ) -> Option<AgentIx> {
+        let before = match self.disown(now, session) {
+            Some((before, had)) if before != agent => {
+                self.start_wrap_up(now, before, session, had);
+                Some(before)
+            }
+            Some(_) | None => None,
+        };
+        let new = self.agents.get_mut(agent)?;
+        // Of what he had before, not of what comes now.
+        new.idle_from(now);
+        let work = Work::of(owned.media, owned.text);
+        if let Some(until) = new.switched_to(now, work) {
+            if let Some(before) = new.settled_until.replace(until) {
+                self.timers.stop(before, Timer::Settled(agent));
+            }
+            self.timers.start(until, Timer::Settled(agent));
         }
-        let new = self.agents.get_mut(&agent).expect("only known agents become owners");
         new.sessions.insert(session, owned);
-        new.idle_since = now.instant;
         self.owners.insert(session, agent);
-        before.map(|(before, _)| before)
+        before
     }
 
-    fn disown(&mut self, now: Now, session: SessionId) -> Option<(AgentId, Duration)> {
+    /// He may be given another medium again.
+    pub(crate) fn settled(&mut self, now: Now, agent: AgentIx) {
+        if let Some(known) = self.agents.get_mut(agent) {
+            known.settled_until = None;
+        }
+        self.agents_changed(now, &[agent]);
+    }
+
+    fn disown(&mut self, now: Now, session: SessionId) -> Option<(AgentIx, Owned)> {
         let agent = self.owners.remove(&session)?;
-        let owner = self.agents.get_mut(&agent)?;
+        let owner = self.agents.get_mut(agent)?;
+        owner.measure(now);
         let owned = owner.sessions.remove(&session)?;
-        owner.idle_since = now.instant;
-        Some((agent, owned.wrap_up))
+        owner.idle_from(now);
+        Some((agent, owned))
     }
 
-    fn start_wrap_up(&mut self, now: Now, agent: AgentId, session: SessionId, wrap_up: Duration) {
-        let Some(known) = self.agents.get_mut(&agent) else { return };
+    fn start_wrap_up(&mut self, now: Now, ix: AgentIx, session: SessionId, owned: Owned) {
+        let Owned { wrap_up, queue, since, .. } = owned;
         if wrap_up.is_zero() {
+            self.handled(now, queue, since);
             return;
         }
+        let Some(known) = self.agents.get_mut(ix) else { return };
         let until = now.instant + wrap_up;
-        known.wrapping_up.insert(session, until);
-        self.timers.start(until, Timer::WrapUp(agent, session));
+        known.wrapping_up.insert(session, WrapUp { until, queue, since });
+        let agent = known.id;
+        self.timers.start(until, Timer::WrapUp(ix, session));
         self.outputs.push_back(Output::WrapUpStarted { agent, session, until });
     }
 
-    fn stop_wrap_up(&mut self, now: Now, agent: AgentId, session: SessionId) {
-        let Some(known) = self.agents.get_mut(&agent) else { return };
-        let Some(until) = known.wrapping_up.remove(&session) else { return };
-        known.idle_since = now.instant;
-        self.timers.stop(until, Timer::WrapUp(agent, session));
+    pub(crate) fn stop_wrap_up(&mut self, now: Now, ix: AgentIx, session: SessionId) {
+        let Some(known) = self.agents.get_mut(ix) else { return };
+        known.measure(now);
+        let Some(WrapUp { until, queue, since }) = known.wrapping_up.remove(&session) else { return };
+        known.idle_from(now);
+        let agent = known.id;
+        self.timers.stop(until, Timer::WrapUp(ix, session));
         self.outputs.push_back(Output::WrapUpEnded { agent, session });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use model::OfferOutcome::{Accepted, Withdrawn};
-    use model::{AgentStatus, Media};
-
-    use super::*;
-    use crate::testing::{Centre, queue_config, seconds, session_id};
-
-    #[test]
-    fn after_a_call_the_agent_wraps_up_and_gets_nothing_until_the_time_is_over() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.talks(agent, 1, Media::VOICE);
-        let next = centre.call(2);
-        centre.acd.finish(centre.now, call);
-        let until = centre.now.instant + seconds(30);
-        assert_eq!(centre.outputs(), [Output::WrapUpStarted { agent, session: call, until }]);
-        assert_eq!(centre.acd.owner(call), None);
-        centre.pass(seconds(29));
-        assert_eq!(centre.outputs(), []);
-        centre.pass(seconds(1));
-        let outputs = centre.outputs();
-        assert_eq!(outputs[0], Output::WrapUpEnded { agent, session: call });
-        assert!(matches!(outputs[1], Output::Offer { session, .. } if session == next));
+        self.handled(now, queue, since);
     }
 
-    #[test]
-    fn an_agent_ends_his_wrap_up_early() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.talks(agent, 1, Media::VOICE);
-        centre.acd.finish(centre.now, call);
-        let next = centre.call(2);
-        centre.acd.end_wrap_up(centre.now, agent, call);
-        assert_eq!(centre.offers(), [(agent, next)]);
-        centre.acd.end_wrap_up(centre.now, agent, call);
-        assert_eq!(centre.outputs(), []);
-    }
-
-    #[test]
-    fn any_running_wrap_up_keeps_chats_away() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let (one, two) = (centre.talks(agent, 1, Media::CHAT), centre.talks(agent, 2, Media::CHAT));
-        centre.acd.finish(centre.now, one);
-        centre.acd.finish(centre.now, two);
-        centre.chat(3);
-        centre.acd.end_wrap_up(centre.now, agent, one);
-        assert_eq!(centre.offers(), []);
-        centre.acd.end_wrap_up(centre.now, agent, two);
-        assert_eq!(centre.offers(), [(agent, session_id(3))]);
-    }
-
-    #[test]
-    fn a_queue_without_wrap_up_frees_the_agent_at_once() {
-        let mut centre = Centre::new();
-        let mut config = queue_config("support");
-        config.wrap_up = Duration::ZERO;
-        centre.acd.set_queues(centre.now, vec![config]);
-        let agent = centre.ready(1);
-        let call = centre.talks(agent, 1, Media::VOICE);
-        let next = centre.call(2);
-        centre.acd.finish(centre.now, call);
-        let outputs = centre.outputs();
-        assert!(matches!(outputs[..], [Output::Offer { session, .. }] if session == next));
-    }
-
-    #[test]
-    fn finishing_an_unknown_session_does_nothing() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let waiting = centre.call(1);
-        centre.outputs();
-        centre.acd.finish(centre.now, session_id(9));
-        centre.acd.release(centre.now, session_id(9));
-        centre.acd.finish(centre.now, waiting);
-        centre.acd.end_wrap_up(centre.now, agent, waiting);
-        assert_eq!(centre.outputs(), []);
-        assert!(centre.ringing(agent).is_some());
-    }
-
-    #[test]
-    fn release_frees_the_agent_without_wrap_up() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.talks(agent, 1, Media::VOICE);
-        let next = centre.call(2);
-        centre.acd.release(centre.now, call);
-        assert_eq!(centre.offers(), [(agent, next)]);
-        assert_eq!(centre.acd.owner(call), None);
-    }
-
-    #[test]
-    fn an_assigned_session_takes_a_slot_and_is_wrapped_up() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        centre.acd.assign(centre.now, agent, session_id(1), Media::VOICE);
-        centre.call(2);
-        assert_eq!(centre.offers(), []);
-        assert_eq!(centre.acd.owner(session_id(1)), Some(agent));
-        centre.acd.finish(centre.now, session_id(1));
-        assert!(matches!(centre.outputs()[..], [Output::WrapUpStarted { .. }]));
-    }
-
-    #[test]
-    fn a_session_assigned_to_another_agent_is_wrapped_up_by_the_first() {
-        let mut centre = Centre::new();
-        let (first, second) = (centre.ready(1), centre.ready(2));
-        let call = centre.talks(first, 1, Media::VOICE);
-        centre.acd.assign(centre.now, second, call, Media::VOICE);
-        assert_eq!(centre.acd.owner(call), Some(second));
-        assert_eq!(centre.acd.agent(first).map(|view| view.wrapping_up), Some(vec![call]));
-    }
-
-    #[test]
-    fn assigning_a_ringing_session_withdraws_its_offer_and_frees_the_other_agent() {
-        let mut centre = Centre::new();
-        let (rings, takes) = (centre.ready(1), centre.known(2));
-        let (call, next) = (centre.call(1), centre.call(2));
-        centre.outputs();
-        centre.acd.assign(centre.now, takes, call, Media::VOICE);
-        assert_eq!(centre.acd.owner(call), Some(takes));
-        let outputs = centre.outputs();
-        assert!(matches!(outputs[0], Output::OfferEnded { outcome: Withdrawn, agent, .. } if agent == rings));
-        assert!(
-            matches!(outputs[1], Output::Offer { agent, session, .. } if (agent, session) == (rings, next))
-        );
-    }
-
-    #[test]
-    fn getting_a_session_back_while_wrapping_it_up_ends_the_wrap_up() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.talks(agent, 1, Media::VOICE);
-        centre.acd.finish(centre.now, call);
-        centre.outputs();
-        centre.acd.assign(centre.now, agent, call, Media::VOICE);
-        assert_eq!(centre.outputs(), [Output::WrapUpEnded { agent, session: call }]);
-        assert_eq!(centre.acd.poll_timeout(), None);
-    }
-
-    #[test]
-    fn an_owned_session_that_is_queued_again_goes_to_somebody_else_and_then_changes_hands() {
-        let mut centre = Centre::new();
-        let first = centre.ready(1);
-        let chat = centre.talks(first, 1, Media::CHAT);
-        centre.chat(1);
-        assert_eq!(centre.offers(), [], "it is not offered to its owner");
-        let second = centre.ready(2);
-        assert_eq!(centre.offers(), [(second, chat)]);
-        assert_eq!(centre.acd.owner(chat), Some(first));
-        centre.accept(second);
-        assert_eq!(centre.acd.owner(chat), Some(second));
-        let outputs = centre.outputs();
-        assert!(matches!(outputs[0], Output::OfferEnded { outcome: Accepted, .. }));
-        assert!(matches!(outputs[1], Output::WrapUpStarted { agent, .. } if agent == first));
-    }
-
-    #[test]
-    fn signing_out_does_not_take_sessions_or_wrap_up_away() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.talks(agent, 1, Media::VOICE);
-        centre.status(agent, AgentStatus::SignedOut);
-        assert_eq!(centre.acd.owner(call), Some(agent));
-        centre.acd.finish(centre.now, call);
-        assert_eq!(centre.acd.agent(agent).map(|view| view.wrapping_up), Some(vec![call]));
-    }
-
-    #[test]
-    fn the_wrap_up_of_a_removed_queue_still_comes() {
-        let mut centre = Centre::new();
-        let agent = centre.ready(1);
-        let call = centre.call(1);
-        centre.acd.set_queues(centre.now, vec![]);
-        centre.accept(agent);
-        centre.acd.finish(centre.now, call);
-        assert_eq!(centre.acd.agent(agent).map(|view| view.wrapping_up), Some(vec![call]));
+    fn handled(&mut self, now: Now, queue: Option<QueueIx>, since: model::Instant) {
+        if let Some(queue) = queue {
+            self.queues.get_mut(queue).estimates.handled(now.instant - since);
+        }
     }
 }

@@ -61,6 +61,7 @@ async fn accounts(file: &Path) -> Result<()> {
             capacity: Capacity { voice: 1, chat: 1 },
             locale: "en".to_owned(),
             encryption: Encryption::default(),
+            routing: Default::default(),
         };
         ensure!(store.add_user(&user, at).await?, "the login is taken");
         let username = format!("phone{number}");

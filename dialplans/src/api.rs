@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use model::{Button, QueueName};
+use model::{Asks, Button, QueueName};
 
 /// Which way the customer is talking to the flow. Decides how verbs are carried out.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -32,7 +32,7 @@ pub enum Effect {
     StopPlaying,
     /// Put the session into a queue; until `Input::Queue…` the run only speaks in between. Waits.
     /// Voice hears `music` from its start (the name of a music file).
-    Queue { queue: QueueName, priority: i32, music: Option<String> },
+    Queue { queue: QueueName, priority: i32, music: Option<String>, asks: Box<Asks> },
     /// Said while waiting in the queue (`every … say`); voice: over the music, which is lowered. Does not wait.
     Announce { text: String, prompts: Vec<String> },
     /// The session leaves the queue because the flow moves on (`after … -> state`); voice: the music ends.
@@ -91,6 +91,8 @@ pub enum Input {
     Callback {
         promised: bool,
     },
+    /// The queue has waited long enough with the session; until the run leaves it, it still waits.
+    QueueOverflow,
     TransferEnded {
         connected: bool,
     },

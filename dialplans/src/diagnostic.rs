@@ -185,6 +185,10 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     pub fn error(code: Code, span: Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, code, span, message: message.into(), hint: None, related: None }
     }

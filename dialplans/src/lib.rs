@@ -13,6 +13,7 @@
 
 pub mod api;
 mod check;
+mod condition;
 mod diagnostic;
 mod expr;
 mod hours;
@@ -29,6 +30,7 @@ mod values;
 mod verb;
 mod words;
 
+pub use condition::Condition;
 pub use diagnostic::{Code, Diagnostic, Related, Severity, render};
 pub use plan::{Plan, compile};
 pub use route::{RouteLimits, Way};

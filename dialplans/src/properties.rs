@@ -235,6 +235,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
         Input::Text("y".to_owned()),
         Input::Text(String::new()),
         Input::QueueFull,
+        Input::QueueOverflow,
         Input::TransferEnded { connected: false },
     ];
     let rare = vec![Input::QueueAnswered, Input::TransferEnded { connected: true }, Input::HungUp];

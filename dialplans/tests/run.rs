@@ -101,7 +101,12 @@ fn asked() -> Effect {
 }
 
 fn queued() -> Effect {
-    Effect::Queue { queue: QueueName::new("support"), priority: 7, music: Some("hold".into()) }
+    Effect::Queue {
+        queue: QueueName::new("support"),
+        priority: 7,
+        music: Some("hold".into()),
+        asks: Default::default(),
+    }
 }
 
 fn topic(value: &str) -> Effect {
@@ -197,6 +202,7 @@ fn inputs_that_do_not_fit_change_nothing() {
         Input::Text("buy".into()),
         Input::QueueAnswered,
         Input::QueueFull,
+        Input::QueueOverflow,
         Input::TransferEnded { connected: true },
     ];
     for input in odd {

@@ -2,8 +2,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    AgentId, Author, CustomerId, Ending, Evidence, Identity, LegId, Medium, Message, OfferId, Quality,
-    QueueName, RecordingId, SessionId, Side, Timestamp, Trouble,
+    AgentId, Asks, Author, CustomerId, Ending, Evidence, Identity, LegId, Medium, Message, OfferId, Quality,
+    QueueName, RecordingId, SessionId, Side, Timestamp, Trouble, Why,
 };
 
 /// One thing to be written durably, in the order in which the engine put it out.
@@ -12,6 +12,11 @@ use crate::{
 pub enum Record {
     Session(Entry),
     Agent(AgentChange),
+}
+
+#[allow(clippy::borrowed_box)]
+fn asks_nothing(asks: &Box<Asks>) -> bool {
+    asks.is_nothing()
 }
 
 /// One change of one session. `seq` counts from 1 within the session without gaps.
@@ -109,6 +114,8 @@ pub enum Change {
         queue: QueueName,
         priority: i32,
         since: Timestamp,
+        #[serde(default, skip_serializing_if = "asks_nothing")]
+        asks: Box<Asks>,
     },
     Dequeued {
         queue: QueueName,
@@ -118,6 +125,9 @@ pub enum Change {
         offer: OfferId,
         agent: AgentId,
         queue: QueueName,
+        /// Absent in journals from before it was kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<Box<Why>>,
     },
     OfferEnded {
         offer: OfferId,

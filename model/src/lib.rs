@@ -8,6 +8,7 @@ mod journal;
 mod medium;
 mod message;
 mod quality;
+mod routing;
 mod time;
 
 pub use ending::{Cause, Ending, Side};
@@ -19,4 +20,5 @@ pub use journal::{AgentChange, AgentStatus, Change, Entry, OfferOutcome, Party, 
 pub use medium::{Media, Medium};
 pub use message::{Author, Button, Message};
 pub use quality::{Quality, Trouble, Way};
+pub use routing::{AskedFor, Asks, Candidate, Chosen, Refusal, Refused, Strategy, Why, Widening};
 pub use time::{Instant, Now, Timestamp};

@@ -101,6 +101,7 @@ impl App {
                 name: user.name.clone(),
                 queues: if operates { user.queues.clone() } else { Vec::new() },
                 capacity: user.capacity,
+                routing: user.routing.clone(),
                 encryption: user.encryption.into(),
             })
         } else {

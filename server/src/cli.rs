@@ -262,6 +262,7 @@ fn add_user(file: &Path, login: &str, name: &str, roles: &[RoleName]) -> anyhow:
         capacity: Capacity { voice: 1, chat: 3 },
         locale: "en".to_owned(),
         encryption: Encryption::default(),
+        routing: Default::default(),
     };
     std::fs::create_dir_all(&config.server.data)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -42,13 +42,7 @@ pub fn prepare(config: &mut Config) -> Result<(), NotLoopback> {
         return Err(NotLoopback(open));
     }
     if !config.queues.iter().any(|queue| &*queue.name.0 == QUEUE) {
-        config.queues.push(QueueConfig {
-            name: QueueName::new(QUEUE),
-            ring_timeout: Duration::from_secs(20),
-            accept_timeout: Duration::from_secs(45),
-            wrap_up: Duration::from_secs(30),
-            max_waiting: 500,
-        });
+        config.queues.push(QueueConfig::new(QueueName::new(QUEUE)));
     }
     if config.trunks.is_empty() {
         config.trunks.push(Trunk::new(
@@ -80,6 +74,7 @@ pub async fn seed(store: &Store, config: &Config) -> Result<(), StoreError> {
             capacity: Capacity { voice: 1, chat: 3 },
             locale: "ru".to_owned(),
             encryption: Encryption::default(),
+            routing: Default::default(),
         };
         store.add_user(&user, at).await?;
     }

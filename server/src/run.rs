@@ -199,6 +199,7 @@ impl Running {
             Ok(new) => {
                 warn(&new);
                 if !new.queues.is_empty() {
+                    self.app.commands.admin(AdminCommand::SetQueueRules(new.queue_rules));
                     self.app.set_queues(new.queues);
                 }
                 if !new.trunks.is_empty() {
@@ -255,6 +256,7 @@ fn let_out(
 /// Everything that the engine must know before its first packet, sessions from before a restart last.
 async fn set_up(app: &App) -> anyhow::Result<()> {
     app.commands.admin(AdminCommand::SetQueues(app.queues()));
+    app.commands.admin(AdminCommand::SetQueueRules(app.config.queue_rules.clone()));
     app.guard.set_trunks(&app.config.trunks);
     app.commands.admin(AdminCommand::SetTrunkPolicies(app.config.trunk_policies.clone()));
     app.commands.admin(AdminCommand::SetTrunks(app.config.trunks.clone()));

@@ -143,6 +143,8 @@ pub enum AdminCommand {
     /// What one user may do at most.
     SetUserLimits(UserLimits),
     SetQueues(Vec<acd::api::QueueConfig>),
+    /// What sessions gain that fulfil a condition, by queue.
+    SetQueueRules(BTreeMap<QueueName, Vec<QueueRule>>),
     SetPlan(Arc<Plan>),
     /// A phone that was registered before a restart. After agents and credentials.
     RestoreBinding(Box<SavedBinding>),
@@ -199,9 +201,12 @@ pub struct AgentSetup {
     pub name: String,
     pub queues: Vec<QueueName>,
     pub capacity: acd::api::Capacity,
+    pub routing: Routing,
     /// Of his phones; browsers are always encrypted.
     pub encryption: Encryption,
 }
+
+pub use crate::agents::{QueueRule, Routing, WorkKind};
 
 /// An open session as the journal has it: all its entries in order, with its customer.
 pub struct RestoredSession {
@@ -375,6 +380,16 @@ pub enum AgentCommand {
     #[serde(skip)]
     TakeOver {
         session: SessionId,
+    },
+    /// Take a session that waits in one of my queues, whatever its place: it is offered to me.
+    Pick {
+        session: SessionId,
+    },
+    /// A supervisor gives an operator a session that waits.
+    #[serde(skip)]
+    Push {
+        session: SessionId,
+        to: AgentId,
     },
     /// Mute my own microphone toward customer and recording (the server's side of the mute key).
     Mute {

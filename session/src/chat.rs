@@ -372,7 +372,7 @@ impl Engine {
             .get(&id)
             .is_some_and(|session| session.customer_voice().is_none() && session.callback.is_none());
         if alone {
-            let waiting = self.sessions.get(&id).is_some_and(|s| s.queued.is_some() || s.offer.is_some());
+            let waiting = self.sessions.get(&id).is_some_and(|s| s.queued.is_some() || !s.offers.is_empty());
             let cause = if waiting && ending.by == Side::Customer { Cause::Abandoned } else { ending.cause };
             self.end_session(now, id, Ending { cause, ..ending });
             return;

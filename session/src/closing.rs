@@ -184,7 +184,7 @@ impl Engine {
         if session.call_when_owner_is_up.is_some() {
             return;
         }
-        let waiting = session.queued.is_some() || session.offer.is_some();
+        let waiting = session.queued.is_some() || !session.offers.is_empty();
         let by_customer = ending.by == Side::Customer;
         let ending =
             if waiting && by_customer { Ending { cause: Cause::Abandoned, ..ending } } else { ending };

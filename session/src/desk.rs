@@ -6,6 +6,7 @@ use model::{AgentId, AgentStatus, Author, Cause, Change, Ending, Medium, Now, Of
 use crate::api::{AgentCommand, Output, Refusal, Reply, RequestId, VisitorEvent};
 use crate::chat::{refusal, refusal_of};
 use crate::engine::Engine;
+use crate::leg::{Leg, Role};
 
 impl Engine {
     pub(crate) fn handle_agent(
@@ -103,6 +104,8 @@ impl Engine {
             AgentCommand::LeaveConference { session } => self.leave_conference(now, agent, session)?,
             AgentCommand::Supervise { session, mode } => self.supervise(now, agent, session, mode)?,
             AgentCommand::StopSupervising { session } => self.stop_supervising(now, agent, session)?,
+            AgentCommand::Pick { session } => self.pick_from_queue(now, agent, session)?,
+            AgentCommand::Push { session, to } => self.push_to(now, to, session)?,
             AgentCommand::TakeOver { session } => self.take_call_over(now, agent, session)?,
         }
         Ok(Reply::Done)
@@ -121,8 +124,8 @@ impl Engine {
         id.filter(|id| {
             self.sessions
                 .get(id)
-                .and_then(|session| session.offer.as_ref())
-                .is_some_and(|live| live.agent == agent && live.offer == offer)
+                .and_then(|session| session.offer(offer))
+                .is_some_and(|live| live.agent == agent)
         })
         .ok_or_else(|| refusal_of("offer", "offer_over", "The offer is over."))
     }
@@ -150,8 +153,8 @@ impl Engine {
 
     fn accept(&mut self, now: Now, agent: AgentId, offer: OfferId) -> Result<(), Refusal> {
         let id = self.his_offer(agent, offer)?;
-        let by_voice =
-            self.sessions.get(&id).is_some_and(|session| session.agent_voice_legs().next().is_some());
+        let rings = |leg: &Leg| leg.role() == Some(Role::Offer(offer));
+        let by_voice = self.sessions.get(&id).is_some_and(|session| session.agent_voice_legs().any(rings));
         if by_voice {
             return Err(refusal_of(
                 "offer",

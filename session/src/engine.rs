@@ -11,7 +11,7 @@ use acd::Acd;
 use dialplans::Plan;
 use model::{
     AgentChange, AgentId, Author, Button, Change, Entry, Instant, LegId, Message, MessageId, Now, OfferId,
-    Record, SessionId, Side, VisitorId,
+    QueueName, Record, SessionId, Side, VisitorId,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -19,8 +19,8 @@ use sip_core::api::{CallId, Event as SipEvent, Output as SipOutput};
 use sip_core::shard::{Front, FrontOutput};
 
 use crate::api::{
-    AdminCommand, AgentEvent, AgentSetup, Config, Counts, Input, Output, Refusal, Reply, RequestId,
-    TrunkPolicy, VisitorEvent,
+    AdminCommand, AgentEvent, AgentSetup, Config, Counts, Input, Output, QueueRule, Refusal, Reply,
+    RequestId, TrunkPolicy, VisitorEvent,
 };
 use crate::contact::{Pending, Visitor};
 use crate::park::Slot;
@@ -28,6 +28,7 @@ use crate::session::Session;
 use crate::timers::{Timer, Timers};
 use crate::trunks::trunk_changed;
 use crate::view::{QueueStatus, SessionSummary};
+use crate::wanted::LastAgents;
 use crate::watch::Watches;
 
 /// How often the floor is shown at most.
@@ -74,6 +75,8 @@ pub struct Engine {
     /// What visitors wrote in chats that are closed by now, the latest only: sender, his id of the message, where it stands.
     pub(crate) closed_messages: VecDeque<(VisitorId, String, Reply)>,
     pub(crate) watches: Watches,
+    pub(crate) last_agents: LastAgents,
+    pub(crate) queue_rules: BTreeMap<QueueName, Vec<QueueRule>>,
     pub(crate) timers: Timers,
     pub(crate) draining: bool,
     drained_said: bool,
@@ -128,6 +131,8 @@ impl Engine {
             route_calls: BTreeMap::new(),
             closed_messages: VecDeque::new(),
             watches: Watches::default(),
+            last_agents: LastAgents::default(),
+            queue_rules: BTreeMap::new(),
             timers: Timers::default(),
             draining: false,
             drained_said: false,
@@ -226,8 +231,11 @@ impl Engine {
             AdminCommand::SetAgent(setup) => {
                 let config = acd::api::AgentConfig {
                     agent: setup.agent,
+                    name: setup.login.as_str().into(),
                     queues: setup.queues.clone(),
                     capacity: setup.capacity,
+                    blend: setup.routing.blend(),
+                    skills: crate::wanted::skills(&setup.routing.skills),
                 };
                 self.acd.set_agent(now, config);
                 self.logins.retain(|_, agent| *agent != setup.agent);
@@ -261,6 +269,7 @@ impl Engine {
             AdminCommand::SetDemanded(extensions) => self.sip.set_demanded_extensions(extensions),
             AdminCommand::SetUserLimits(limits) => self.sip.set_user_limits(limits),
             AdminCommand::SetQueues(queues) => self.acd.set_queues(now, queues),
+            AdminCommand::SetQueueRules(rules) => self.queue_rules = rules,
             AdminCommand::SetPlan(plan) => self.plan = Some(plan),
             AdminCommand::RestoreBinding(saved) => self.sip.restore_binding(now, *saved),
             AdminCommand::Restore(restored) => self.restore(now, *restored),
@@ -393,7 +402,7 @@ impl Engine {
         let audience = session
             .owner
             .or(session.wrap_ups.last().map(|wrap_up| wrap_up.agent))
-            .or(session.offer.as_ref().map(|o| o.agent));
+            .or(session.offers.first().map(|live| live.agent));
         self.put(Output::Journal(Record::Session(entry.clone())));
         if let Some(agent) = audience {
             self.put(Output::ToAgent { agent: Some(agent), event: AgentEvent::Entry { entry } });
@@ -488,6 +497,9 @@ impl Engine {
                 waiting: queue.waiting,
                 longest_wait_seconds: queue.longest_wait.as_secs(),
                 agents_ready: queue.agents_ready,
+                estimated_wait_seconds: queue.estimated_wait.map(|wait| wait.as_secs()),
+                estimate_error_seconds: queue.estimate_error.as_secs(),
+                estimates: queue.estimates,
             })
             .collect()
     }

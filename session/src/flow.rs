@@ -8,7 +8,7 @@ use dialplans::api::{
 };
 use dialplans::{Plan, Run};
 use media::api::{Command as MediaCommand, Prompt};
-use model::{Author, Cause, Change, Ending, LegId, Now, PlaybackId, QueueName, SessionId, Side};
+use model::{Asks, Author, Cause, Change, Ending, LegId, Now, PlaybackId, QueueName, SessionId, Side};
 
 use crate::api::Output;
 use crate::engine::Engine;
@@ -145,7 +145,9 @@ impl Engine {
                     self.stop_playing(id, leg);
                 }
             }
-            Effect::Queue { queue, priority, music } => self.flow_queue(now, id, queue, priority, music),
+            Effect::Queue { queue, priority, music, asks } => {
+                self.flow_queue(now, id, queue, priority, music, asks);
+            }
             Effect::Announce { text, prompts } => self.announce(now, id, text, prompts),
             Effect::LeaveQueue => {
                 self.acd.remove(now, id);
@@ -219,12 +221,12 @@ impl Engine {
         }
     }
 
-    fn flow_env(&self, now: Now, id: SessionId) -> Env {
+    pub(crate) fn flow_env(&self, now: Now, id: SessionId) -> Env {
         let Some(session) = self.sessions.get(&id) else { return Env::default() };
         let queue = self.acd.place(now, id).map(|place| QueuePlace {
             position: u32::try_from(place.position).unwrap_or(u32::MAX),
             waited: place.waited,
-            estimated_wait: None,
+            estimated_wait: place.estimated_wait,
         });
         Env {
             customer: Customer {
@@ -275,14 +277,15 @@ impl Engine {
         queue: QueueName,
         priority: i32,
         music: Option<String>,
+        asks: Box<Asks>,
     ) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let place =
-            Queued { queue: queue.clone(), priority, since: now.instant, since_wall: now.wall, music };
-        session.queue_name = Some(queue.clone());
+        let since_wall = now.wall;
+        let place = Queued { queue: queue.clone(), priority, since: now.instant, since_wall, music, asks };
+        session.queue_name = Some(queue);
         session.queued = Some(place.clone());
         self.waiting.insert(id);
-        self.journal(now, id, Change::Queued { queue, priority, since: place.since_wall });
+        self.journal_place(now, id, place.clone());
         if let Err(error) = self.enqueue(now, id, &place) {
             self.dequeued(now, id, &error.to_string());
             self.flow_input(now, id, FlowInput::QueueFull);

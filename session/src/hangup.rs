@@ -109,7 +109,7 @@ impl Engine {
     fn offer_leg_gone(&mut self, now: Now, id: SessionId, offer: model::OfferId, ending: &Ending) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let ringing = session.each_leg().any(|leg| leg.role() == Some(Role::Offer(offer)));
-        let Some(live) = session.offer.as_mut().filter(|live| live.offer == offer) else { return };
+        let Some(live) = session.offers.iter_mut().find(|live| live.offer == offer) else { return };
         live.refused |= ending.cause == Cause::Refused && matches!(ending.sip_status, Some(486 | 600 | 603));
         if ringing {
             return;

@@ -9,6 +9,7 @@
 //! · `redirect` 302 · `trunks` which carriers a number takes · `devices` which device rings first ·
 //! `watch` what phones are told of colleagues · `escalate` from one medium to the other · `callback` customers who are called when their turn comes · `closing` how things end · `restore` sessions from before a restart.
 
+mod agents;
 pub mod api;
 mod aside;
 pub mod callback;
@@ -43,6 +44,7 @@ mod transfer;
 mod trunks;
 pub mod view;
 mod voice;
+mod wanted;
 mod watch;
 
 pub use engine::Engine;

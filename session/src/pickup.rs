@@ -49,7 +49,7 @@ impl Engine {
         let Some(session) = self.sessions.get(&id) else { return true };
         match session.legs.get(&leg).and_then(|leg| leg.role()) {
             Some(Role::PickUp(PickedUp::Offer(offer))) => {
-                session.ended.is_none() && session.offer.as_ref().is_some_and(|live| live.offer == offer)
+                session.ended.is_none() && session.offer(offer).is_some()
             }
             Some(Role::PickUp(PickedUp::Transfer)) => {
                 let rings = |leg: &Leg| leg.role() == Some(Role::TransferAgent) && !leg.is_up();

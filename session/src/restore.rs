@@ -2,8 +2,8 @@
 //! marked as such.
 
 use model::{
-    AgentId, Author, Cause, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, Party, QueueName,
-    RecordingId, SessionId, Side, Timestamp, VisitorId,
+    AgentId, Asks, Author, Cause, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, Party,
+    QueueName, RecordingId, SessionId, Side, Timestamp, VisitorId,
 };
 
 use crate::api::RestoredSession;
@@ -21,7 +21,7 @@ use crate::view::LegState;
 struct Tail {
     /// Open legs: medium, and the address of chat legs.
     legs: Vec<(LegId, Medium, Party, String)>,
-    place: Option<(QueueName, i32, Timestamp)>,
+    place: Option<(QueueName, i32, Timestamp, Box<Asks>)>,
     last_queue: Option<QueueName>,
     /// Flow and state of the last step that led into a queue.
     queued_by: Option<(String, String)>,
@@ -31,7 +31,7 @@ struct Tail {
     wrap_up: Option<AgentId>,
     ended: bool,
     /// The latest place, also when it was left.
-    last_place: Option<(QueueName, i32, Timestamp)>,
+    last_place: Option<(QueueName, i32, Timestamp, Box<Asks>)>,
     callback: Option<Promised>,
 }
 
@@ -101,7 +101,7 @@ impl Engine {
     fn restore_callback(&mut self, now: Now, id: SessionId, broken: Option<String>, tail: Tail) -> bool {
         let broken = broken.filter(|_| self.config.callback.after_restart);
         let number = tail.callback.as_ref().map(|promised| promised.number.clone()).or(broken);
-        let (Some(number), Some((queue, priority, since))) = (number, tail.last_place) else { return false };
+        let (Some(number), Some((queue, priority, since, asks))) = (number, tail.last_place) else { return false };
         let served = tail.owner.is_some() && tail.callback.is_none();
         if tail.place.is_none() && !served && tail.callback.is_none() {
             // He had left the queue for something that no operator was to do.
@@ -119,6 +119,7 @@ impl Engine {
             since: before(now, since),
             since_wall: since,
             music: None,
+            asks,
         };
         let (attempts, again) =
             tail.callback.map_or((0, None), |promised| (promised.attempts, promised.again));
@@ -192,12 +193,13 @@ impl Engine {
             self.show_desk(owner);
             return;
         }
-        if let Some((queue, priority, since_wall)) = tail.place.or_else(|| {
+        if let Some((queue, priority, since_wall, asks)) = tail.place.or_else(|| {
             // Its owner is no longer with us: back into the queue, as old as it is.
             let opened = self.sessions.get(&id)?.opened;
-            Some((tail.last_queue.filter(|_| tail.owner.is_some())?, 0, opened))
+            Some((tail.last_queue.filter(|_| tail.owner.is_some())?, 0, opened, Box::default()))
         }) {
-            let place = Queued { queue, priority, since: before(now, since_wall), since_wall, music: None };
+            let since = before(now, since_wall);
+            let place = Queued { queue, priority, since, since_wall, music: None, asks };
             if !self.improve_place(now, id, place) {
                 self.nobody_serves(now, id);
             } else if let Some((flow, state)) = tail.queued_by {
@@ -243,8 +245,8 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         Change::ContextSet { key, value } => {
             session.context.insert(key.clone(), value.clone());
         }
-        Change::Queued { queue, priority, since } => {
-            tail.place = Some((queue.clone(), *priority, *since));
+        Change::Queued { queue, priority, since, asks } => {
+            tail.place = Some((queue.clone(), *priority, *since, asks.clone()));
             tail.last_place = tail.place.clone();
             tail.last_queue = Some(queue.clone());
         }

@@ -106,6 +106,13 @@ impl Engine {
         let reason = match &voice.role {
             Role::Offer(offer) => {
                 headers.push(("X-Tandem-Offer".to_owned(), offer.to_string()));
+                let auto = matches!(party, Party::Agent { agent } if self.answers_by_himself(agent));
+                if auto {
+                    // What desk phones of different makers look for.
+                    headers.push(("Call-Info".to_owned(), "<sip:tandem.invalid>;answer-after=0".to_owned()));
+                    let ring = "<http://tandem.invalid>;info=alert-autoanswer;delay=0";
+                    headers.push(("Alert-Info".to_owned(), ring.to_owned()));
+                }
                 "offer"
             }
             Role::Owner(reason) => {

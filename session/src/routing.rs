@@ -10,6 +10,7 @@ use crate::leg::Role;
 use crate::session::{LiveOffer, Queued, WrapUp};
 use crate::timers::Timer;
 use crate::view::{DeskView, OfferView};
+use crate::wanted::demand;
 
 /// A session whose operator was lost goes before everybody.
 pub(crate) const HEAD_OF_QUEUE: i32 = 1_000;
@@ -19,18 +20,23 @@ const TOLD_AT_ONCE: usize = 200;
 impl Engine {
     pub(crate) fn handle_acd(&mut self, now: Now, output: AcdOutput) {
         match output {
-            AcdOutput::Offer { offer, agent, session: id, queue, media, deadline } => {
+            AcdOutput::Offer { offer, agent, session: id, queue, media, deadline, why } => {
                 self.offers.insert(offer, id);
                 let Some(session) = self.sessions.get_mut(&id) else {
                     self.acd.remove(now, id);
                     return;
                 };
                 let deadline = now.wall + deadline.saturating_since(now.instant);
-                session.offer =
-                    Some(LiveOffer { offer, agent, queue: queue.clone(), media, deadline, refused: false });
-                self.journal(now, id, Change::Offered { offer, agent, queue });
-                if media.voice && self.ring_agent(now, id, agent, Role::Offer(offer)) == 0 {
-                    self.acd.fail(now, offer);
+                let live = LiveOffer { offer, agent, queue: queue.clone(), media, deadline, refused: false };
+                session.offers.push(live);
+                self.journal(now, id, Change::Offered { offer, agent, queue, why: Some(why) });
+                self.show_desk(agent);
+                if media.voice {
+                    if self.ring_agent(now, id, agent, Role::Offer(offer)) == 0 {
+                        self.acd.fail(now, offer);
+                    }
+                } else if self.answers_by_himself(agent) {
+                    self.acd.accept(now, offer);
                 }
             }
             AcdOutput::OfferEnded { offer, agent, session: id, outcome } => {
@@ -41,7 +47,7 @@ impl Engine {
                 }
                 self.journal(now, id, Change::OfferEnded { offer, agent, outcome });
                 if let Some(session) = self.sessions.get_mut(&id) {
-                    session.offer = None;
+                    session.offers.retain(|live| live.offer != offer);
                 }
                 self.stop_offer_legs(now, id, offer, outcome);
                 if outcome == OfferOutcome::Accepted {
@@ -49,6 +55,10 @@ impl Engine {
                 } else {
                     self.visitor_state(now, id);
                 }
+            }
+            AcdOutput::Overflowed { session: id, from, to } => self.overflowed(now, id, from, to),
+            AcdOutput::Overflow { session: id, queue: _ } => {
+                self.flow_input(now, id, FlowInput::QueueOverflow);
             }
             AcdOutput::AgentStatus { agent, status, by } => self.journal_agent(now, agent, status, by),
             AcdOutput::WrapUpStarted { agent, session: id, until } => {
@@ -124,6 +134,7 @@ impl Engine {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.owner = Some(agent);
             session.was_answered = true;
+            self.last_agents.served(session.customer.customer, agent);
         }
         self.journal(now, id, Change::OwnerChanged { agent: Some(agent) });
         self.visitor_state(now, id);
@@ -141,13 +152,10 @@ impl Engine {
 
     pub(crate) fn enqueue(&mut self, now: Now, id: SessionId, place: &Queued) -> Result<(), EnqueueError> {
         let media = self.sessions.get(&id).map(|session| session.media()).unwrap_or_default();
-        let item = Item {
-            session: id,
-            queue: place.queue.clone(),
-            priority: place.priority,
-            media,
-            since: place.since,
-        };
+        let mut item = Item::new(id, place.queue.clone(), place.priority, media, place.since);
+        item.demand = demand(&place.asks);
+        self.apply_rules(now, &mut item);
+        item.preferred = self.preferred_agent(id, place);
         self.acd.enqueue(now, item)
     }
 
@@ -181,11 +189,7 @@ impl Engine {
         self.waiting.insert(id);
         session.queue_name = Some(place.queue.clone());
         session.flow = None;
-        self.journal(
-            now,
-            id,
-            Change::Queued { queue: place.queue, priority: place.priority, since: place.since_wall },
-        );
+        self.journal_place(now, id, place);
         true
     }
 
@@ -296,7 +300,8 @@ impl Engine {
         let since = model::Instant::from_micros(
             now.instant.as_micros().saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX)),
         );
-        let place = Queued { queue, priority: HEAD_OF_QUEUE, since, since_wall: opened, music: None };
+        let asks = Box::default();
+        let place = Queued { queue, priority: HEAD_OF_QUEUE, since, since_wall: opened, music: None, asks };
         if !self.improve_place(now, id, place) {
             return self.nobody_serves(now, id);
         }
@@ -349,7 +354,7 @@ impl Engine {
             .iter()
             .filter_map(|(offer, id)| {
                 let session = self.sessions.get(id)?;
-                let live = session.offer.as_ref().filter(|live| live.offer == *offer)?;
+                let live = session.offer(*offer)?;
                 Some(OfferView {
                     offer: *offer,
                     session: *id,

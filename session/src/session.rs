@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use dialplans::Run;
 use media::api::Member;
 use model::{
-    AgentId, Change, Ending, Entry, Instant, LegId, Media, Medium, Message, Now, OfferId, Party, QueueName,
-    SessionId, Timestamp, VisitorId,
+    AgentId, Asks, Change, Ending, Entry, Instant, LegId, Media, Medium, Message, Now, OfferId, Party,
+    QueueName, SessionId, Timestamp, VisitorId,
 };
 
 use crate::api::CustomerCard;
@@ -36,7 +36,8 @@ pub(crate) struct Session {
     pub queued: Option<Queued>,
     /// The queue it is or last was in.
     pub queue_name: Option<QueueName>,
-    pub offer: Option<LiveOffer>,
+    /// One for each operator who is asked for him.
+    pub offers: Vec<LiveOffer>,
     pub owner: Option<AgentId>,
     /// The owner's device died; until when he is waited for.
     pub owner_lost_until: Option<Instant>,
@@ -103,6 +104,7 @@ pub(crate) struct Queued {
     pub since: Instant,
     pub since_wall: Timestamp,
     pub music: Option<String>,
+    pub asks: Box<Asks>,
 }
 
 #[derive(Clone, Debug)]
@@ -143,7 +145,7 @@ impl Session {
             called: None,
             queued: None,
             queue_name: None,
-            offer: None,
+            offers: Vec::new(),
             owner: None,
             owner_lost_until: None,
             transfer: None,
@@ -257,6 +259,10 @@ impl Session {
             && self.wrap_ups.is_empty()
     }
 
+    pub fn offer(&self, offer: OfferId) -> Option<&LiveOffer> {
+        self.offers.iter().find(|live| live.offer == offer)
+    }
+
     pub fn state(&self) -> SessionState {
         if self.owner.is_none() && !self.wrap_ups.is_empty() {
             SessionState::WrapUp
@@ -264,7 +270,7 @@ impl Session {
             SessionState::AgentLost
         } else if self.owner.is_some() {
             SessionState::Active
-        } else if self.offer.is_some() {
+        } else if !self.offers.is_empty() {
             SessionState::Offered
         } else if self.queued.is_some() || self.callback.is_some() || self.cut_off.is_some() {
             SessionState::Waiting

@@ -181,7 +181,14 @@ impl Engine {
             self.show_desk(owner);
         }
         self.journal(now, id, Change::OwnerChanged { agent: None });
-        let place = Queued { queue, priority: 0, since: now.instant, since_wall: now.wall, music: None };
+        let place = Queued {
+            queue,
+            priority: 0,
+            since: now.instant,
+            since_wall: now.wall,
+            music: None,
+            asks: Box::default(),
+        };
         if !self.improve_place(now, id, place) {
             return self.nobody_serves(now, id);
         }

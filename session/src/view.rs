@@ -155,6 +155,11 @@ pub struct QueueStatus {
     pub waiting: usize,
     pub longest_wait_seconds: u64,
     pub agents_ready: usize,
+    /// Of whoever came now; absent while nothing is known.
+    pub estimated_wait_seconds: Option<u64>,
+    /// By how much such estimates were wrong in the mean, and how many were held against the truth.
+    pub estimate_error_seconds: u64,
+    pub estimates: u64,
 }
 
 impl CustomerCard {

@@ -13,6 +13,10 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 fn play(scenario: &Scenario) -> World {
     let mut world = World::new(scenario);
     world.run(scenario.span);
+    finish(scenario, world)
+}
+
+fn finish(scenario: &Scenario, mut world: World) -> World {
     // Chats that everybody forgot end by their idle time; 64*T1 later no transaction is left either.
     world.run(Duration::from_secs(3 * 3600));
     let unfinished = world.audit.unfinished();
@@ -115,5 +119,48 @@ fn small_centres_of_many_seeds_leave_nothing_behind() {
             shards: u8::try_from(seed % 4).unwrap_or(0),
             scripted: false,
         });
+    }
+}
+
+/// Check 5 of the checks: offers end once, whatever becomes of whoever is asked; a reload resets nobody; nobody makes an INVITE storm.
+#[test]
+fn who_pauses_signs_out_loses_a_skill_or_is_moved_while_it_rings_ends_the_offer_once() {
+    for seed in seeds(4) {
+        let scenario = Scenario {
+            seed,
+            calls: 60,
+            chats: 60,
+            operators: 6,
+            weather: Weather::FINE,
+            span: Duration::from_secs(600),
+            deaths: 0,
+            transfers: 0,
+            redirects: false,
+            max_sessions: 10_000,
+            shards: 0,
+            scripted: false,
+        };
+        let mut world = World::new(&scenario);
+        world.calls_ask_for_skills();
+        for _ in 0..600 {
+            world.unsettles_somebody();
+            world.run(Duration::from_secs(1));
+            if world.now.instant.as_micros() % 3 == 0 {
+                world.settle_everybody();
+            }
+        }
+        world.settle_everybody();
+        let world = finish(&scenario, world);
+        let outcomes = &world.audit.outcomes;
+        assert!(outcomes["agent left"] > 10 && outcomes["accepted"] > 20, "seed {seed}: {outcomes:?}");
+        for (agent, rows) in world.audit.asked_in_vain() {
+            for window in rows.iter().flat_map(|row| row.windows(8)) {
+                let passed = window[7].saturating_since(window[0]);
+                assert!(
+                    passed >= Duration::from_secs(30),
+                    "seed {seed}: {agent} was asked eight times in {passed:?}"
+                );
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod ask;
+mod asks;
 mod close;
 mod goto;
 mod hangup;
@@ -176,6 +177,8 @@ impl Verb {
     pub fn wider_outcome(&self, outcome: &str) -> Option<&'static str> {
         match self {
             Verb::Queue(_) if outcome == queue::FULL => Some(queue::OVERFLOW),
+            // A queue may put somebody out whose flow has no more to say about it.
+            Verb::Queue(_) if outcome == queue::OVERFLOW => Some(queue::FULL),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! `queue`: waits for an operator.
 //!
 //! ```text
-//! queue support priority 5 {
+//! queue support priority 5 skills "tech >= 3", "ru" {
 //!   voice music "hold"
 //!   every 30s say "You are number {queue.position}" { voice file "please-wait" }
 //!   after 2m -> callback
@@ -11,7 +11,8 @@
 //! ```
 //!
 //! An operator who takes it ends the flow. Outcomes: `full` when the queue does not take the session; `overflow` after the
-//! time that `after … overflow` says; a handler of `overflow` serves `full` as well. `after … -> state` leaves the queue.
+//! time that `after … overflow` says, or when the queue's own rules put it out; either's handler serves both when there is no other.
+//! `after … -> state` leaves the queue. Who is wanted is in `asks.rs`.
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::source::At;
 use crate::syntax::cursor::{Cursor, Parse};
 use crate::syntax::lexer::Kind;
 use crate::syntax::tree::Target;
+use crate::verb::asks::Wants;
 use crate::verb::wording::Wording;
 use crate::verb::{Event, Next, Shape, Waiting, Way};
 
@@ -37,6 +39,7 @@ pub(crate) struct Queue {
     name: At<String>,
     priority: i32,
     music: Option<At<String>>,
+    wants: Wants,
     every: Vec<(Duration, Wording)>,
     after: Vec<(Duration, After)>,
 }
@@ -67,7 +70,14 @@ impl Queue {
     pub fn parse(cursor: &mut Cursor<'_>) -> Parse<Queue> {
         cursor.bump();
         let name = cursor.name("the name of a queue")?;
-        let mut queue = Queue { name, priority: 0, music: None, every: Vec::new(), after: Vec::new() };
+        let mut queue = Queue {
+            name,
+            priority: 0,
+            music: None,
+            wants: Wants::default(),
+            every: Vec::new(),
+            after: Vec::new(),
+        };
         loop {
             if cursor.eat_word("priority").is_some() {
                 let priority = cursor.integer("a number from -100 to 100")?;
@@ -76,13 +86,7 @@ impl Queue {
                     cursor.problems.push(Problem::error(Code::BadNumber, priority.span, message));
                 }
                 queue.priority = priority.value;
-            } else if cursor.at_word("skills") && !cursor.starts_line() {
-                let problem =
-                    Problem::error(Code::NotAvailable, cursor.span(), "`skills` is not available yet");
-                cursor.problems.push(problem);
-                cursor.bump();
-                cursor.list(|c| c.text("a skill between quotes"))?;
-            } else {
+            } else if !queue.wants.parse_head(cursor)? {
                 break;
             }
         }
@@ -99,6 +103,9 @@ impl Queue {
             self.every.push((period, Wording::parse(cursor, "what to say between quotes")?));
         } else if cursor.eat_word("after").is_some() {
             let time = cursor.duration()?.value;
+            if cursor.eat_word("widen").is_some() {
+                return self.wants.parse_widen(cursor, time);
+            }
             let what = if cursor.eat_word("overflow").is_some() {
                 After::Overflow
             } else if let Some(problem) = crate::verb::argument_hint(cursor) {
@@ -106,7 +113,7 @@ impl Queue {
             } else if cursor.kind() == Kind::Arrow {
                 After::Goto(cursor.target()?)
             } else {
-                return Err(cursor.expected("`-> state` or `overflow`"));
+                return Err(cursor.expected("`-> state`, `overflow` or `widen skills`"));
             };
             self.after.push((time, what));
         } else if cursor.at_word("voice") && cursor.slice_after(1) == "music" {
@@ -116,14 +123,17 @@ impl Queue {
                 let message = "the music is chosen twice";
                 cursor.problems.push(Problem::error(Code::DuplicateName, span, message));
             }
+        } else if cursor.eat_word("first").is_some() {
+            self.wants.parse_first(cursor)?;
         } else {
-            return Err(cursor.expected("`every … say`, `after …`, `voice music` or `}`"));
+            return Err(cursor.expected("`every … say`, `after …`, `first … agent`, `voice music` or `}`"));
         }
         Ok(())
     }
 
     pub fn check(&self, checker: &mut Checker<'_>) {
         checker.queue(&self.name);
+        self.wants.check(checker);
         self.music.iter().for_each(|music| checker.music(music));
         self.every.iter().for_each(|(_, wording)| wording.check(checker, true));
         let leaves = self.after.iter().map(|(time, after)| match after {
@@ -163,6 +173,7 @@ impl Queue {
             queue: QueueName::new(&self.name.value),
             priority: self.priority,
             music: self.music.as_ref().map(|m| m.value.clone()),
+            asks: Box::new(self.wants.asks.clone()),
         });
         turn.trace(&self.name.value);
         Next::Wait(Waiting::Queued(self.place(now, now)))
@@ -188,6 +199,10 @@ impl Queue {
                 Next::Over
             }
             Event::Input(Input::QueueFull) => Next::Outcome(FULL),
+            Event::Input(Input::QueueOverflow) => {
+                turn.put(Effect::LeaveQueue);
+                Next::Outcome(OVERFLOW)
+            }
             Event::Input(_) => Next::Wait(Waiting::Queued(queued)),
             Event::Timeout => {
                 let now = turn.now.instant;

@@ -4,8 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use ::media::play::MusicStart;
-use acd::api::QueueConfig;
-use model::QueueName;
 use session::api::RecordingFormat;
 use session::callback::CallbackConfig;
 use session::redirect::Redirects;
@@ -47,6 +45,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
     let data = check.path(raw.server.data, "../data");
     let sip = sip(&mut check, raw.sip);
     let (trunks, trunk_policies) = super::trunk::trunks(&mut check, raw.trunk, &sip.listeners);
+    let (queues, queue_rules) = super::queue::queues(&mut check, raw.queue);
     let mut config = Config {
         server: Server {
             drain: check.duration(raw.server.drain, 30 * SECOND, Duration::ZERO..=HOUR),
@@ -85,7 +84,8 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
             retry_after: check.duration(raw.callback.retry_after, 5 * MINUTE, 10 * SECOND..=DAY),
             after_restart: raw.callback.after_restart.is_none_or(|flag| flag.into_inner()),
         },
-        queues: queues(&mut check, raw.queue),
+        queues,
+        queue_rules,
         dialplans: Dialplans { folder: check.path(raw.dialplans.folder, "dialplans") },
         prompts: Prompts {
             folder: check.path(raw.prompts.folder, "prompts"),
@@ -345,22 +345,6 @@ fn media(check: &mut Check<'_>, raw: raw::Media) -> Media {
         webrtc_port: check.number(raw.webrtc_port, 8_443, 0..=65_500),
         threads: check.number(raw.threads, 1, 1..=64),
     }
-}
-
-fn queues(check: &mut Check<'_>, raw: Vec<raw::Queue>) -> Vec<QueueConfig> {
-    let mut names = BTreeSet::new();
-    let mut queues = Vec::new();
-    for raw in raw {
-        unique(check, &mut names, &raw.name, "queue");
-        queues.push(QueueConfig {
-            name: QueueName::new(raw.name.get_ref()),
-            ring_timeout: check.duration(raw.ring_timeout, 20 * SECOND, SECOND..=10 * MINUTE),
-            accept_timeout: check.duration(raw.accept_timeout, 45 * SECOND, SECOND..=HOUR),
-            wrap_up: check.duration(raw.wrap_up, 30 * SECOND, Duration::ZERO..=HOUR),
-            max_waiting: check.number(raw.max_waiting, 500, 1..=100_000),
-        });
-    }
-    queues
 }
 
 fn database(check: &mut Check<'_>, raw: raw::Database, data: &Path) -> std::path::PathBuf {

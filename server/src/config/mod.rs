@@ -4,6 +4,7 @@ mod check;
 mod load;
 mod problem;
 mod protection;
+mod queue;
 mod raw;
 mod trunk;
 
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use ::media::play::MusicStart;
 use acd::api::QueueConfig;
-use session::api::{RecordingFormat, TrunkPolicy};
+use model::QueueName;
+use session::api::{QueueRule, RecordingFormat, TrunkPolicy};
 use session::callback::CallbackConfig;
 use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport, Trunk};
@@ -45,6 +47,8 @@ pub struct Config {
     pub sessions: Sessions,
     pub callback: CallbackConfig,
     pub queues: Vec<QueueConfig>,
+    /// What sessions gain in each queue, by conditions.
+    pub queue_rules: BTreeMap<QueueName, Vec<QueueRule>>,
     pub dialplans: Dialplans,
     pub prompts: Prompts,
     pub database: Database,

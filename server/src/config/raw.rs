@@ -1,5 +1,7 @@
 //! The file as it is written, key by key. Values that need more than a type are checked in `check.rs`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -238,6 +240,41 @@ pub struct Queue {
     pub wrap_up: Text,
     #[serde(default)]
     pub max_waiting: Number,
+    #[serde(default)]
+    pub strategy: Text,
+    #[serde(default)]
+    pub ring: Number,
+    #[serde(default)]
+    pub ageing: Number,
+    #[serde(default)]
+    pub order: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default)]
+    pub overflow: Vec<Overflow>,
+    #[serde(default)]
+    pub rule: Vec<QueueRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueRule {
+    pub when: Spanned<String>,
+    #[serde(default)]
+    pub priority: Number,
+    #[serde(default)]
+    pub skills: BTreeMap<String, i64>,
+    #[serde(default)]
+    pub prefer: BTreeMap<String, i64>,
+}
+
+/// One of the first four says when.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Overflow {
+    pub after: Text,
+    pub longer_than: Number,
+    pub wait_over: Text,
+    pub no_agents: Option<Spanned<bool>>,
+    pub to: Text,
 }
 
 #[derive(Default, Deserialize)]

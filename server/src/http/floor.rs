@@ -35,6 +35,9 @@ pub async fn queues(State(app): State<App>, _signed_in: SignedIn) -> Json<Vec<Qu
             waiting: 0,
             longest_wait_seconds: 0,
             agents_ready: 0,
+            estimated_wait_seconds: None,
+            estimate_error_seconds: 0,
+            estimates: 0,
         };
         app.queues().iter().map(quiet).collect()
     }))

@@ -12,6 +12,7 @@ mod floor;
 mod health;
 mod ladder;
 mod recordings;
+mod routing;
 mod serve;
 mod sessions;
 mod softphone;
@@ -150,6 +151,8 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(sessions::customer))
         .routes(routes!(supervision::supervise, supervision::leave))
         .routes(routes!(supervision::take_over))
+        .routes(routes!(routing::pick))
+        .routes(routes!(routing::push))
         .routes(routes!(recordings::list))
         .routes(routes!(recordings::audio))
         .routes(routes!(recordings::peaks))

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use model::{AgentId, QueueName};
 use serde::{Deserialize, Serialize};
+use session::api::Routing;
 use utoipa::ToSchema;
 
 use super::auth::SignedIn;
@@ -28,6 +29,7 @@ pub struct UserRow {
     pub capacity: CapacityBody,
     pub locale: String,
     pub encryption: Encryption,
+    pub routing: Routing,
     /// Digest usernames of his desk phones. The address to register is always his login.
     pub sip_usernames: Vec<String>,
 }
@@ -55,6 +57,8 @@ pub struct NewUser {
     locale: Option<String>,
     #[serde(default)]
     encryption: Encryption,
+    #[serde(default)]
+    routing: Routing,
     /// For a desk phone with the login as its username.
     sip_password: Option<String>,
 }
@@ -70,6 +74,7 @@ pub struct UserPatch {
     capacity: Option<CapacityBody>,
     locale: Option<String>,
     encryption: Option<Encryption>,
+    routing: Option<Routing>,
     sip_password: Option<String>,
 }
 
@@ -102,6 +107,7 @@ pub async fn create(
         capacity: new.capacity,
         locale: new.locale,
         encryption: Some(new.encryption),
+        routing: Some(new.routing),
         sip_password: new.sip_password,
     };
     check(&app, &patch)?;
@@ -116,6 +122,7 @@ pub async fn create(
         capacity: patch.capacity.map_or(Capacity { voice: 1, chat: 3 }, Into::into),
         locale: patch.locale.unwrap_or_else(|| LOCALES[0].to_owned()),
         encryption: patch.encryption.unwrap_or_default(),
+        routing: patch.routing.unwrap_or_default(),
     };
     if !app.store.add_user(&user, at).await? {
         let mut error = ApiError::field("login", "taken", "There is a user with this sign-in name.");
@@ -151,6 +158,7 @@ pub async fn change(
         capacity: patch.capacity.map(Into::into),
         locale: patch.locale,
         encryption: patch.encryption,
+        routing: patch.routing,
     };
     let user = app.store.change_user(id, &change).await?.ok_or_else(|| ApiError::not_found("user"))?;
     set_sip_password(&app, &user, patch.sip_password).await?;
@@ -196,6 +204,9 @@ pub fn is_login(text: &str) -> bool {
 }
 
 fn check(app: &App, patch: &UserPatch) -> ApiResult<()> {
+    if let Some(problem) = patch.routing.as_ref().and_then(Routing::problem) {
+        return Err(ApiError::field("routing", "bad_value", problem));
+    }
     if let Some(name) = &patch.name
         && (name.trim().is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control))
     {
@@ -264,6 +275,7 @@ fn row(user: User, devices: &[Device]) -> UserRow {
         capacity: CapacityBody { voice: user.capacity.voice, chat: user.capacity.chat },
         locale: user.locale,
         encryption: user.encryption,
+        routing: user.routing,
     }
 }
 

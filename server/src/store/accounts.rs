@@ -3,6 +3,7 @@
 use acd::api::Capacity;
 use model::{AgentId, QueueName, Timestamp, VisitorId};
 use serde::{Deserialize, Serialize};
+use session::api::Routing;
 use sqlx::{Row, sqlite::SqliteRow};
 use utoipa::ToSchema;
 
@@ -50,6 +51,7 @@ pub struct User {
     pub capacity: Capacity,
     pub locale: String,
     pub encryption: Encryption,
+    pub routing: Routing,
 }
 
 /// What an administrator changes; `None` leaves it.
@@ -62,6 +64,7 @@ pub struct UserChange {
     pub capacity: Option<Capacity>,
     pub locale: Option<String>,
     pub encryption: Option<Encryption>,
+    pub routing: Option<Routing>,
 }
 
 /// The digest account of a desk phone.
@@ -97,7 +100,7 @@ impl Store {
     pub async fn add_user(&self, user: &User, at: Timestamp) -> Result<bool, StoreError> {
         let inserted = sqlx::query(
             "INSERT INTO users (user_id, login, name, password_hash, roles, queues, voice_capacity, chat_capacity, \
-             locale, encryption, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+             locale, encryption, created_us, routing) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
         )
         .bind(user.id.to_string())
         .bind(&user.login)
@@ -110,6 +113,7 @@ impl Store {
         .bind(&user.locale)
         .bind(to_json(&user.encryption))
         .bind(at.as_micros())
+        .bind(to_json(&user.routing))
         .execute(&self.pool)
         .await?;
         Ok(inserted.rows_affected() > 0)
@@ -121,7 +125,7 @@ impl Store {
             "UPDATE users SET name = COALESCE($2, name), password_hash = COALESCE($3, password_hash), \
              roles = COALESCE($4, roles), queues = COALESCE($5, queues), voice_capacity = COALESCE($6, voice_capacity), \
              chat_capacity = COALESCE($7, chat_capacity), locale = COALESCE($8, locale), \
-             encryption = COALESCE($9, encryption) \
+             encryption = COALESCE($9, encryption), routing = COALESCE($10, routing) \
              WHERE user_id = $1 AND removed_us IS NULL",
         )
         .bind(id.to_string())
@@ -133,6 +137,7 @@ impl Store {
         .bind(change.capacity.map(|capacity| capacity.chat))
         .bind(&change.locale)
         .bind(change.encryption.as_ref().map(to_json))
+        .bind(change.routing.as_ref().map(to_json))
         .execute(&self.pool)
         .await?;
         self.user(id).await
@@ -292,6 +297,7 @@ fn user(row: &SqliteRow) -> Result<User, StoreError> {
         capacity: Capacity { voice: row.get("voice_capacity"), chat: row.get("chat_capacity") },
         locale: row.get("locale"),
         encryption: from_json("rule of encryption", row.get("encryption"))?,
+        routing: from_json("routing of a user", row.get("routing"))?,
     })
 }
 

@@ -102,7 +102,7 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
             )?;
         }
         Change::Message { message } => message_said(db, entry, message)?,
-        Change::Queued { queue, priority: _, since: _ } => {
+        Change::Queued { queue, .. } => {
             set(
                 db,
                 "UPDATE sessions SET queue = ?2, state = 'waiting' WHERE session_id = ?1",
@@ -113,7 +113,7 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
         Change::Dequeued { queue: _, why: _ } => {
             state(db, session, "flow", Some("waiting"))?;
         }
-        Change::Offered { offer: _, agent: _, queue: _ } => state(db, session, "offered", None)?,
+        Change::Offered { .. } => state(db, session, "offered", None)?,
         Change::OfferEnded { offer: _, agent: _, outcome: _ } => {
             state(db, session, "waiting", Some("offered"))?;
         }

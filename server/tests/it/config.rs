@@ -41,6 +41,7 @@ fn every_key_that_is_read_is_shown() {
                     || line.starts_with(&format!("[[{key}]]"))
                     || line.starts_with(&format!("[[sip.{key}]]"))
                     || line.starts_with(&format!("[trunk.{key}]"))
+                    || line.starts_with(&format!("[[queue.{key}]]"))
             });
             // `advertised` of a listener is told in words: by default there is none.
             assert!(shown, "{} {key} is not in config/tandem.toml", name.trim());

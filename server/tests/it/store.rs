@@ -165,7 +165,7 @@ async fn the_tables_follow_from_the_journal_and_survive_a_restart() {
             chat_opened(1),
             Change::CustomerNamed { customer, name: "Ivan".to_owned() },
             message(Author::Customer, "hello", "1", 10),
-            Change::Queued { queue, priority: 0, since: Timestamp::from_micros(3) },
+            Change::Queued { queue, priority: 0, since: Timestamp::from_micros(3), asks: Default::default() },
             Change::OwnerChanged { agent: Some(agent) },
             message(by_agent, "good day", "1", 11),
             Change::LegOpened {

@@ -14,6 +14,8 @@ pub struct Audit {
     /// Every message of a visitor: the number under which it was acknowledged.
     acknowledged: BTreeMap<(String, SessionId), u64>,
     touched: BTreeSet<SessionId>,
+    /// Most operators who may be asked for one session at once; none is one.
+    pub ring: usize,
     pub outcomes: BTreeMap<&'static str, usize>,
     pub refusals: BTreeMap<&'static str, usize>,
 }
@@ -22,7 +24,7 @@ pub struct Audit {
 struct Story {
     seq: u64,
     legs: BTreeSet<LegId>,
-    offer: Option<OfferId>,
+    offers: BTreeSet<OfferId>,
     messages: BTreeSet<String>,
     ended: Option<Ending>,
     entries: Vec<Entry>,
@@ -51,8 +53,8 @@ impl Audit {
             }
             Change::LegEnded { leg, .. } => assert!(story.legs.remove(leg), "leg {leg} ended twice"),
             Change::Offered { offer, agent, .. } => {
-                assert_eq!(story.offer, None, "{} is offered twice at once", entry.session);
-                story.offer = Some(*offer);
+                assert!(story.offers.len() < self.ring.max(1), "{} is offered twice at once", entry.session);
+                story.offers.insert(*offer);
                 let other = self.offer_of_agent.insert(*agent, *offer);
                 assert_eq!(other, None, "{agent} has two offers");
                 self.offers.insert(*offer, (entry.session, *agent));
@@ -60,7 +62,7 @@ impl Audit {
             Change::OfferEnded { offer, agent, outcome } => {
                 assert_eq!(self.offers.remove(offer), Some((entry.session, *agent)), "an offer ended twice");
                 assert_eq!(self.offer_of_agent.remove(agent), Some(*offer));
-                assert_eq!(story.offer.take(), Some(*offer));
+                assert!(story.offers.remove(offer));
                 *self.outcomes.entry(outcome_name(*outcome)).or_default() += 1;
             }
             Change::Message { message } => {
@@ -110,7 +112,7 @@ impl Audit {
                     now.wall,
                     story.tell()
                 );
-                assert!(story.offer.is_none(), "an offer outlives session {id}");
+                assert!(story.offers.is_empty(), "an offer outlives session {id}");
             }
         }
     }
@@ -146,6 +148,35 @@ impl Audit {
     /// Sessions that have not ended, told as stories.
     pub fn unfinished(&self) -> Vec<String> {
         self.sessions.values().filter(|story| story.ended.is_none()).map(Story::tell).collect()
+    }
+
+    /// Who is being asked now.
+    pub fn asked(&self) -> Vec<AgentId> {
+        self.offer_of_agent.keys().copied().collect()
+    }
+
+    /// When each agent was asked for something that he did not get, in a row.
+    pub fn asked_in_vain(&self) -> BTreeMap<AgentId, Vec<Vec<model::Timestamp>>> {
+        let mut asked: Vec<_> = self
+            .sessions
+            .values()
+            .flat_map(|story| &story.entries)
+            .filter_map(|entry| match &entry.change {
+                Change::OfferEnded { agent, outcome, .. } => Some((entry.at, *agent, *outcome)),
+                _ => None,
+            })
+            .collect();
+        asked.sort_unstable_by_key(|(at, ..)| *at);
+        let mut rows: BTreeMap<AgentId, Vec<Vec<model::Timestamp>>> = BTreeMap::new();
+        for (at, agent, outcome) in asked {
+            let rows = rows.entry(agent).or_insert_with(|| vec![Vec::new()]);
+            match outcome {
+                OfferOutcome::Accepted => rows.push(Vec::new()),
+                OfferOutcome::Withdrawn => {}
+                _ => rows.last_mut().expect("there is one").push(at),
+            }
+        }
+        rows
     }
 
     pub fn open_offers(&self) -> usize {

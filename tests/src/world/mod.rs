@@ -10,6 +10,7 @@ mod restless;
 pub mod script;
 mod shards;
 mod store;
+mod unsettled;
 mod visitors;
 
 use std::collections::BTreeMap;
@@ -160,13 +161,13 @@ pub(crate) fn server_address(transport: Transport) -> SocketAddr {
 }
 
 /// The one queue, with this many places.
-fn support(max_waiting: usize) -> acd::QueueConfig {
+pub(crate) fn support(max_waiting: usize) -> acd::QueueConfig {
     acd::QueueConfig {
-        name: QueueName::new("support"),
         ring_timeout: Duration::from_secs(15),
         accept_timeout: Duration::from_secs(20),
         wrap_up: Duration::from_secs(10),
         max_waiting,
+        ..acd::QueueConfig::new(QueueName::new("support"))
     }
 }
 
@@ -289,6 +290,7 @@ impl World {
                 name: format!("Operator {login}"),
                 queues: vec![QueueName::new("support")],
                 capacity: acd::Capacity { voice: 1, chat: 3 },
+                routing: Default::default(),
                 encryption: Default::default(),
             }));
             self.admin(AdminCommand::SetCredential(Credential {
@@ -301,7 +303,7 @@ impl World {
         }
     }
 
-    fn admin(&mut self, command: AdminCommand) {
+    pub(crate) fn admin(&mut self, command: AdminCommand) {
         self.engine.handle(self.now, Input::Admin(command));
         self.drain();
     }

@@ -42,15 +42,15 @@ export function CallPanel({ session }: { session: SessionView }) {
       ? t("call.lost")
       : session.aside
         ? t("call.aside")
-      : customer?.state === "ringing"
-        ? t("call.calling")
-        : call?.state === "ringing" || mine?.state === "ringing"
-          ? t("call.ringing")
-          : held
-            ? t("call.held")
-            : talking
-              ? t("call.talking")
-              : t("call.connecting");
+        : customer?.state === "ringing"
+          ? t("call.calling")
+          : call?.state === "ringing" || mine?.state === "ringing"
+            ? t("call.ringing")
+            : held
+              ? t("call.held")
+              : talking
+                ? t("call.talking")
+                : t("call.connecting");
   const tone = session.state === "agent_lost" ? "danger" : held || session.aside ? "warn" : talking ? "live" : "warn";
   const since = mine?.state === "up" ? mine.since : customer?.since;
 

@@ -1,0 +1,7 @@
+mod offers;
+mod queues;
+mod reference;
+mod skills;
+mod states;
+mod storms;
+mod wrap_up;
