@@ -13,6 +13,7 @@ mod acd;
 mod agent;
 pub mod api;
 mod offers;
+pub mod statistics;
 mod timers;
 mod view;
 mod waiting;

@@ -112,7 +112,23 @@ pub enum Change {
     },
     Dequeued {
         queue: QueueName,
-        why: String,
+        why: Left,
+    },
+    /// The owner gave the customer to somebody else, who has him from now on.
+    Transferred {
+        by: AgentId,
+        to: Destination,
+    },
+    /// A restart broke the customer's call. Who calls him back knows his turn: the higher priority first, then the earlier.
+    CallBroken {
+        number: Option<String>,
+        queue: Option<QueueName>,
+        priority: i32,
+        since: Timestamp,
+    },
+    /// The callback that the customer asked for when he left the queue came to its end.
+    CallbackEnded {
+        reached: bool,
     },
     Offered {
         offer: OfferId,
@@ -184,6 +200,46 @@ pub enum Change {
     },
 }
 
+/// Why a contact waits in a queue no more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Left {
+    /// An agent took the offer.
+    Answered,
+    /// An agent took it without an offer.
+    #[serde(alias = "taken by its owner")]
+    Taken,
+    /// The customer gave up.
+    Abandoned,
+    /// It goes on elsewhere: in another queue, or as the flow says.
+    #[serde(alias = "the flow moved on")]
+    Overflowed,
+    /// It goes on in another contact of the same customer.
+    Joined,
+    /// The customer wants to be called back instead.
+    CalledBack,
+    /// There was no place in the queue.
+    #[serde(alias = "the queue is full", alias = "no such queue")]
+    Refused,
+    /// We or the network ended it.
+    #[serde(alias = "ended")]
+    Dropped,
+}
+
+/// Whom a customer is given to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "to", rename_all = "snake_case")]
+pub enum Destination {
+    Agent {
+        agent: AgentId,
+    },
+    Queue {
+        queue: QueueName,
+    },
+    /// A phone number outside.
+    Number,
+}
+
 /// How a supervisor is in a conversation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -213,7 +269,7 @@ pub enum OfferOutcome {
     Accepted,
     Declined,
     TimedOut,
-    /// The customer left.
+    /// The customer left, or the server was started again.
     Withdrawn,
     /// The agent's device could not be reached or died.
     Unreachable,

@@ -1,6 +1,6 @@
 //! How legs and sessions end, and what one ending means for the others.
 
-use model::{Author, Cause, Change, Ending, LegId, Medium, Now, SessionId, Side};
+use model::{Author, Cause, Change, Ending, Left, LegId, Medium, Now, SessionId, Side};
 
 use crate::api::{Output, VisitorEvent, VisitorState};
 use crate::engine::Engine;
@@ -177,7 +177,7 @@ impl Engine {
             self.acd.remove(now, id);
         }
         self.unpark(now, id);
-        self.dequeued(now, id, "ended");
+        self.dequeued(now, id, why_left(&ending));
         for leg in legs {
             self.end_leg(now, id, leg, &ending);
         }
@@ -249,5 +249,16 @@ impl Engine {
             }
             self.stop_recording(id);
         }
+    }
+}
+
+/// Why a contact waits no more that ends like this.
+fn why_left(ending: &Ending) -> Left {
+    match (ending.cause, ending.by) {
+        (Cause::Merged, _) => Left::Joined,
+        (_, Side::Flow) => Left::Overflowed,
+        // A chat without a word for so long has nobody left who would wait.
+        (_, Side::Customer) | (Cause::Idle, _) => Left::Abandoned,
+        (_, Side::Agent | Side::Carrier | Side::System) => Left::Dropped,
     }
 }

@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use model::{
-    AgentId, Author, Cause, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, Party, QueueName,
-    RecordingId, SessionId, Side, Timestamp, VisitorId,
+    AgentId, Author, Cause, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, OfferId, OfferOutcome,
+    Party, QueueName, RecordingId, SessionId, Side, Timestamp, VisitorId,
 };
 
 use crate::api::RestoredSession;
 use crate::contact::Visitor;
 use crate::engine::Engine;
 use crate::leg::{Leg, Line};
+use crate::routing::HEAD_OF_QUEUE;
 use crate::session::{Queued, Session};
 use crate::timers::Timer;
 use crate::view::LegState;
@@ -29,6 +30,8 @@ struct Tail {
     recordings: Vec<RecordingId>,
     owner: Option<AgentId>,
     wrap_up: Option<AgentId>,
+    /// An offer without an end.
+    offer: Option<(OfferId, AgentId)>,
     ended: bool,
 }
 
@@ -57,8 +60,15 @@ impl Engine {
                 (Medium::Chat, Ok(visitor)) => chat = Some((leg, visitor, party, address)),
                 (Medium::Chat, Err(_)) | (Medium::Voice, _) => {
                     self.journal(now, id, Change::LegEnded { leg, ending: restarted.clone() });
+                    if (medium, &party) == (Medium::Voice, &Party::Customer) && !tail.ended {
+                        self.call_broken(now, id, &tail, address);
+                    }
                 }
             }
+        }
+        if let Some((offer, agent)) = tail.offer.take() {
+            let outcome = OfferOutcome::Withdrawn;
+            self.journal(now, id, Change::OfferEnded { offer, agent, outcome });
         }
         for recording in std::mem::take(&mut tail.recordings) {
             let length = restored.recorded.get(&recording).copied().unwrap_or_default();
@@ -79,6 +89,18 @@ impl Engine {
             }
             None => self.end_session(now, id, restarted),
         }
+    }
+
+    /// Whoever was served comes before everybody, as when his operator is lost; whoever waited keeps his place.
+    fn call_broken(&mut self, now: Now, id: SessionId, tail: &Tail, address: String) {
+        let Some(opened) = self.sessions.get(&id).map(|session| session.opened) else { return };
+        let (queue, priority, since) = match (&tail.owner, &tail.place) {
+            (None, Some((queue, priority, since))) => (Some(queue.clone()), *priority, *since),
+            (Some(_), _) => (tail.last_queue.clone(), HEAD_OF_QUEUE, opened),
+            (None, None) => (None, 0, opened),
+        };
+        let number = Some(address).filter(|address| address.starts_with('+'));
+        self.journal(now, id, Change::CallBroken { number, queue, priority, since });
     }
 
     /// All that was left of it was its operator's wrap-up, whose time begins anew.
@@ -197,6 +219,8 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
             tail.queued_by = Some((flow.clone(), state.clone()));
         }
         Change::Dequeued { .. } => tail.place = None,
+        Change::Offered { offer, agent, queue: _ } => tail.offer = Some((*offer, *agent)),
+        Change::OfferEnded { .. } => tail.offer = None,
         Change::OwnerChanged { agent } => {
             tail.owner = *agent;
             // Whoever was served once waits without the flow.
@@ -222,11 +246,12 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         | Change::LegTrouble { .. }
         | Change::LegQuality { .. }
         | Change::Read { by: Side::Flow | Side::Carrier | Side::System, .. }
-        | Change::Offered { .. }
-        | Change::OfferEnded { .. }
         | Change::Parked { .. }
         | Change::Supervised { .. }
         | Change::Escalated { .. }
+        | Change::Transferred { .. }
+        | Change::CallBroken { .. }
+        | Change::CallbackEnded { .. }
         | Change::MergedInto { .. } => {}
     }
 }

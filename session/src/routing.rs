@@ -2,7 +2,7 @@
 
 use acd::api::{EnqueueError, Item, Output as AcdOutput};
 use dialplans::api::Input as FlowInput;
-use model::{AgentId, Cause, Change, Ending, Now, OfferOutcome, SessionId, Side};
+use model::{AgentId, Cause, Change, Ending, Left, Now, OfferOutcome, SessionId, Side};
 
 use crate::api::{Output, VisitorEvent, VisitorState};
 use crate::engine::Engine;
@@ -12,7 +12,7 @@ use crate::timers::Timer;
 use crate::view::{DeskView, OfferView};
 
 /// A session whose operator was lost goes before everybody.
-const HEAD_OF_QUEUE: i32 = 1_000;
+pub(crate) const HEAD_OF_QUEUE: i32 = 1_000;
 /// Most waiting customers who are told their place at one time.
 const TOLD_AT_ONCE: usize = 200;
 
@@ -86,7 +86,7 @@ impl Engine {
     }
 
     fn accepted(&mut self, now: Now, id: SessionId, agent: AgentId) {
-        self.dequeued(now, id, "answered");
+        self.dequeued(now, id, Left::Answered);
         self.own(now, id, agent);
         self.served_from_queue(now, id, agent);
     }
@@ -130,7 +130,7 @@ impl Engine {
         let media = session.media();
         self.acd.remove(now, id);
         self.acd.assign(now, agent, id, media);
-        self.dequeued(now, id, "taken by its owner");
+        self.dequeued(now, id, Left::Taken);
         self.own(now, id, agent);
     }
 
@@ -146,11 +146,11 @@ impl Engine {
         self.acd.enqueue(now, item)
     }
 
-    pub(crate) fn dequeued(&mut self, now: Now, id: SessionId, why: &str) {
+    pub(crate) fn dequeued(&mut self, now: Now, id: SessionId, why: Left) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if let Some(place) = session.queued.take() {
             self.waiting.remove(&id);
-            self.journal(now, id, Change::Dequeued { queue: place.queue, why: why.to_owned() });
+            self.journal(now, id, Change::Dequeued { queue: place.queue, why });
         }
     }
 

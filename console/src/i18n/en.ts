@@ -269,6 +269,14 @@ export const en = {
     },
     owner: "{{who}} owns the session",
     no_owner: "The session has no owner",
+    transferred: {
+      agent: "Given to {{who}}",
+      queue: "Sent on to queue {{queue}}",
+      number: "Sent on to a number outside",
+    },
+    call_broken: "A restart of the server broke the call",
+    callback_reached: "Called back",
+    callback_failed: "Called back in vain",
     parked: "Parked in slot {{slot}}",
     unparked: "Parked no more",
     supervised: {

@@ -95,6 +95,14 @@ export const ru = {
     recording: "идёт запись",
     recording_paused: "запись на паузе",
     agent_lost: "Нет телефона",
+    transferred: {
+      agent: "Передан: {{who}}",
+      queue: "Отправлен в очередь {{queue}}",
+      number: "Отправлен на внешний номер",
+    },
+    call_broken: "Перезапуск сервера оборвал звонок",
+    callback_reached: "Перезвонили",
+    callback_failed: "Перезвонить не удалось",
     parked: "Парковка {{slot}}",
     state: {
       flow: "В сценарии",

@@ -1,6 +1,7 @@
 //! The configuration file: every key, its type and its default. `config/tandem.toml` shows them all.
 
 mod check;
+mod database;
 mod load;
 mod problem;
 mod protection;
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 use ::media::play::MusicStart;
 use acd::api::QueueConfig;
+use acd::statistics::Rules;
+use chrono_tz::Tz;
 use session::api::{RecordingFormat, TrunkPolicy};
 use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport, Trunk};
@@ -21,6 +24,7 @@ use sip_core::digest::Algorithm;
 
 use crate::tap::Bounds;
 
+pub use database::{Database, PostgresUrl};
 pub use load::{load, parse};
 pub use problem::{Problem, Problems};
 pub use protection::Protection;
@@ -46,6 +50,7 @@ pub struct Config {
     pub dialplans: Dialplans,
     pub prompts: Prompts,
     pub database: Database,
+    pub reports: Reports,
     pub log: Log,
     /// What works, but hardly as it was meant.
     pub warnings: Vec<Problem>,
@@ -186,9 +191,12 @@ pub struct Prompts {
     pub music_start: MusicStart,
 }
 
+/// How figures are counted.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Database {
-    pub file: PathBuf,
+pub struct Reports {
+    pub rules: Rules,
+    /// Whose clocks say when a day begins.
+    pub time_zone: Tz,
 }
 
 #[derive(Clone, PartialEq, Debug)]

@@ -338,8 +338,10 @@ function iconOf({ type }: Change): ReactNode {
     case "leg_muted":
       return <IconMicrophoneOff {...props} />;
     case "leg_ended":
+    case "call_broken":
       return <IconPhoneOff {...props} />;
     case "escalated":
+    case "transferred":
       return <IconArrowsTransferUp {...props} />;
     case "identity_linked":
     case "customer_changed":
