@@ -182,8 +182,7 @@ pub async fn report(
     signed_in.need(&[Role::Supervisor, Role::Admin])?;
     let from = statistics::quarter(Timestamp::from_micros(query.from));
     let to = Timestamp::from_micros(query.to);
-    let length = to.saturating_since(from);
-    if query.from < 0 || length.is_zero() || length > LONGEST {
+    if query.from < 0 || query.to <= query.from || to.saturating_since(from) > LONGEST {
         return Err(ApiError::field("to", "out_of_range", "After `from`, by 93 days at most."));
     }
     let rules = app.config.reports.rules;

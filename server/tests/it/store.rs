@@ -498,3 +498,40 @@ async fn registrations_are_there_after_a_restart_until_they_expire(disk: Disk) {
     assert_eq!(found, [stays]);
 }
 }
+
+on_both! {
+async fn no_text_from_outside_stops_the_journal(disk: Disk) {
+    use sip_core::api::{BindingChange, SavedBinding, Transport};
+    let customer = disk.resolve(&[(Identity::Email("a\0b@example.org".to_owned()), Evidence::Stated)]).await;
+    // Random, so that it cannot be made small.
+    let long: String = (0..20_000).map(|_| char::from(rand::random_range(b'!'..=b'~'))).collect();
+    let session = id(SessionId::new, 1);
+    let opened = Change::SessionOpened { customer, entry: "ma\0in".to_owned(), medium: Medium::Chat };
+    let named = Change::CustomerNamed { customer, name: "I\0van".to_owned() };
+    disk.write(session, [opened, named, message(Author::Customer, &format!("\0{long}"), "x\0", 1)]).await;
+    let saved = SavedBinding {
+        aor: "anna".to_owned(),
+        username: "anna".to_owned(),
+        contact: format!("sip:{long}@192.0.2.1"),
+        instance: Some("\0".to_owned()),
+        reg_id: None,
+        q: 1000,
+        path: Vec::new(),
+        call_id: long.clone(),
+        cseq: 1,
+        transport: Transport::Tcp,
+        local: "192.0.2.1:5060".parse().expect("an address"),
+        remote: "192.0.2.7:5060".parse().expect("an address"),
+        user_agent: Some("\0phone".to_owned()),
+        expires: Timestamp::from_micros(5_000_000),
+    };
+    for _ in 0..2 {
+        disk.writer.write(Work::Binding(BindingChange::Put(Box::new(saved.clone()))));
+    }
+    disk.writer.flush().await;
+    assert_eq!(disk.writer.backlog().failures_in_a_row(), 0);
+    let entries = disk.store.entries(session, 0).await.expect("read");
+    assert!(matches!(&entries[2].change, Change::Message { message } if message.text.ends_with(&long)));
+    assert_eq!(disk.store.bindings(Timestamp::from_micros(0)).await.expect("read").len(), 1);
+}
+}
