@@ -22,6 +22,7 @@ mod matching;
 mod offers;
 mod overflow;
 mod skills;
+pub mod statistics;
 mod timers;
 mod view;
 mod waiting;

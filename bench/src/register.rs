@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use model::{AgentId, Timestamp};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
+use server::config::Database;
 use server::secret::Ha1;
 use server::store::{Device, Encryption, Role, Store, User};
 use sip_core::digest;
@@ -45,7 +46,7 @@ pub fn run() -> Result<()> {
 }
 
 async fn accounts(file: &Path) -> Result<()> {
-    let store = Store::open(file).await?;
+    let store = Store::open(&Database::Sqlite(file.to_owned())).await?;
     let at = Timestamp::from_micros(1);
     for number in 0..PHONES {
         let user = User {

@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
+import { report, wallboard } from "./figures.mjs";
 import { agents, customers, now, world } from "./world.mjs";
 
 const dist = fileURLToPath(new URL("../dist/", import.meta.url));
@@ -173,6 +174,8 @@ export function startFake({ port = 4600, scenario = "empty", roles = ["operator"
     if (parts[0] === "recordings" && parts[2] === "peaks") return reply(200, { millis: 143_000, channels: peaks() });
     if (parts[0] === "recordings") return wav(response);
     if (route === "GET /queues") return reply(200, w.floor.queues);
+    if (route === "GET /wallboard") return reply(200, wallboard());
+    if (route === "GET /reports") return reply(200, report(new URL(request.url, "http://fake").searchParams));
     if (route === "GET /agents") {
       const statuses = [w.desk.status, { state: "ready" }, { state: "not_answering" }, { state: "signed_out" }];
       return reply(

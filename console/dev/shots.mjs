@@ -211,6 +211,11 @@ for (const dark of [false, true]) {
   });
 }
 await desk("floor", "floor", { act: (p) => p.getByTestId("nav-floor").click() });
+const wall = { size: { width: 1920, height: 1080 }, act: (p) => p.getByTestId("nav-wallboard").click() };
+await desk("wallboard", "floor", wall);
+await desk("wallboard-dark", "floor", { ...wall, dark: true });
+await desk("reports", "floor", { act: (p) => p.getByTestId("nav-reports").click() });
+await desk("reports-dark", "floor", { dark: true, act: (p) => p.getByTestId("nav-reports").click() });
 await desk("floor-dark", "floor", { dark: true, act: (p) => p.getByTestId("nav-floor").click() });
 await desk("sessions", "empty", {
   act: async (p) => {

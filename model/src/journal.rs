@@ -119,7 +119,12 @@ pub enum Change {
     },
     Dequeued {
         queue: QueueName,
-        why: String,
+        why: Left,
+    },
+    /// The owner gave the customer to somebody else, who has him from now on.
+    Transferred {
+        by: AgentId,
+        to: Destination,
     },
     Offered {
         offer: OfferId,
@@ -210,6 +215,46 @@ pub enum Change {
     },
 }
 
+/// Why a contact waits in a queue no more.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Left {
+    /// An agent took the offer.
+    Answered,
+    /// An agent took it without an offer.
+    #[serde(alias = "taken by its owner")]
+    Taken,
+    /// The customer gave up.
+    Abandoned,
+    /// It goes on elsewhere: in another queue, or as the flow says.
+    #[serde(alias = "the flow moved on")]
+    Overflowed,
+    /// It goes on in another contact of the same customer.
+    Joined,
+    /// His turn came, and he is called, as he was promised.
+    CalledBack,
+    /// There was no place in the queue.
+    #[serde(alias = "the queue is full", alias = "no such queue")]
+    Refused,
+    /// We or the network ended it.
+    #[serde(alias = "ended")]
+    Dropped,
+}
+
+/// Whom a customer is given to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "to", rename_all = "snake_case")]
+pub enum Destination {
+    Agent {
+        agent: AgentId,
+    },
+    Queue {
+        queue: QueueName,
+    },
+    /// A phone number outside.
+    Number,
+}
+
 /// How a supervisor is in a conversation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -239,7 +284,7 @@ pub enum OfferOutcome {
     Accepted,
     Declined,
     TimedOut,
-    /// The customer left.
+    /// The customer left, or the server was started again.
     Withdrawn,
     /// The agent's device could not be reached or died.
     Unreachable,

@@ -16,7 +16,9 @@ pub use id::{
     AgentId, CustomerId, LegId, MessageId, OfferId, PlaybackId, QueueName, RecordingId, SessionId, VisitorId,
 };
 pub use identity::{Evidence, Identity};
-pub use journal::{AgentChange, AgentStatus, Change, Entry, OfferOutcome, Party, Record, Supervision};
+pub use journal::{
+    AgentChange, AgentStatus, Change, Destination, Entry, Left, OfferOutcome, Party, Record, Supervision,
+};
 pub use medium::{Media, Medium};
 pub use message::{Author, Button, Message};
 pub use quality::{Quality, Trouble, Way};

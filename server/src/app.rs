@@ -14,6 +14,7 @@ use sip_core::shard::ShardId;
 use crate::clock::{self, Clock};
 use crate::commands::Commands;
 use crate::config::Config;
+use crate::figures::Today;
 use crate::guard::Guard;
 use crate::hub::Hub;
 use crate::inbox::Inbox;
@@ -40,6 +41,7 @@ pub struct Parts {
     pub inbox: Inbox,
     pub commands: Commands,
     pub backlog: Backlog,
+    pub today: Today,
     pub plans: Plans,
     pub key: ServerKey,
     pub vitals: Vitals,

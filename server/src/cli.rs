@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::ask::{self, SipCommand};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Database};
 use crate::secret::hash_password;
 use crate::store::{Encryption, Role, Store, User};
 use crate::{clock, demo, http, plans, run};
@@ -229,12 +229,12 @@ fn world(given: &DialplanFiles) -> anyhow::Result<World> {
 
 /// Logins of operators, when there is a database already; those of the demo otherwise.
 fn operators(config: &Config) -> anyhow::Result<Vec<String>> {
-    if !config.database.file.is_file() {
+    if matches!(&config.database, Database::Sqlite(file) if !file.is_file()) {
         return Ok(demo::operators());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = Store::open(&config.database.file).await?;
+        let store = Store::open(&config.database).await?;
         let users = store.users().await?;
         Ok(users.into_iter().filter(|user| user.is(Role::Operator)).map(|user| user.login).collect())
     })
@@ -267,7 +267,7 @@ fn add_user(file: &Path, login: &str, name: &str, roles: &[RoleName]) -> anyhow:
     std::fs::create_dir_all(&config.server.data)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let added = runtime.block_on(async {
-        let store = Store::open(&config.database.file).await?;
+        let store = Store::open(&config.database).await?;
         store.add_user(&user, at).await
     })?;
     if !added {

@@ -10,6 +10,7 @@ pub mod config;
 mod control;
 pub mod demo;
 pub mod engine;
+pub mod figures;
 mod guard;
 pub mod http;
 mod hub;

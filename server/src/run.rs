@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow, bail};
 use axum::extract::ConnectInfo;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::routing::get;
-use model::Record;
+use model::{AgentChange, AgentStatus, Record, Side};
 use serde::Serialize;
 use session::api::{AdminCommand, Input};
 use sip_core::api::{Listener, Transport};
@@ -27,6 +27,7 @@ use crate::commands::Commands;
 use crate::config::{self, Config};
 use crate::control;
 use crate::engine::{self, Ports};
+use crate::figures::Today;
 use crate::guard::Guard;
 use crate::http::{self, Web};
 use crate::hub::Hub;
@@ -36,7 +37,7 @@ use crate::net::{Network, ServerTls};
 use crate::plans::{self, Plans};
 use crate::secret::{ServerKey, new_token};
 use crate::sip::SipPorts;
-use crate::store::{Role, Store, Writer, Written};
+use crate::store::{Role, Store, Work, Writer, Written};
 use crate::tap::Tap;
 use crate::{demo, recording, shard, store};
 
@@ -88,9 +89,9 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
     let lock = take_data_folder(&config.server.data)?;
     fs::create_dir_all(&config.recording.folder)
         .with_context(|| format!("cannot make the folder {}", config.recording.folder.display()))?;
-    let store = Store::open(&config.database.file)
+    let store = Store::open(&config.database)
         .await
-        .with_context(|| format!("cannot open the database {}", config.database.file.display()))?;
+        .with_context(|| format!("cannot open the database {}", config.database))?;
     if is_demo {
         demo::seed(&store, &config).await?;
     }
@@ -104,8 +105,10 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
     let (inbox, outlets) = inbox(guard.clone(), shards);
     let (hub, commands) = (Hub::default(), Commands::new(inbox.clone()));
     let (drain_sender, drained) = watch::channel(false);
-    let let_out = let_out(hub.clone(), commands.clone(), inbox.clone(), drain_sender);
+    let today = Today::new(config.reports.rules, config.reports.time_zone);
+    let let_out = let_out(hub.clone(), commands.clone(), inbox.clone(), today.clone(), drain_sender);
     let (writer, _) = Writer::start(&store, let_out)?;
+    agents_went(&store, &writer).await?;
     let listener = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("cannot listen for HTTP on {}", config.http.listen))?;
@@ -122,6 +125,7 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
         inbox: inbox.clone(),
         commands,
         backlog: writer.backlog(),
+        today,
         key,
         vitals: Vitals::default(),
         guard,
@@ -151,6 +155,7 @@ pub async fn start(mut config: Config, is_demo: bool) -> anyhow::Result<Running>
         tokio::spawn(keep_house(app.clone(), web)),
         tokio::spawn(watch_backlog(app.clone())),
         tokio::spawn(refuse_overdue(app.clone())),
+        tokio::spawn(read_today(app.clone())),
         tokio::spawn(control::serve(control, app.clone())),
     ];
     write_addresses(&app.config.server.data, &addresses)?;
@@ -234,12 +239,18 @@ fn let_out(
     hub: Hub,
     commands: Commands,
     inbox: Inbox,
+    today: Today,
     drained: watch::Sender<bool>,
 ) -> impl FnMut(Written) + Send + 'static {
     move |written| match written {
-        Written::Record(Record::Session(entry)) => hub.entry_written(&entry),
-        // The desk and the floor show it.
-        Written::Record(Record::Agent(_)) => {}
+        Written::Record(record) => {
+            today.add(&record);
+            match record {
+                Record::Session(entry) => hub.entry_written(&entry),
+                // The desk and the floor show it.
+                Record::Agent(_) => {}
+            }
+        }
         Written::Resolved { request, customer } => {
             // Refused only when the engine has stopped.
             let _ = inbox.offer(Input::Resolved { request, customer });
@@ -250,6 +261,28 @@ fn let_out(
         Written::Drained => {
             drained.send_replace(true);
         }
+    }
+}
+
+/// Whoever was signed in when the server ended is so no more, since its last sign of life.
+async fn agents_went(store: &Store, writer: &Writer) -> anyhow::Result<()> {
+    let statuses = store.agent_statuses().await?;
+    let at = store.last_sign_of_life().await?.unwrap_or_else(crate::clock::wall);
+    for (agent, status, _) in statuses {
+        if status != AgentStatus::SignedOut {
+            let change = AgentChange { agent, at, status: AgentStatus::SignedOut, by: Side::System };
+            writer.write(Work::Journal(Record::Agent(change)));
+        }
+    }
+    writer.flush().await;
+    Ok(())
+}
+
+/// What was written today before this start belongs to today's figures.
+async fn read_today(app: App) {
+    while let Err(error) = app.today.catch_up(&app.store).await {
+        tracing::error!(%error, "today's figures could not be read; they are tried again");
+        tokio::time::sleep(HOUSEKEEPING).await;
     }
 }
 

@@ -193,11 +193,11 @@ impl Engine {
         if !broke || !known || kept_for.is_zero() || session.owner.is_some() {
             return false;
         }
-        let Some(place) = session.queued.clone() else { return false };
+        let Some(place) = session.queued.take() else { return false };
         let until = now.instant + kept_for;
         session.cut_off = Some(CutOff { place, ending: ending.clone(), until });
+        self.waiting.remove(&id);
         self.acd.remove(now, id);
-        self.dequeued(now, id, "cut off");
         self.timers.set(until, Timer::CutOff(id));
         true
     }
@@ -216,10 +216,9 @@ impl Engine {
 
     pub(crate) fn cut_off_for_good(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(CutOff { ending, .. }) = session.cut_off.take_if(|cut_off| cut_off.until <= now.instant)
-        else {
-            return;
-        };
-        self.maybe_end(now, id, ending);
+        let due = session.cut_off.as_ref().filter(|cut_off| cut_off.until <= now.instant);
+        if let Some(CutOff { ending, .. }) = due.cloned() {
+            self.end_session(now, id, ending);
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! How legs and sessions end, and what one ending means for the others.
 
-use model::{Author, Cause, Change, Ending, LegId, Medium, Now, Party, SessionId, Side};
+use model::{Author, Cause, Change, Ending, Left, LegId, Medium, Now, Party, SessionId, Side};
 
 use crate::api::{Output, VisitorEvent, VisitorState};
+use crate::callback::CutOff;
 use crate::engine::Engine;
 use crate::leg::{Line, OwnerReason, Role};
 use crate::timers::Timer;
@@ -202,7 +203,9 @@ impl Engine {
         session.owner_lost_until = None;
         session.call_when_owner_is_up = None;
         session.callback = None;
-        session.cut_off = None;
+        if let Some(CutOff { place, .. }) = session.cut_off.take() {
+            session.queued = Some(place);
+        }
         let customer = session.customer.customer;
         let legs: Vec<LegId> = session.legs.keys().copied().collect();
         let chat = session.chat();
@@ -210,7 +213,7 @@ impl Engine {
             self.acd.remove(now, id);
         }
         self.unpark(now, id);
-        self.dequeued(now, id, "ended");
+        self.dequeued(now, id, why_left(&ending));
         for leg in legs {
             self.end_leg(now, id, leg, &ending);
         }
@@ -282,5 +285,16 @@ impl Engine {
             }
             self.stop_recording(id);
         }
+    }
+}
+
+/// Why a contact waits no more that ends like this.
+fn why_left(ending: &Ending) -> Left {
+    match (ending.cause, ending.by) {
+        (Cause::Merged, _) => Left::Joined,
+        (_, Side::Flow) => Left::Overflowed,
+        // A chat without a word for so long has nobody left who would wait.
+        (_, Side::Customer) | (Cause::Idle, _) => Left::Abandoned,
+        (_, Side::Agent | Side::Carrier | Side::System) => Left::Dropped,
     }
 }

@@ -7,7 +7,7 @@ use dialplans::Plan;
 use dialplans::api::{ChannelKind, Entry as FlowEntry, FlowRef};
 use media::api::{Channel, Command as MediaCommand, Encryption, LegKind};
 use model::{
-    Cause, Change, CustomerId, Ending, Evidence, Identity, LegId, Medium, Now, Party, SessionId, Side,
+    Cause, Change, CustomerId, Ending, Evidence, Identity, Left, LegId, Medium, Now, Party, SessionId, Side,
     VisitorId,
 };
 use sip_core::api::{CallId, Diversion, IncomingCall, Peer, Transport};
@@ -405,11 +405,11 @@ impl Engine {
         let context = std::mem::take(&mut source.context);
         let transcript = std::mem::take(&mut source.transcript);
         let account = source.chat_account.take();
-        let queued = source.queued.take();
-        self.waiting.remove(&from);
+        let queued = source.queued.clone();
         let owner = source.owner.take();
         let (paused, wanted) = (source.recording.paused, source.recording.wanted);
         source.flow = None;
+        self.dequeued(now, from, Left::Joined);
         self.journal(now, from, Change::MergedInto { session: into });
         if owner.is_some() {
             // His slot goes with the session that ends; wrap-up belongs to the one that goes on.

@@ -8,7 +8,7 @@ use dialplans::api::{
 };
 use dialplans::{Plan, Run};
 use media::api::{Command as MediaCommand, Prompt};
-use model::{Asks, Author, Cause, Change, Ending, LegId, Now, PlaybackId, QueueName, SessionId, Side};
+use model::{Asks, Author, Cause, Change, Ending, Left, LegId, Now, PlaybackId, QueueName, SessionId, Side};
 
 use crate::api::Output;
 use crate::engine::Engine;
@@ -151,7 +151,7 @@ impl Engine {
             Effect::Announce { text, prompts } => self.announce(now, id, text, prompts),
             Effect::LeaveQueue => {
                 self.acd.remove(now, id);
-                self.dequeued(now, id, "the flow moved on");
+                self.dequeued(now, id, Left::Overflowed);
                 if let Some(leg) = self.flow_leg(id) {
                     self.stop_playing(id, leg);
                 }
@@ -286,8 +286,8 @@ impl Engine {
         session.queued = Some(place.clone());
         self.waiting.insert(id);
         self.journal_place(now, id, place.clone());
-        if let Err(error) = self.enqueue(now, id, &place) {
-            self.dequeued(now, id, &error.to_string());
+        if self.enqueue(now, id, &place).is_err() {
+            self.dequeued(now, id, Left::Refused);
             self.flow_input(now, id, FlowInput::QueueFull);
             return;
         }

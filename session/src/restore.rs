@@ -2,8 +2,8 @@
 //! marked as such.
 
 use model::{
-    AgentId, Asks, Author, Cause, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, Party,
-    QueueName, RecordingId, SessionId, Side, Timestamp, VisitorId,
+    AgentId, Asks, Author, Cause, Change, Ending, Entry, Instant, LegId, Media, Medium, Now, OfferId,
+    OfferOutcome, Party, QueueName, RecordingId, SessionId, Side, Timestamp, VisitorId,
 };
 
 use crate::api::RestoredSession;
@@ -29,6 +29,8 @@ struct Tail {
     recordings: Vec<RecordingId>,
     owner: Option<AgentId>,
     wrap_up: Option<AgentId>,
+    /// Offers without an end.
+    offers: Vec<(OfferId, AgentId)>,
     ended: bool,
     /// The latest place, also when it was left.
     last_place: Option<(QueueName, i32, Timestamp, Box<Asks>)>,
@@ -74,6 +76,10 @@ impl Engine {
                 }
             }
         }
+        for (offer, agent) in std::mem::take(&mut tail.offers) {
+            let outcome = OfferOutcome::Withdrawn;
+            self.journal(now, id, Change::OfferEnded { offer, agent, outcome });
+        }
         for recording in std::mem::take(&mut tail.recordings) {
             let length = restored.recorded.get(&recording).copied().unwrap_or_default();
             let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
@@ -101,7 +107,9 @@ impl Engine {
     fn restore_callback(&mut self, now: Now, id: SessionId, broken: Option<String>, tail: Tail) -> bool {
         let broken = broken.filter(|_| self.config.callback.after_restart);
         let number = tail.callback.as_ref().map(|promised| promised.number.clone()).or(broken);
-        let (Some(number), Some((queue, priority, since, asks))) = (number, tail.last_place) else { return false };
+        let (Some(number), Some((queue, priority, since, asks))) = (number, tail.last_place) else {
+            return false;
+        };
         let served = tail.owner.is_some() && tail.callback.is_none();
         if tail.place.is_none() && !served && tail.callback.is_none() {
             // He had left the queue for something that no operator was to do.
@@ -254,6 +262,8 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
             tail.queued_by = Some((flow.clone(), state.clone()));
         }
         Change::Dequeued { .. } => tail.place = None,
+        Change::Offered { offer, agent, queue: _, why: _ } => tail.offers.push((*offer, *agent)),
+        Change::OfferEnded { offer, .. } => tail.offers.retain(|(open, _)| open != offer),
         Change::OwnerChanged { agent } => {
             tail.owner = *agent;
             // Whoever was served once waits without the flow.
@@ -289,12 +299,11 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         | Change::LegTrouble { .. }
         | Change::LegQuality { .. }
         | Change::Read { by: Side::Flow | Side::Carrier | Side::System, .. }
-        | Change::Offered { .. }
-        | Change::OfferEnded { .. }
         | Change::Parked { .. }
         | Change::SetAside { .. }
         | Change::Supervised { .. }
         | Change::Escalated { .. }
+        | Change::Transferred { .. }
         | Change::MergedInto { .. } => {}
     }
 }

@@ -2,7 +2,7 @@
 
 use acd::api::{EnqueueError, Item, Output as AcdOutput};
 use dialplans::api::Input as FlowInput;
-use model::{AgentId, Cause, Change, Ending, Now, OfferOutcome, SessionId, Side};
+use model::{AgentId, Cause, Change, Ending, Left, Now, OfferOutcome, SessionId, Side};
 
 use crate::api::{Output, VisitorEvent, VisitorState};
 use crate::engine::Engine;
@@ -97,7 +97,9 @@ impl Engine {
 
     fn accepted(&mut self, now: Now, id: SessionId, agent: AgentId) {
         self.keep_place(id);
-        self.dequeued(now, id, "answered");
+        let session = self.sessions.get(&id);
+        let called = session.is_some_and(|s| s.callback.is_some() && s.customer_voice().is_none());
+        self.dequeued(now, id, if called { Left::CalledBack } else { Left::Answered });
         self.own(now, id, agent);
         self.served_from_queue(now, id, agent);
     }
@@ -146,7 +148,7 @@ impl Engine {
         let media = session.media();
         self.acd.remove(now, id);
         self.acd.assign(now, agent, id, media);
-        self.dequeued(now, id, "taken by its owner");
+        self.dequeued(now, id, Left::Taken);
         self.own(now, id, agent);
     }
 
@@ -159,11 +161,11 @@ impl Engine {
         self.acd.enqueue(now, item)
     }
 
-    pub(crate) fn dequeued(&mut self, now: Now, id: SessionId, why: &str) {
+    pub(crate) fn dequeued(&mut self, now: Now, id: SessionId, why: Left) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if let Some(place) = session.queued.take() {
             self.waiting.remove(&id);
-            self.journal(now, id, Change::Dequeued { queue: place.queue, why: why.to_owned() });
+            self.journal(now, id, Change::Dequeued { queue: place.queue, why });
         }
     }
 

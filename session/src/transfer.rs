@@ -4,7 +4,9 @@
 //! Invariant: only whoever talks to the customer may send him on, and only to where the session itself could call.
 
 use acd::api::EnqueueError;
-use model::{AgentId, Cause, Change, Ending, LegId, Now, Party, QueueName, SessionId, Side};
+use model::{
+    AgentId, Cause, Change, Destination as Whither, Ending, LegId, Now, Party, QueueName, SessionId, Side,
+};
 use sip_core::api::{CallId, IncomingCall, Referral};
 
 use crate::engine::Engine;
@@ -179,6 +181,8 @@ impl Engine {
         self.acd.release(now, id);
         if let Some(owner) = owner {
             self.show_desk(owner);
+            let to = Whither::Queue { queue: queue.clone() };
+            self.journal(now, id, Change::Transferred { by: owner, to });
         }
         self.journal(now, id, Change::OwnerChanged { agent: None });
         let place = Queued {
@@ -216,8 +220,16 @@ impl Engine {
         self.end_consultation(now, id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.owner_lost_until = None;
-        let outside = session.legs.get(&leg).is_some_and(|leg| leg.party == Party::External);
+        let to = match session.legs.get(&leg).map(|leg| &leg.party) {
+            Some(Party::Agent { agent }) => Some(Whither::Agent { agent: *agent }),
+            Some(Party::External) => Some(Whither::Number),
+            Some(Party::Customer) | None => None,
+        };
         let Some(owner) = session.owner.take() else { return };
+        let outside = to == Some(Whither::Number);
+        if let Some(to) = to {
+            self.journal(now, id, Change::Transferred { by: owner, to });
+        }
         if outside {
             // Nobody of ours serves the customer any more.
             self.acd.finish(now, id);

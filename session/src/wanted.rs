@@ -92,7 +92,7 @@ impl Engine {
         let Some(place) = session.queued.as_mut() else { return };
         place.queue = to;
         let place = place.clone();
-        self.journal(now, id, model::Change::Dequeued { queue: from, why: "overflow".to_owned() });
+        self.journal(now, id, model::Change::Dequeued { queue: from, why: model::Left::Overflowed });
         self.journal_place(now, id, place);
         self.visitor_state(now, id);
     }

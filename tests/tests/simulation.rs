@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use e2e::world::figures::sum;
 use e2e::world::script::count;
 use e2e::world::{Scenario, World};
-use model::Change;
+use model::{Change, Left};
 use sip_core::testing::Weather;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -53,7 +54,24 @@ fn finish(scenario: &Scenario, mut world: World) -> World {
         scenario.seed
     );
     assert!(world.now.instant.as_micros() < 1_000_000_000_000 + DAY.as_micros() as u64);
+    tell_the_truth(&world);
     world
+}
+
+/// The figures that were kept while it happened are those that the journal gives afterwards, and what anybody counts in it.
+fn tell_the_truth(world: &World) {
+    let report = world.figures.report(world.now);
+    assert!(report == world.figures.from_scratch(world.now), "kept and recomputed figures differ");
+    let (figures, plain) = (sum(&report), world.figures.plainly());
+    let left = |why: &[Left]| why.iter().filter_map(|why| plain.left.get(why)).sum::<u64>();
+    assert_eq!(figures.waiting, 0);
+    assert_eq!(figures.answered, left(&[Left::Answered, Left::Taken]));
+    assert_eq!(figures.abandoned, left(&[Left::Abandoned]));
+    assert_eq!(figures.overflowed, left(&[Left::Overflowed, Left::Joined, Left::Refused]));
+    assert_eq!(figures.dropped, left(&[Left::Dropped]));
+    assert_eq!(figures.rung, plain.offers);
+    assert_eq!(figures.talk + figures.hold, plain.handling, "talk time is lost or counted twice");
+    assert_eq!(figures.wrap_up, plain.wrap_up);
 }
 
 fn seeds(most: u64) -> Vec<u64> {
@@ -90,6 +108,11 @@ fn a_thousand_calls_and_chats_in_a_storm_leave_nothing_behind() {
             scenario.seed
         );
     }
+    let figures = sum(&world.figures.report(world.now));
+    println!("{figures:?}");
+    assert!(figures.answered > 100 && figures.abandoned > 10 && figures.abandoned_short > 0);
+    assert!(figures.transferred > 5 && !figures.hold.is_zero() && !figures.wrap_up.is_zero());
+    assert!(figures.served > 100 && figures.repeated > 0 && figures.repeated < figures.served);
     let (transfers, own_calls) = world.restlessness();
     let parked = world.journals().concat();
     let parked = count(&parked, |change| matches!(change, Change::Parked { slot: Some(_) }));

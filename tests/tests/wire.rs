@@ -8,6 +8,7 @@ mod wire {
     mod crowd;
     mod hostile;
     mod http;
+    mod kills;
     mod logs;
     mod recordings;
     mod restart;

@@ -326,7 +326,24 @@ export interface components {
             queue: components["schemas"]["QueueName"];
             /** @enum {string} */
             type: "dequeued";
-            why: string;
+            why: components["schemas"]["Left"];
+        } | {
+            by: components["schemas"]["AgentId"];
+            to: components["schemas"]["Destination"];
+            /** @enum {string} */
+            type: "transferred";
+        } | {
+            number?: string | null;
+            /** Format: int32 */
+            priority: number;
+            queue?: components["schemas"]["QueueName"] | null;
+            since: components["schemas"]["Timestamp"];
+            /** @enum {string} */
+            type: "call_broken";
+        } | {
+            reached: boolean;
+            /** @enum {string} */
+            type: "callback_ended";
         } | {
             agent: components["schemas"]["AgentId"];
             offer: components["schemas"]["OfferId"];
@@ -463,6 +480,19 @@ export interface components {
             status: components["schemas"]["AgentStatus"];
             supervising?: components["schemas"]["SupervisingView"] | null;
         };
+        /** @description Whom a customer is given to. */
+        Destination: {
+            agent: components["schemas"]["AgentId"];
+            /** @enum {string} */
+            to: "agent";
+        } | {
+            queue: components["schemas"]["QueueName"];
+            /** @enum {string} */
+            to: "queue";
+        } | {
+            /** @enum {string} */
+            to: "number";
+        };
         DiagnosticRow: {
             code: string;
             /** Format: int32 */
@@ -530,6 +560,97 @@ export interface components {
          * @enum {string}
          */
         Evidence: "origin" | "stated" | "code" | "token";
+        /** @description Each of those who were offered is in exactly one of: answered, abandoned, overflowed, called back, dropped, waiting. */
+        FiguresBody: {
+            /** Format: int64 */
+            abandoned: number;
+            /**
+             * Format: int64
+             * @description Of the abandoned: those who gave up at once.
+             */
+            abandoned_short: number;
+            /** Format: int64 */
+            answered: number;
+            /** Format: int64 */
+            answered_in_time: number;
+            /**
+             * Format: double
+             * @description Average speed of answer.
+             */
+            average_answer_seconds?: number | null;
+            /**
+             * Format: double
+             * @description Talk, hold and wrap-up together.
+             */
+            average_handling_seconds?: number | null;
+            /** Format: double */
+            average_hold_seconds?: number | null;
+            /** Format: double */
+            average_talk_seconds?: number | null;
+            /** Format: double */
+            average_wrap_up_seconds?: number | null;
+            /** Format: double */
+            away_seconds?: number | null;
+            /** Format: double */
+            busy_seconds?: number | null;
+            /** Format: int64 */
+            callbacks_failed: number;
+            /** Format: int64 */
+            callbacks_reached: number;
+            /** Format: int64 */
+            called_back: number;
+            /** Format: int64 */
+            declined: number;
+            /** Format: int64 */
+            dropped: number;
+            /** Format: int64 */
+            handled: number;
+            /** Format: double */
+            idle_seconds?: number | null;
+            /** Format: int64 */
+            in_conversation: number;
+            /** Format: double */
+            longest_wait_seconds: number;
+            /** Format: int64 */
+            not_answered: number;
+            /**
+             * Format: double
+             * @description Busy ÷ (busy + idle). Where it is about agents: by agent or over all, without a queue or medium.
+             */
+            occupancy?: number | null;
+            /** Format: int64 */
+            offered: number;
+            /** Format: int64 */
+            overflowed: number;
+            /** Format: int64 */
+            repeated: number;
+            /** Format: double */
+            resolved_at_first_contact?: number | null;
+            /**
+             * Format: int64
+             * @description Offers to agents.
+             */
+            rung: number;
+            /**
+             * Format: int64
+             * @description Contacts of customers who were served, and those after which the customer came again.
+             */
+            served: number;
+            /**
+             * Format: double
+             * @description Answered in time ÷ answered.
+             */
+            service_level_of_answered?: number | null;
+            /**
+             * Format: double
+             * @description Answered in time ÷ (answered + abandoned − short abandons).
+             */
+            service_level_of_offered?: number | null;
+            /** Format: int64 */
+            transferred: number;
+            /** Format: int64 */
+            waiting: number;
+        };
         /** @description Something that identifies a customer on some medium. */
         Identity: {
             /** @enum {string} */
@@ -566,6 +687,11 @@ export interface components {
             /** @description `udp`, `tcp`, `ws`, …. */
             transport: string;
         };
+        /**
+         * @description Why a contact waits in a queue no more.
+         * @enum {string}
+         */
+        Left: "answered" | "taken" | "abandoned" | "overflowed" | "joined" | "called_back" | "refused" | "dropped";
         /**
          * Format: uuid
          * @description One party on one medium.
@@ -777,8 +903,33 @@ export interface components {
             /** @enum {string} */
             reply: "chat_code";
         };
+        ReportBody: {
+            from: components["schemas"]["Timestamp"];
+            rows: components["schemas"]["ReportRow"][];
+            rules: components["schemas"]["RulesBody"];
+            to: components["schemas"]["Timestamp"];
+        };
+        ReportRow: components["schemas"]["FiguresBody"] & {
+            agent?: components["schemas"]["AgentId"] | null;
+            /** @description When the interval begins. */
+            from: components["schemas"]["Timestamp"];
+            medium?: components["schemas"]["Medium"] | null;
+            /** @description His name, as long as he has an account. */
+            name?: string | null;
+            queue?: components["schemas"]["QueueName"] | null;
+        };
         /** @enum {string} */
         Role: "operator" | "supervisor" | "admin";
+        /** @description By which rules it was counted. */
+        RulesBody: {
+            /** Format: double */
+            repeat_within_seconds: number;
+            /** Format: double */
+            service_level_seconds: number;
+            /** Format: double */
+            short_abandon_seconds: number;
+            time_zone: string;
+        };
         /** @description A session with its whole timeline. */
         SessionDetail: components["schemas"]["SessionHead"] & {
             entries: components["schemas"]["Entry"][];
@@ -948,6 +1099,29 @@ export interface components {
         } | {
             /** @enum {string} */
             state: "closed";
+        };
+        Wallboard: {
+            agents: components["schemas"]["WallboardAgents"];
+            at: components["schemas"]["Timestamp"];
+            queues: components["schemas"]["WallboardQueue"][];
+            /** Format: double */
+            service_level_seconds: number;
+            /** @description Since when it is today. */
+            since: components["schemas"]["Timestamp"];
+            today: components["schemas"]["FiguresBody"];
+        };
+        WallboardAgents: {
+            away: number;
+            busy: number;
+            idle: number;
+        };
+        WallboardQueue: {
+            agents_ready: number;
+            /** Format: int64 */
+            longest_wait_seconds: number;
+            name: components["schemas"]["QueueName"];
+            today: components["schemas"]["FiguresBody"];
+            waiting: number;
         };
         /** @description One direction. */
         Way: {

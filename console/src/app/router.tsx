@@ -89,6 +89,14 @@ const routes = root.addChildren([
     lazyRouteComponent(() => import("../pages/Floor"), "FloorPage"),
   ),
   page(
+    "/wallboard",
+    lazyRouteComponent(() => import("../pages/Wallboard"), "WallboardPage"),
+  ),
+  page(
+    "/reports",
+    lazyRouteComponent(() => import("../pages/Reports"), "ReportsPage"),
+  ),
+  page(
     "/dialplans",
     lazyRouteComponent(() => import("../pages/Dialplans"), "DialplansPage"),
   ),

@@ -168,6 +168,8 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       case "customer_named":
       case "context_set":
       case "queued":
+      case "transferred":
+      case "callback_ended":
       case "parked":
       case "supervised":
       case "set_aside":

@@ -25,6 +25,8 @@ export function Header() {
     { to: "/sessions", label: t("nav.sessions"), shown: true },
     { to: "/recordings", label: t("nav.recordings"), shown: true },
     { to: "/floor", label: t("nav.floor"), shown: supervisor },
+    { to: "/wallboard", label: t("nav.wallboard"), shown: supervisor },
+    { to: "/reports", label: t("nav.reports"), shown: supervisor },
     { to: "/dialplans", label: t("nav.dialplans"), shown: supervisor },
     { to: "/users", label: t("nav.users"), shown: me.roles.includes("admin") },
   ] as const;

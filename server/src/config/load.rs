@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use ::media::play::MusicStart;
+use acd::statistics::Rules;
+use chrono_tz::Tz;
 use session::api::RecordingFormat;
 use session::callback::CallbackConfig;
 use session::redirect::Redirects;
@@ -15,7 +17,7 @@ use toml::Spanned;
 use super::check::Check;
 use super::problem::{Problem, Problems, nearest};
 use super::{
-    Certificate, Chat, Config, Database, Dialplans, Http, Log, Media, Prompts, Recording, Server, Sessions,
+    Certificate, Chat, Config, Dialplans, Http, Log, Media, Prompts, Recording, Reports, Server, Sessions,
     Sip, SipListener, raw,
 };
 
@@ -95,7 +97,8 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
                 check.choice(raw.prompts.music_start.as_ref(), MusicStart::Each, &known)
             },
         },
-        database: Database { file: database(&mut check, raw.database, &data) },
+        database: super::database::database(&mut check, raw.database, &data),
+        reports: reports(&mut check, raw.reports),
         log: Log { filter: check.text(raw.log.filter, "info,symphonia=warn") },
         warnings: Vec::new(),
     };
@@ -347,28 +350,25 @@ fn media(check: &mut Check<'_>, raw: raw::Media) -> Media {
     }
 }
 
-fn database(check: &mut Check<'_>, raw: raw::Database, data: &Path) -> std::path::PathBuf {
-    let Some(url) = raw.url else { return data.join("tandem.db") };
-    let span = url.span();
-    if let Some(file) = url.get_ref().strip_prefix("sqlite:") {
-        if file.is_empty() || file.starts_with(":memory:") {
-            check.problem(
-                span.clone(),
-                "the database must be a file: everything that was promised lives in it",
-                None,
-            );
+fn reports(check: &mut Check<'_>, raw: raw::Reports) -> Reports {
+    let usual = Rules::default();
+    let rules = Rules {
+        short_abandon: check.duration(raw.short_abandon, usual.short_abandon, Duration::ZERO..=5 * MINUTE),
+        service_level: check.duration(raw.service_level, usual.service_level, SECOND..=HOUR),
+        repeat_within: check.duration(raw.repeat_within, usual.repeat_within, MINUTE..=30 * DAY),
+    };
+    let mut time_zone = Tz::UTC;
+    if let Some(written) = raw.time_zone {
+        match written.get_ref().parse() {
+            Ok(zone) => time_zone = zone,
+            Err(_) => {
+                let hint = "write it like \"Europe/Moscow\"";
+                let message = format!("`{}` is not a time zone", written.get_ref());
+                check.problem(written.span(), message, Some(hint.into()));
+            }
         }
-        let written = Spanned::new(span, file.trim_start_matches("//").to_owned());
-        return check.path(Some(written), "");
     }
-    if url.get_ref().starts_with("postgres") {
-        let hint = "use \"sqlite:data/tandem.db\", or leave `url` out";
-        check.problem(span, "PostgreSQL is not available yet", Some(hint.into()));
-    } else {
-        let hint = "write it like \"sqlite:data/tandem.db\"";
-        check.problem(span, format!("`{}` is not a database address", url.get_ref()), Some(hint.into()));
-    }
-    data.join("tandem.db")
+    Reports { rules, time_zone }
 }
 
 pub(super) fn unique(

@@ -1,6 +1,7 @@
 //! The configuration file: every key, its type and its default. `config/tandem.toml` shows them all.
 
 mod check;
+mod database;
 mod load;
 mod problem;
 mod protection;
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use ::media::play::MusicStart;
 use acd::api::QueueConfig;
+use acd::statistics::Rules;
+use chrono_tz::Tz;
 use model::QueueName;
 use session::api::{QueueRule, RecordingFormat, TrunkPolicy};
 use session::callback::CallbackConfig;
@@ -24,6 +27,7 @@ use sip_core::digest::Algorithm;
 
 use crate::tap::Bounds;
 
+pub use database::{Database, PostgresUrl};
 pub use load::{load, parse};
 pub use problem::{Problem, Problems};
 pub use protection::Protection;
@@ -52,6 +56,7 @@ pub struct Config {
     pub dialplans: Dialplans,
     pub prompts: Prompts,
     pub database: Database,
+    pub reports: Reports,
     pub log: Log,
     /// What works, but hardly as it was meant.
     pub warnings: Vec<Problem>,
@@ -196,9 +201,12 @@ pub struct Prompts {
     pub music_start: MusicStart,
 }
 
+/// How figures are counted.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Database {
-    pub file: PathBuf,
+pub struct Reports {
+    pub rules: Rules,
+    /// Whose clocks say when a day begins.
+    pub time_zone: Tz,
 }
 
 #[derive(Clone, PartialEq, Debug)]

@@ -28,6 +28,7 @@ pub struct File {
     pub dialplans: Dialplans,
     pub prompts: Prompts,
     pub database: Database,
+    pub reports: Reports,
     pub log: Log,
 }
 
@@ -289,6 +290,15 @@ pub struct Prompts {
     pub folder: Text,
     pub music: Text,
     pub music_start: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reports {
+    pub short_abandon: Text,
+    pub service_level: Text,
+    pub repeat_within: Text,
+    pub time_zone: Text,
 }
 
 #[derive(Default, Deserialize)]

@@ -28,19 +28,21 @@ pub struct AgentRow {
 /// Every queue as it was shown last.
 #[utoipa::path(get, path = "/api/v1/queues", tag = "floor", responses((status = 200, body = Vec<QueueStatus>)))]
 pub async fn queues(State(app): State<App>, _signed_in: SignedIn) -> Json<Vec<QueueStatus>> {
-    let shown = app.hub.queues();
-    Json(shown.unwrap_or_else(|| {
-        let quiet = |queue: &acd::api::QueueConfig| QueueStatus {
-            name: queue.name.clone(),
-            waiting: 0,
-            longest_wait_seconds: 0,
-            agents_ready: 0,
-            estimated_wait_seconds: None,
-            estimate_error_seconds: 0,
-            estimates: 0,
-        };
-        app.queues().iter().map(quiet).collect()
-    }))
+    Json(statuses(&app))
+}
+
+/// Quiet until the engine has shown them.
+pub fn statuses(app: &App) -> Vec<QueueStatus> {
+    let quiet = |queue: &acd::api::QueueConfig| QueueStatus {
+        name: queue.name.clone(),
+        waiting: 0,
+        longest_wait_seconds: 0,
+        agents_ready: 0,
+        estimated_wait_seconds: None,
+        estimate_error_seconds: 0,
+        estimates: 0,
+    };
+    app.hub.queues().unwrap_or_else(|| app.queues().iter().map(quiet).collect())
 }
 
 /// Everybody who has a phone, with his status.

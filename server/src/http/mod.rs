@@ -12,6 +12,7 @@ mod floor;
 mod health;
 mod ladder;
 mod recordings;
+mod reports;
 mod routing;
 mod serve;
 mod sessions;
@@ -164,6 +165,8 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(ladder::lift))
         .routes(routes!(floor::queues))
         .routes(routes!(floor::agents))
+        .routes(routes!(reports::report))
+        .routes(routes!(reports::wallboard))
         .routes(routes!(dialplans::show))
         .routes(routes!(dialplans::check))
         .routes(routes!(dialplans::reload))

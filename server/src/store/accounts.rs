@@ -4,9 +4,10 @@ use acd::api::Capacity;
 use model::{AgentId, QueueName, Timestamp, VisitorId};
 use serde::{Deserialize, Serialize};
 use session::api::Routing;
-use sqlx::{Row, sqlite::SqliteRow};
 use utoipa::ToSchema;
 
+use super::pool::query;
+use super::value::Row;
 use super::{Store, StoreError, from_json, parse, to_json};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, ToSchema)]
@@ -98,7 +99,7 @@ impl User {
 impl Store {
     /// False when the login is taken.
     pub async fn add_user(&self, user: &User, at: Timestamp) -> Result<bool, StoreError> {
-        let inserted = sqlx::query(
+        let inserted = query(
             "INSERT INTO users (user_id, login, name, password_hash, roles, queues, voice_capacity, chat_capacity, \
              locale, encryption, created_us, routing) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
         )
@@ -116,12 +117,12 @@ impl Store {
         .bind(to_json(&user.routing))
         .execute(&self.pool)
         .await?;
-        Ok(inserted.rows_affected() > 0)
+        Ok(inserted > 0)
     }
 
     /// The user as he is after the change; `None` when there is no such user.
     pub async fn change_user(&self, id: AgentId, change: &UserChange) -> Result<Option<User>, StoreError> {
-        sqlx::query(
+        query(
             "UPDATE users SET name = COALESCE($2, name), password_hash = COALESCE($3, password_hash), \
              roles = COALESCE($4, roles), queues = COALESCE($5, queues), voice_capacity = COALESCE($6, voice_capacity), \
              chat_capacity = COALESCE($7, chat_capacity), locale = COALESCE($8, locale), \
@@ -145,22 +146,18 @@ impl Store {
 
     /// Takes the account, its sign-ins and its devices away; what it did stays. False when there is no such user.
     pub async fn remove_user(&self, id: AgentId, at: Timestamp) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let removed =
-            sqlx::query("UPDATE users SET removed_us = $2 WHERE user_id = $1 AND removed_us IS NULL")
-                .bind(id.to_string())
-                .bind(at.as_micros())
-                .execute(&mut *transaction)
-                .await?;
-        for sql in ["DELETE FROM sign_ins WHERE user_id = $1", "DELETE FROM devices WHERE user_id = $1"] {
-            sqlx::query(sql).bind(id.to_string()).execute(&mut *transaction).await?;
-        }
-        transaction.commit().await?;
-        Ok(removed.rows_affected() > 0)
+        let key = id.to_string();
+        let removed = query("UPDATE users SET removed_us = $2 WHERE user_id = $1 AND removed_us IS NULL")
+            .bind(&key)
+            .bind(at.as_micros());
+        let sign_ins = query("DELETE FROM sign_ins WHERE user_id = $1").bind(&key);
+        let devices = query("DELETE FROM devices WHERE user_id = $1").bind(&key);
+        let changed = self.pool.together(vec![removed, sign_ins, devices]).await?;
+        Ok(changed.first().is_some_and(|removed| *removed > 0))
     }
 
     pub async fn user(&self, id: AgentId) -> Result<Option<User>, StoreError> {
-        let row = sqlx::query("SELECT * FROM users WHERE user_id = $1 AND removed_us IS NULL")
+        let row = query("SELECT * FROM users WHERE user_id = $1 AND removed_us IS NULL")
             .bind(id.to_string())
             .fetch_optional(&self.pool)
             .await?;
@@ -168,7 +165,7 @@ impl Store {
     }
 
     pub async fn user_by_login(&self, login: &str) -> Result<Option<User>, StoreError> {
-        let row = sqlx::query("SELECT * FROM users WHERE login = $1 AND removed_us IS NULL")
+        let row = query("SELECT * FROM users WHERE login = $1 AND removed_us IS NULL")
             .bind(login)
             .fetch_optional(&self.pool)
             .await?;
@@ -176,7 +173,7 @@ impl Store {
     }
 
     pub async fn users(&self) -> Result<Vec<User>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM users WHERE removed_us IS NULL ORDER BY login")
+        let rows = query("SELECT * FROM users WHERE removed_us IS NULL ORDER BY login")
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(user).collect()
@@ -184,7 +181,7 @@ impl Store {
 
     /// Replaces the account of the same username.
     pub async fn set_device(&self, device: &Device) -> Result<(), StoreError> {
-        sqlx::query(
+        query(
             "INSERT INTO devices (username, user_id, realm, ha1_md5, ha1_sha256) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (username) DO UPDATE SET user_id = excluded.user_id, realm = excluded.realm, \
              ha1_md5 = excluded.ha1_md5, ha1_sha256 = excluded.ha1_sha256",
@@ -200,7 +197,7 @@ impl Store {
     }
 
     pub async fn devices(&self) -> Result<Vec<Device>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM devices ORDER BY username").fetch_all(&self.pool).await?;
+        let rows = query("SELECT * FROM devices ORDER BY username").fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| {
                 Ok(Device {
@@ -215,19 +212,17 @@ impl Store {
     }
 
     pub async fn add_sign_in(&self, token_hash: &str, id: AgentId, at: Timestamp) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO sign_ins (token_hash, user_id, created_us, used_us) VALUES ($1, $2, $3, $3)",
-        )
-        .bind(token_hash)
-        .bind(id.to_string())
-        .bind(at.as_micros())
-        .execute(&self.pool)
-        .await?;
+        query("INSERT INTO sign_ins (token_hash, user_id, created_us, used_us) VALUES ($1, $2, $3, $3)")
+            .bind(token_hash)
+            .bind(id.to_string())
+            .bind(at.as_micros())
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
     pub async fn sign_in(&self, token_hash: &str) -> Result<Option<SignIn>, StoreError> {
-        let row = sqlx::query("SELECT token_hash, user_id, used_us FROM sign_ins WHERE token_hash = $1")
+        let row = query("SELECT token_hash, user_id, used_us FROM sign_ins WHERE token_hash = $1")
             .bind(token_hash)
             .fetch_optional(&self.pool)
             .await?;
@@ -235,14 +230,14 @@ impl Store {
     }
 
     pub async fn sign_ins(&self) -> Result<Vec<SignIn>, StoreError> {
-        let rows = sqlx::query("SELECT token_hash, user_id, used_us FROM sign_ins ORDER BY token_hash")
+        let rows = query("SELECT token_hash, user_id, used_us FROM sign_ins ORDER BY token_hash")
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(sign_in).collect()
     }
 
     pub async fn use_sign_in(&self, token_hash: &str, at: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("UPDATE sign_ins SET used_us = $2 WHERE token_hash = $1")
+        query("UPDATE sign_ins SET used_us = $2 WHERE token_hash = $1")
             .bind(token_hash)
             .bind(at.as_micros())
             .execute(&self.pool)
@@ -251,10 +246,7 @@ impl Store {
     }
 
     pub async fn remove_sign_in(&self, token_hash: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM sign_ins WHERE token_hash = $1")
-            .bind(token_hash)
-            .execute(&self.pool)
-            .await?;
+        query("DELETE FROM sign_ins WHERE token_hash = $1").bind(token_hash).execute(&self.pool).await?;
         Ok(())
     }
 
@@ -265,28 +257,26 @@ impl Store {
         account: &str,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO visitors (visitor_id, token_hash, account, created_us) VALUES ($1, $2, $3, $4)",
-        )
-        .bind(visitor.to_string())
-        .bind(token_hash)
-        .bind(account)
-        .bind(at.as_micros())
-        .execute(&self.pool)
-        .await?;
+        query("INSERT INTO visitors (visitor_id, token_hash, account, created_us) VALUES ($1, $2, $3, $4)")
+            .bind(visitor.to_string())
+            .bind(token_hash)
+            .bind(account)
+            .bind(at.as_micros())
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
     pub async fn visitor(&self, token_hash: &str) -> Result<Option<VisitorId>, StoreError> {
-        let id: Option<String> = sqlx::query_scalar("SELECT visitor_id FROM visitors WHERE token_hash = $1")
+        let row = query("SELECT visitor_id FROM visitors WHERE token_hash = $1")
             .bind(token_hash)
             .fetch_optional(&self.pool)
             .await?;
-        id.map(|id| parse("visitor id", &id)).transpose()
+        row.map(|row| parse("visitor id", row.get("visitor_id"))).transpose()
     }
 }
 
-fn user(row: &SqliteRow) -> Result<User, StoreError> {
+fn user(row: &Row) -> Result<User, StoreError> {
     Ok(User {
         id: parse("user id", row.get("user_id"))?,
         login: row.get("login"),
@@ -294,14 +284,19 @@ fn user(row: &SqliteRow) -> Result<User, StoreError> {
         password_hash: row.get("password_hash"),
         roles: from_json("list of roles", row.get("roles"))?,
         queues: from_json("list of queues", row.get("queues"))?,
-        capacity: Capacity { voice: row.get("voice_capacity"), chat: row.get("chat_capacity") },
+        capacity: Capacity { voice: capacity(row, "voice_capacity")?, chat: capacity(row, "chat_capacity")? },
         locale: row.get("locale"),
         encryption: from_json("rule of encryption", row.get("encryption"))?,
         routing: from_json("routing of a user", row.get("routing"))?,
     })
 }
 
-fn sign_in(row: &SqliteRow) -> Result<SignIn, StoreError> {
+fn capacity<T: TryFrom<i64>>(row: &Row, column: &str) -> Result<T, StoreError> {
+    let number: i64 = row.get(column);
+    T::try_from(number).map_err(|_| StoreError::Corrupt { what: "capacity", value: number.to_string() })
+}
+
+fn sign_in(row: &Row) -> Result<SignIn, StoreError> {
     Ok(SignIn {
         token_hash: row.get("token_hash"),
         user: parse("user id", row.get("user_id"))?,

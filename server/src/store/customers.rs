@@ -1,9 +1,9 @@
 use model::{CustomerId, Evidence, Identity, Timestamp, VisitorId};
 use serde::Serialize;
 use session::api::CustomerCard;
-use sqlx::{Row, SqliteConnection};
 use utoipa::ToSchema;
 
+use super::pool::{Pool, query};
 use super::{SessionFilter, SessionRow, Store, StoreError, from_word, parse};
 
 /// A customer with all that is known of him.
@@ -23,36 +23,33 @@ pub struct LinkedIdentity {
 }
 
 /// What the engine wants to know of a customer. An unknown one has no name and no identities.
-pub async fn card(db: &mut SqliteConnection, customer: CustomerId) -> Result<CustomerCard, StoreError> {
-    let name: Option<Option<String>> =
-        sqlx::query_scalar("SELECT name FROM customers WHERE customer_id = $1")
-            .bind(customer.to_string())
-            .fetch_optional(&mut *db)
-            .await?;
-    let earlier: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM sessions WHERE customer_id = $1")
+pub async fn card(db: &Pool, customer: CustomerId) -> Result<CustomerCard, StoreError> {
+    let earlier = query("SELECT COUNT(*) AS earlier FROM sessions WHERE customer_id = $1")
         .bind(customer.to_string())
-        .fetch_one(&mut *db)
+        .fetch_one(db)
         .await?;
-    let identities = linked(&mut *db, customer).await?.into_iter().map(|link| link.identity).collect();
+    let identities = linked(db, customer).await?.into_iter().map(|link| link.identity).collect();
     Ok(CustomerCard {
         customer,
-        name: name.flatten(),
+        name: name(db, customer).await?.flatten(),
         identities,
-        earlier_sessions: u32::try_from(earlier).unwrap_or(u32::MAX),
+        earlier_sessions: u32::try_from(earlier.get::<i64>("earlier")).unwrap_or(u32::MAX),
     })
+}
+
+/// `None`: there is no such customer.
+async fn name(db: &Pool, customer: CustomerId) -> Result<Option<Option<String>>, StoreError> {
+    let row = query("SELECT name FROM customers WHERE customer_id = $1")
+        .bind(customer.to_string())
+        .fetch_optional(db)
+        .await?;
+    Ok(row.map(|row| row.get("name")))
 }
 
 impl Store {
     pub async fn customer(&self, customer: CustomerId) -> Result<Option<CustomerRow>, StoreError> {
-        let mut db = self.pool.acquire().await?;
-        let name: Option<Option<String>> =
-            sqlx::query_scalar("SELECT name FROM customers WHERE customer_id = $1")
-                .bind(customer.to_string())
-                .fetch_optional(&mut *db)
-                .await?;
-        let Some(name) = name else { return Ok(None) };
-        let identities = linked(&mut db, customer).await?;
-        drop(db);
+        let Some(name) = name(&self.pool, customer).await? else { return Ok(None) };
+        let identities = linked(&self.pool, customer).await?;
         let filter = SessionFilter { customer: Some(customer), ..SessionFilter::default() };
         let sessions = self.sessions(&filter).await?;
         Ok(Some(CustomerRow { customer, name, identities, sessions }))
@@ -61,27 +58,26 @@ impl Store {
     /// Customers whose name or identity holds the text; the newest first, fifty at most. Without sessions.
     pub async fn customers(&self, text: &str) -> Result<Vec<CustomerRow>, StoreError> {
         let pattern = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
-        let rows = sqlx::query(
-            "SELECT customer_id, name FROM customers c WHERE name LIKE $1 ESCAPE '\\' OR EXISTS (\
+        let rows = query(
+            "SELECT customer_id, name FROM customers c WHERE LOWER(name) LIKE LOWER($1) ESCAPE '\\' OR EXISTS (\
              SELECT 1 FROM identities i WHERE i.customer_id = c.customer_id AND i.ended_us IS NULL \
-             AND i.kind <> 'visitor' AND i.value LIKE $1 ESCAPE '\\') ORDER BY created_us DESC LIMIT 50",
+             AND i.kind <> 'visitor' AND LOWER(i.value) LIKE LOWER($1) ESCAPE '\\') ORDER BY created_us DESC LIMIT 50",
         )
         .bind(pattern)
         .fetch_all(&self.pool)
         .await?;
-        let mut db = self.pool.acquire().await?;
         let mut customers = Vec::with_capacity(rows.len());
         for row in rows {
             let customer = parse("customer id", row.get("customer_id"))?;
-            let identities = linked(&mut db, customer).await?;
+            let identities = linked(&self.pool, customer).await?;
             customers.push(CustomerRow { customer, name: row.get("name"), identities, sessions: Vec::new() });
         }
         Ok(customers)
     }
 }
 
-async fn linked(db: &mut SqliteConnection, customer: CustomerId) -> Result<Vec<LinkedIdentity>, StoreError> {
-    let rows = sqlx::query(
+async fn linked(db: &Pool, customer: CustomerId) -> Result<Vec<LinkedIdentity>, StoreError> {
+    let rows = query(
         "SELECT kind, value, evidence, linked_us FROM identities \
          WHERE customer_id = $1 AND ended_us IS NULL ORDER BY linked_us, kind, value",
     )

@@ -2,15 +2,16 @@
 
 use model::{Entry, Message, SessionId, Timestamp, VisitorId};
 use session::api::RestoredSession;
-use sqlx::{Row, sqlite::SqliteRow};
 
 use super::customers::card;
+use super::pool::query;
+use super::value::Row;
 use super::{Store, StoreError, from_json, parse};
 
 impl Store {
     /// The entries of a session with a `seq` above `after`, in order.
     pub async fn entries(&self, session: SessionId, after: u64) -> Result<Vec<Entry>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT session_id, seq, at_us, change FROM journal WHERE session_id = $1 AND seq > $2 ORDER BY seq",
         )
         .bind(session.to_string())
@@ -28,7 +29,7 @@ impl Store {
         visitor: VisitorId,
         after: u64,
     ) -> Result<Vec<(u64, Timestamp, Message)>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT seq, at_us, message FROM messages WHERE session_id = $1 AND seq > $2 AND at_us >= \
              (SELECT MIN(opened_us) FROM legs WHERE session_id = $1 AND medium = 'chat' AND address = $3) ORDER BY seq",
         )
@@ -40,14 +41,14 @@ impl Store {
         rows.iter()
             .map(|row| {
                 let message = from_json("message", row.get("message"))?;
-                Ok((row.get::<i64, _>("seq") as u64, Timestamp::from_micros(row.get("at_us")), message))
+                Ok((row.get::<i64>("seq") as u64, Timestamp::from_micros(row.get("at_us")), message))
             })
             .collect()
     }
 
     /// Every session that has not ended or has a recording without an end, the oldest first, for the engine to take up again.
     pub async fn open_sessions(&self) -> Result<Vec<RestoredSession>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT session_id, customer_id FROM sessions WHERE ended_us IS NULL OR state = 'wrap_up' \
              OR session_id IN (SELECT session_id FROM recordings WHERE millis IS NULL) ORDER BY opened_us, session_id",
         )
@@ -56,9 +57,7 @@ impl Store {
         let mut sessions = Vec::with_capacity(rows.len());
         for row in rows {
             let session = parse("session id", row.get("session_id"))?;
-            let mut db = self.pool.acquire().await?;
-            let mut customer = card(&mut db, parse("customer id", row.get("customer_id"))?).await?;
-            drop(db);
+            let mut customer = card(&self.pool, parse("customer id", row.get("customer_id"))?).await?;
             // The session itself is among those counted.
             customer.earlier_sessions = customer.earlier_sessions.saturating_sub(1);
             let entries = self.entries(session, 0).await?;
@@ -68,10 +67,10 @@ impl Store {
     }
 }
 
-fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
+pub(super) fn entry(row: &Row) -> Result<Entry, StoreError> {
     Ok(Entry {
         session: parse("session id", row.get("session_id"))?,
-        seq: row.get::<i64, _>("seq") as u64,
+        seq: row.get::<i64>("seq") as u64,
         at: Timestamp::from_micros(row.get("at_us")),
         change: from_json("journal entry", row.get("change"))?,
     })

@@ -1,5 +1,6 @@
-//! Everything durable: one SQLite file. The journal has one writer (`writer.rs`) with a thread and a connection of its own
-//! (`ledger.rs`); accounts are written by the API; reads go over a pool. Invariant: what was acknowledged or shown to anybody was committed and synced first.
+//! Everything durable: a SQLite file, or a PostgreSQL database. The journal has one writer (`writer.rs`) with a thread and a connection of
+//! its own (`ledger/`); accounts are written by the API; reads go over a pool. Invariants: what was acknowledged or shown to anybody was
+//! committed and synced first. The statements are the same for both databases.
 
 mod accounts;
 mod bindings;
@@ -7,19 +8,19 @@ mod customers;
 mod journal;
 mod ledger;
 mod newcomers;
+mod pool;
 mod project;
 mod queue;
 mod read;
+mod records;
 mod resolve;
+mod value;
 mod writer;
 
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use crate::config::Database;
+use pool::{Pool, query};
 
 pub use accounts::{Device, Encryption, Role, SignIn, User, UserChange};
 pub use customers::{CustomerRow, LinkedIdentity};
@@ -29,8 +30,8 @@ pub use writer::{Backlog, Work, Writer, Written};
 /// The database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: SqlitePool,
-    file: PathBuf,
+    pool: Pool,
+    database: Database,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +41,11 @@ pub enum StoreError {
     #[error("database migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("journal: {0}")]
-    Journal(#[from] rusqlite::Error),
+    Sqlite(#[from] rusqlite::Error),
+    #[error("journal: {}", postgres_says(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("PostgreSQL does not answer")]
+    Silent,
     #[error("cannot start the journal's thread: {0}")]
     Thread(#[from] std::io::Error),
     /// Something in a table that we did not write like this.
@@ -49,40 +54,38 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Opens or creates the file and brings its tables up to date.
-    pub async fn open(file: &Path) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // In WAL mode NORMAL may lose the last commits in a power failure; an acknowledged message must not be lost.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
-        sqlx::migrate!("migrations/sqlite").run(&pool).await?;
-        Ok(Self { pool, file: file.to_owned() })
+    /// Opens or creates the database and brings its tables up to date.
+    pub async fn open(database: &Database) -> Result<Self, StoreError> {
+        Ok(Self { pool: Pool::open(database).await?, database: database.clone() })
     }
 
     /// A value kept under a name, made by `make` the first time.
     pub async fn setting(&self, name: &str, make: impl FnOnce() -> String) -> Result<String, StoreError> {
-        sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(name)
             .bind(make())
             .execute(&self.pool)
             .await?;
-        Ok(sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
-            .bind(name)
-            .fetch_one(&self.pool)
-            .await?)
+        let row =
+            query("SELECT value FROM settings WHERE name = $1").bind(name).fetch_one(&self.pool).await?;
+        Ok(row.get("value"))
     }
 
     /// Whether reading works at all.
     pub async fn is_alive(&self) -> bool {
-        sqlx::query_scalar::<_, i64>("SELECT 1").fetch_one(&self.pool).await.is_ok()
+        query("SELECT 1").fetch_one(&self.pool).await.is_ok()
     }
 
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// Its own words say only that there was an error.
+fn postgres_says(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(says) => says.to_string(),
+        None => error.to_string(),
     }
 }
 

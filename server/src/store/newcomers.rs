@@ -38,7 +38,7 @@ impl Newcomers {
     /// The customer, if that can be said without writing anything but a newcomer.
     pub fn card(
         &mut self,
-        ledger: &Ledger,
+        ledger: &mut Ledger,
         at: Timestamp,
         identities: &[(Identity, Evidence)],
         name: Option<&str>,

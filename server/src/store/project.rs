@@ -1,59 +1,33 @@
 //! The tables that follow from the journal. Invariant: nothing here fails because of what a record says, only because of
 //! the disk, so a failed batch can be tried again as a whole.
 
-use model::{Author, Change, Entry, Evidence, Identity, Medium, Message, Party, Record, Timestamp};
-use rusqlite::{ToSql, Transaction, params};
+use model::{AgentChange, Author, Change, Entry, Evidence, Identity, Medium, Message, Party, Timestamp};
 
-use super::ledger::{Key, execute};
+use super::ledger::Tables;
 use super::resolve::{Link, link};
-use super::{to_json, word};
+use super::value::{Key, Value, values};
+use super::{StoreError, to_json, word};
 
-type Db<'a> = Transaction<'a>;
-type Result<T = ()> = rusqlite::Result<T>;
+type Db<'a> = dyn Tables + 'a;
+type Result = std::result::Result<(), StoreError>;
 
-/// Appends the record and brings every table up to it.
-pub fn append(db: &Db<'_>, record: &Record) -> Result {
-    match record {
-        Record::Session(entry) => append_entry(db, entry),
-        Record::Agent(change) => {
-            execute(
-                db,
-                "INSERT INTO agent_status (agent_id, at_us, status, set_by) VALUES (?1, ?2, ?3, ?4)",
-                params![
-                    Key::new(change.agent.0),
-                    change.at.as_micros(),
-                    to_json(&change.status),
-                    word(&change.by)
-                ],
-            )?;
-            Ok(())
-        }
-    }
+pub fn agent_changed(db: &mut Db<'_>, change: &AgentChange) -> Result {
+    db.execute(
+        "INSERT INTO agent_status (agent_id, at_us, status, set_by) VALUES (?1, ?2, ?3, ?4)",
+        values![Key::new(change.agent.0), change.at.as_micros(), to_json(&change.status), word(&change.by)],
+    )
 }
 
-fn append_entry(db: &Db<'_>, entry: &Entry) -> Result {
-    let inserted = execute(
-        db,
-        "INSERT INTO journal (session_id, seq, at_us, change) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-        params![Key::new(entry.session.0), seq(entry), entry.at.as_micros(), to_json(&entry.change)],
-    )?;
-    if inserted == 0 {
-        tracing::error!(session = %entry.session, seq = entry.seq, "a journal entry came twice; the first one stands");
-        return Ok(());
-    }
-    project(db, entry)
-}
-
-fn project(db: &Db<'_>, entry: &Entry) -> Result {
+/// Brings every table up to an entry that is new.
+pub fn project(db: &mut Db<'_>, entry: &Entry) -> Result {
     let session = &Key::new(entry.session.0);
     let at = entry.at;
     match &entry.change {
         Change::SessionOpened { customer, entry, medium } => {
-            execute(
-                db,
+            db.execute(
                 "INSERT INTO sessions (session_id, customer_id, entry, state, voice, chat, opened_us) \
                  VALUES (?1, ?2, ?3, 'flow', ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-                params![
+                values![
                     session,
                     Key::new(customer.0),
                     entry,
@@ -89,10 +63,8 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
             moment(db, "UPDATE legs SET answered_us = ?2 WHERE leg_id = ?1", Key::new(leg.0), at)?;
         }
         Change::LegEnded { leg, ending } => {
-            execute(
-                db,
-                "UPDATE legs SET ended_us = ?2, ending_cause = ?3, ending_by = ?4, ending_status = ?5 WHERE leg_id = ?1",
-                params![
+            db.execute("UPDATE legs SET ended_us = ?2, ending_cause = ?3, ending_by = ?4, ending_status = ?5 WHERE leg_id = ?1",
+                values![
                     Key::new(leg.0),
                     at.as_micros(),
                     word(&ending.cause),
@@ -107,7 +79,7 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
                 db,
                 "UPDATE sessions SET queue = ?2, state = 'waiting' WHERE session_id = ?1",
                 session,
-                &queue.0,
+                &*queue.0,
             )?;
         }
         Change::Dequeued { queue: _, why: _ } => {
@@ -134,35 +106,30 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
         }
         // An ended session keeps its last owner: it is his work.
         Change::OwnerChanged { agent: None } => {
-            execute(
-                db,
-                "UPDATE sessions SET owner_id = NULL, state = 'waiting' WHERE session_id = ?1 AND ended_us IS NULL",
-                params![session],
+            db.execute("UPDATE sessions SET owner_id = NULL, state = 'waiting' WHERE session_id = ?1 AND ended_us IS NULL",
+                values![session],
             )?;
         }
         Change::RecordingStarted { recording, file } => {
-            execute(
-                db,
+            db.execute(
                 "INSERT INTO recordings (recording_id, session_id, file, started_us) VALUES (?1, ?2, ?3, ?4) \
                  ON CONFLICT DO NOTHING",
-                params![Key::new(recording.0), session, file, at.as_micros()],
+                values![Key::new(recording.0), session, file, at.as_micros()],
             )?;
         }
         Change::RecordingEnded { recording, millis }
         | Change::RecordingFailed { recording, millis, why: _ } => {
-            execute(
-                db,
+            db.execute(
                 "UPDATE recordings SET millis = ?2 WHERE recording_id = ?1",
-                params![Key::new(recording.0), i64::try_from(*millis).unwrap_or(i64::MAX)],
+                values![Key::new(recording.0), i64::try_from(*millis).unwrap_or(i64::MAX)],
             )?;
         }
         Change::WrapUpStarted { agent: _ } => state(db, session, "wrap_up", None)?,
         Change::WrapUpEnded { agent: _, disposition, note } => {
-            execute(
-                db,
+            db.execute(
                 "UPDATE sessions SET disposition = COALESCE(?2, disposition), note = COALESCE(?3, note), \
                  state = CASE WHEN ended_us IS NULL THEN state ELSE 'closed' END WHERE session_id = ?1",
-                params![session, disposition, note],
+                values![session, disposition, note],
             )?;
         }
         Change::MergedInto { session: other } => {
@@ -174,11 +141,10 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
             )?;
         }
         Change::SessionEnded { ending } => {
-            execute(
-                db,
+            db.execute(
                 "UPDATE sessions SET ended_us = ?2, ending_cause = ?3, ending_by = ?4, ending_status = ?5, \
                  state = CASE state WHEN 'wrap_up' THEN state ELSE 'closed' END WHERE session_id = ?1",
-                params![session, at.as_micros(), word(&ending.cause), word(&ending.by), ending.sip_status],
+                values![session, at.as_micros(), word(&ending.cause), word(&ending.by), ending.sip_status],
             )?;
         }
         // He waits, whatever became of his leg.
@@ -201,13 +167,14 @@ fn project(db: &Db<'_>, entry: &Entry) -> Result {
         | Change::Parked { .. }
         | Change::SetAside { .. }
         | Change::Supervised { .. }
-        | Change::Escalated { .. } => {}
+        | Change::Escalated { .. }
+        | Change::Transferred { .. } => {}
     }
     Ok(())
 }
 
 /// What a customer merely says about himself never takes an identity away from another customer.
-fn relink(db: &Db<'_>, identity: &Identity, how: Link) -> Result {
+fn relink(db: &mut Db<'_>, identity: &Identity, how: Link) -> Result {
     let proven = match how.evidence {
         Evidence::Stated => false,
         Evidence::Origin | Evidence::Code | Evidence::Token => true,
@@ -223,17 +190,16 @@ struct Opened<'a> {
     at: Timestamp,
 }
 
-fn leg_opened(db: &Db<'_>, session: &Key, opened: Opened<'_>) -> Result {
+fn leg_opened(db: &mut Db<'_>, session: &Key, opened: Opened<'_>) -> Result {
     let (party, agent) = match opened.party {
         Party::Customer => ("customer", None),
         Party::Agent { agent } => ("agent", Some(Key::new(agent.0))),
         Party::External => ("external", None),
     };
-    execute(
-        db,
+    db.execute(
         "INSERT INTO legs (leg_id, session_id, medium, party, agent_id, address, opened_us) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
-        params![
+        values![
             opened.leg,
             session,
             word(&opened.medium),
@@ -247,22 +213,20 @@ fn leg_opened(db: &Db<'_>, session: &Key, opened: Opened<'_>) -> Result {
         Medium::Voice => "UPDATE sessions SET voice = 1 WHERE session_id = ?1 AND voice = 0",
         Medium::Chat => "UPDATE sessions SET chat = 1 WHERE session_id = ?1 AND chat = 0",
     };
-    execute(db, used, params![session])?;
+    db.execute(used, values![session])?;
     Ok(())
 }
 
-fn message_said(db: &Db<'_>, entry: &Entry, message: &Message) -> Result {
+fn message_said(db: &mut Db<'_>, entry: &Entry, message: &Message) -> Result {
     let author = match &message.author {
         Author::Customer => "customer".to_owned(),
         Author::Agent { agent, name: _ } => agent.to_string(),
         Author::Flow => "flow".to_owned(),
         Author::System => "system".to_owned(),
     };
-    execute(
-        db,
-        "INSERT INTO messages (session_id, seq, at_us, author, external_id, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+    db.execute("INSERT INTO messages (session_id, seq, at_us, author, external_id, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
          ON CONFLICT DO NOTHING",
-        params![
+        values![
             Key::new(entry.session.0),
             seq(entry),
             entry.at.as_micros(),
@@ -274,25 +238,26 @@ fn message_said(db: &Db<'_>, entry: &Entry, message: &Message) -> Result {
     Ok(())
 }
 
-fn state(db: &Db<'_>, session: &Key, to: &'static str, only_from: Option<&str>) -> Result {
-    execute(
-        db,
-        "UPDATE sessions SET state = ?2 WHERE session_id = ?1 AND (?3 IS NULL OR state = ?3)",
-        params![session, to, only_from],
-    )?;
+fn state(db: &mut Db<'_>, session: &Key, to: &'static str, only_from: Option<&str>) -> Result {
+    match only_from {
+        None => db.execute("UPDATE sessions SET state = ?2 WHERE session_id = ?1", values![session, to]),
+        Some(from) => db.execute(
+            "UPDATE sessions SET state = ?2 WHERE session_id = ?1 AND state = ?3",
+            values![session, to, from],
+        ),
+    }
+}
+
+fn set<'a>(db: &mut Db<'_>, sql: &'static str, key: &Key, value: impl Into<Value<'a>>) -> Result {
+    db.execute(sql, &[Value::from(key), value.into()])?;
     Ok(())
 }
 
-fn set(db: &Db<'_>, sql: &'static str, key: &Key, value: impl ToSql) -> Result {
-    execute(db, sql, params![key, value])?;
+fn moment(db: &mut Db<'_>, sql: &'static str, key: Key, at: Timestamp) -> Result {
+    db.execute(sql, values![key, at.as_micros()])?;
     Ok(())
 }
 
-fn moment(db: &Db<'_>, sql: &'static str, key: Key, at: Timestamp) -> Result {
-    execute(db, sql, params![key, at.as_micros()])?;
-    Ok(())
-}
-
-fn seq(entry: &Entry) -> i64 {
+pub fn seq(entry: &Entry) -> i64 {
     i64::try_from(entry.seq).expect("no session has this many entries")
 }

@@ -2,9 +2,10 @@
 
 use model::{AgentId, AgentStatus, CustomerId, Ending, Media, RecordingId, SessionId, Timestamp};
 use serde::Serialize;
-use sqlx::{Row, sqlite::SqliteRow};
 use utoipa::ToSchema;
 
+use super::pool::query;
+use super::value::Row;
 use super::{Store, StoreError, from_json, from_word, parse};
 
 /// One session as lists show it.
@@ -77,18 +78,25 @@ impl Default for Page {
     }
 }
 
-const SESSION: &str = "SELECT s.*, c.name AS customer_name, u.name AS owner_name, \
-    (SELECT COUNT(*) FROM recordings r WHERE r.session_id = s.session_id) AS recordings \
-    FROM sessions s LEFT JOIN customers c ON c.customer_id = s.customer_id \
-    LEFT JOIN users u ON u.user_id = s.owner_id ";
+macro_rules! sessions {
+    ($condition:literal $(,)?) => {
+        concat!(
+            "SELECT s.*, c.name AS customer_name, u.name AS owner_name, \
+             (SELECT COUNT(*) FROM recordings r WHERE r.session_id = s.session_id) AS recordings \
+             FROM sessions s LEFT JOIN customers c ON c.customer_id = s.customer_id \
+             LEFT JOIN users u ON u.user_id = s.owner_id WHERE ",
+            $condition
+        )
+    };
+}
 
 impl Store {
     pub async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<SessionRow>, StoreError> {
-        let sql = const_str(
-            "WHERE ($1 IS NULL OR s.customer_id = $1) AND ($2 IS NULL OR (s.ended_us IS NULL) = $2) \
+        let sql = sessions!(
+            "($1 IS NULL OR s.customer_id = $1) AND ($2 IS NULL OR ($2 = 1) = (s.ended_us IS NULL)) \
              AND ($3 IS NULL OR s.opened_us < $3) ORDER BY s.opened_us DESC, s.session_id DESC LIMIT $4",
         );
-        let rows = sqlx::query(sql)
+        let rows = query(sql)
             .bind(filter.customer.map(|customer| customer.to_string()))
             .bind(filter.open)
             .bind(filter.page.before.map(Timestamp::as_micros))
@@ -99,7 +107,7 @@ impl Store {
     }
 
     pub async fn session(&self, session: SessionId) -> Result<Option<SessionRow>, StoreError> {
-        let row = sqlx::query(const_str("WHERE s.session_id = $1"))
+        let row = query(sessions!("s.session_id = $1"))
             .bind(session.to_string())
             .fetch_optional(&self.pool)
             .await?;
@@ -108,13 +116,12 @@ impl Store {
 
     /// Whether the operator has ever owned the session.
     pub async fn took_part(&self, session: SessionId, agent: AgentId) -> Result<bool, StoreError> {
-        let count: i64 =
-            sqlx::query_scalar("SELECT COUNT(*) FROM session_agents WHERE session_id = $1 AND agent_id = $2")
-                .bind(session.to_string())
-                .bind(agent.to_string())
-                .fetch_one(&self.pool)
-                .await?;
-        Ok(count > 0)
+        let found = query("SELECT agent_id FROM session_agents WHERE session_id = $1 AND agent_id = $2")
+            .bind(session.to_string())
+            .bind(agent.to_string())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(found.is_some())
     }
 
     /// Recordings, the newest first: of one session, of the sessions of one operator, or all.
@@ -124,7 +131,7 @@ impl Store {
         agent: Option<AgentId>,
         page: Page,
     ) -> Result<Vec<RecordingRow>, StoreError> {
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT r.*, s.customer_id, c.name AS customer_name FROM recordings r \
              JOIN sessions s ON s.session_id = r.session_id LEFT JOIN customers c ON c.customer_id = s.customer_id \
              WHERE ($1 IS NULL OR r.session_id = $1) AND ($2 IS NULL OR EXISTS (SELECT 1 FROM session_agents a \
@@ -141,7 +148,7 @@ impl Store {
     }
 
     pub async fn recording(&self, recording: RecordingId) -> Result<Option<RecordingRow>, StoreError> {
-        let row = sqlx::query(
+        let row = query(
             "SELECT r.*, s.customer_id, c.name AS customer_name FROM recordings r \
              JOIN sessions s ON s.session_id = r.session_id LEFT JOIN customers c ON c.customer_id = s.customer_id \
              WHERE r.recording_id = $1",
@@ -154,8 +161,9 @@ impl Store {
 
     /// The last status that the journal has of every agent.
     pub async fn agent_statuses(&self) -> Result<Vec<(AgentId, AgentStatus, Timestamp)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT agent_id, status, MAX(at_us) AS at_us FROM agent_status GROUP BY agent_id ORDER BY agent_id",
+        let rows = query(
+            "SELECT agent_id, status, at_us FROM agent_status \
+             WHERE seq IN (SELECT MAX(seq) FROM agent_status GROUP BY agent_id) ORDER BY agent_id",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -171,11 +179,7 @@ impl Store {
     }
 }
 
-fn const_str(condition: &'static str) -> sqlx::AssertSqlSafe<String> {
-    sqlx::AssertSqlSafe(format!("{SESSION}{condition}"))
-}
-
-fn session_row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
+fn session_row(row: &Row) -> Result<SessionRow, StoreError> {
     let owner: Option<String> = row.get("owner_id");
     let owner = owner
         .map(|agent| {
@@ -192,7 +196,9 @@ fn session_row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
             Ok::<_, StoreError>(Ending {
                 cause: from_word("cause", &cause)?,
                 by: from_word("side", row.get("ending_by"))?,
-                sip_status: row.get("ending_status"),
+                sip_status: row
+                    .get::<Option<i64>>("ending_status")
+                    .and_then(|status| u16::try_from(status).ok()),
                 q850: None,
             })
         })
@@ -202,8 +208,8 @@ fn session_row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
         session: parse("session id", row.get("session_id"))?,
         customer: customer_name(row)?,
         opened: Timestamp::from_micros(row.get("opened_us")),
-        ended: row.get::<Option<i64>, _>("ended_us").map(Timestamp::from_micros),
-        media: Media { voice: row.get("voice"), chat: row.get("chat") },
+        ended: row.get::<Option<i64>>("ended_us").map(Timestamp::from_micros),
+        media: Media { voice: row.flag("voice"), chat: row.flag("chat") },
         entry: row.get("entry"),
         queue: row.get("queue"),
         owner,
@@ -215,7 +221,7 @@ fn session_row(row: &SqliteRow) -> Result<SessionRow, StoreError> {
     Ok(SessionRow { head, recordings: row.get("recordings") })
 }
 
-fn recording_row(row: &SqliteRow) -> Result<RecordingRow, StoreError> {
+fn recording_row(row: &Row) -> Result<RecordingRow, StoreError> {
     Ok(RecordingRow {
         recording: parse("recording id", row.get("recording_id"))?,
         session: parse("session id", row.get("session_id"))?,
@@ -226,7 +232,7 @@ fn recording_row(row: &SqliteRow) -> Result<RecordingRow, StoreError> {
     })
 }
 
-fn customer_name(row: &SqliteRow) -> Result<CustomerName, StoreError> {
+fn customer_name(row: &Row) -> Result<CustomerName, StoreError> {
     Ok(CustomerName {
         customer: parse("customer id", row.get("customer_id"))?,
         name: row.get("customer_name"),

@@ -4,9 +4,9 @@
 //!
 //! How long work waits for its commit depends on who waits for it: see [`Urgency`].
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,12 @@ use session::api::{AgentEvent, CustomerCard, Refusal, Reply, RequestId, VisitorE
 use sip_core::api::BindingChange;
 use tokio::sync::oneshot;
 
-use super::ledger::Ledger;
+use super::ledger::{Doubt, Ledger};
 use super::newcomers::Newcomers;
 use super::queue::{Queue, Sender};
 use super::{Store, StoreError};
 use crate::clock;
+use crate::config::Database;
 
 /// Most work in one transaction: bounds how long the first of a batch waits for the last.
 const BATCH: usize = 2_048;
@@ -119,18 +120,24 @@ impl Writer {
         store: &Store,
         mut let_out: impl FnMut(Written) + Send + 'static,
     ) -> Result<(Writer, JoinHandle<()>), StoreError> {
-        let disk = Disk::open(&store.file)?;
         let (sender, queue) = Queue::new();
         let backlog = Backlog::default();
-        let mut desk = Desk {
-            queue,
-            disk,
-            backlog: backlog.clone(),
-            batch: Vec::new(),
-            newcomers: Newcomers::default(),
+        let (database, counters) = (store.database.clone(), backlog.clone());
+        let (opened, is_open) = mpsc::channel();
+        // Opened by the thread itself: whoever starts it may be within a runtime, which nothing may wait in.
+        let run = move || match Disk::open(&database) {
+            Ok(disk) => {
+                let _ = opened.send(Ok(()));
+                let newcomers = Newcomers::default();
+                let mut desk = Desk { queue, disk, backlog: counters, batch: Vec::new(), newcomers };
+                while desk.work(&mut let_out) {}
+            }
+            Err(error) => {
+                let _ = opened.send(Err(error));
+            }
         };
-        let run = move || while desk.work(&mut let_out) {};
         let thread = thread::Builder::new().name("journal".into()).spawn(run)?;
+        is_open.recv().map_err(|_| StoreError::Silent)??;
         Ok((Writer { sender, backlog }, thread))
     }
 
@@ -211,7 +218,7 @@ impl Desk {
     fn answer_at_once(&mut self, work: Work, let_out: &mut impl FnMut(Written)) -> Option<(Work, Urgency)> {
         let urgency = work.urgency();
         let Work::Resolve { request, identities, name } = &work else { return Some((work, urgency)) };
-        let ledger = self.disk.ledger.as_ref();
+        let ledger = self.disk.ledger.as_mut();
         match ledger
             .and_then(|ledger| self.newcomers.card(ledger, clock::wall(), identities, name.as_deref()))
         {
@@ -227,15 +234,21 @@ impl Desk {
 
 /// The database, which may have to be opened again.
 struct Disk {
-    file: PathBuf,
+    database: Database,
     ledger: Option<Ledger>,
+    doubt: Doubt,
     /// When the next commit may begin.
     ready: Instant,
 }
 
 impl Disk {
-    fn open(file: &Path) -> Result<Self, StoreError> {
-        Ok(Self { file: file.to_owned(), ledger: Some(Ledger::open(file)?), ready: Instant::now() })
+    fn open(database: &Database) -> Result<Self, StoreError> {
+        Ok(Self {
+            database: database.clone(),
+            ledger: Some(Ledger::open(database)?),
+            doubt: Doubt::default(),
+            ready: Instant::now(),
+        })
     }
 
     /// Tries until the batch is committed. Returns the customers found, in the order of the `Resolve`s.
@@ -275,9 +288,9 @@ impl Disk {
     fn try_commit(&mut self, batch: &[Work], newcomers: &Newcomers) -> Result<Vec<CustomerCard>, StoreError> {
         let ledger = match &mut self.ledger {
             Some(ledger) => ledger,
-            none => none.insert(Ledger::open(&self.file)?),
+            none => none.insert(Ledger::open(&self.database)?),
         };
-        ledger.commit(batch, newcomers)
+        ledger.commit(batch, newcomers, &mut self.doubt)
     }
 }
 

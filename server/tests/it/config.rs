@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use server::config::{self, Config};
+use server::config::{self, Config, Database};
 
 const SHIPPED: &str = include_str!("../../../config/tandem.toml");
 
@@ -84,7 +84,7 @@ fn paths_count_from_the_folder_of_the_file() {
     );
     let config = config.expect("good");
     assert_eq!(config.prompts.folder, Path::new("/etc/tandem/p"));
-    assert_eq!(config.database.file, Path::new("/var/lib/tandem/tandem.db"));
+    assert_eq!(config.database, Database::Sqlite("/var/lib/tandem/tandem.db".into()));
     assert_eq!(config.recording.folder, Path::new("/var/lib/tandem/recordings"));
 }
 
@@ -111,9 +111,11 @@ fn normalise(config: &mut Config) {
         &mut config.dialplans.folder,
         &mut config.prompts.folder,
         &mut config.prompts.music,
-        &mut config.database.file,
     ];
     for path in paths {
         *path = path.components().collect();
+    }
+    if let Database::Sqlite(file) = &mut config.database {
+        *file = file.components().collect();
     }
 }

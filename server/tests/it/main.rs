@@ -5,4 +5,6 @@ mod config;
 mod harness;
 mod http;
 mod life;
+mod postgres;
+mod reports;
 mod store;

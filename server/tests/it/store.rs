@@ -1,11 +1,14 @@
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use e2e::lab::Postgres;
 use model::{
     AgentChange, AgentId, AgentStatus, Author, Cause, Change, CustomerId, Ending, Entry, Evidence, Identity,
     LegId, Medium, Message, MessageId, Party, QueueName, Record, RecordingId, SessionId, Side, Timestamp,
     VisitorId,
 };
+use server::config::{Database, PostgresUrl};
 use server::store::{Page, SessionFilter, Store, Work, Writer, Written};
 use session::api::{Reply, RequestId};
 use tempfile::TempDir;
@@ -17,25 +20,119 @@ struct Disk {
     store: Store,
     writer: Writer,
     written: mpsc::Receiver<Written>,
-    folder: TempDir,
+    thread: JoinHandle<()>,
+    place: Place,
+}
+
+/// Where a test has its database.
+enum Place {
+    Sqlite(TempDir),
+    Postgres(Postgres),
+}
+
+impl Place {
+    fn database(&self) -> Database {
+        match self {
+            Self::Sqlite(folder) => Database::Sqlite(folder.path().join("t.db")),
+            Self::Postgres(postgres) => {
+                Database::Postgres(PostgresUrl::new(&postgres.url()).expect("an address"))
+            }
+        }
+    }
+}
+
+/// A test for both databases.
+macro_rules! on_both {
+    ($(async fn $name:ident($disk:ident: Disk) $body:block)+) => {$(
+        mod $name {
+            use super::*;
+
+            async fn test($disk: Disk) $body
+
+            #[tokio::test]
+            async fn on_sqlite() {
+                test(Disk::sqlite().await).await;
+            }
+
+            #[tokio::test]
+            async fn on_postgres() {
+                test(Disk::postgres().await).await;
+            }
+        }
+    )+};
 }
 
 /// Which customer, his name, his identities, his earlier sessions.
 type Contact = (usize, Option<String>, Vec<Identity>, u32);
 
 impl Disk {
-    async fn new() -> Self {
-        Self::open(tempfile::tempdir().expect("a temporary folder")).await
+    async fn sqlite() -> Self {
+        Self::open(Place::Sqlite(tempfile::tempdir().expect("a temporary folder"))).await
     }
 
-    async fn open(folder: TempDir) -> Self {
-        let store = Store::open(&folder.path().join("t.db")).await.expect("the database opens");
+    async fn postgres() -> Self {
+        Self::open(Place::Postgres(Postgres::new())).await
+    }
+
+    async fn another(&self) -> Self {
+        match self.place {
+            Place::Sqlite(_) => Self::sqlite().await,
+            Place::Postgres(_) => Self::postgres().await,
+        }
+    }
+
+    async fn open(place: Place) -> Self {
+        let store = Store::open(&place.database()).await.expect("the database opens");
         let (sender, written) = mpsc::channel();
-        let (writer, _) = Writer::start(&store, move |written| {
+        let (writer, thread) = Writer::start(&store, move |written| {
             let _ = sender.send(written);
         })
         .expect("the writer starts");
-        Self { store, writer, written, folder }
+        Self { store, writer, written, thread, place }
+    }
+
+    /// Opens the same database again.
+    async fn restart(self) -> Self {
+        let Self { store, writer, thread, place, .. } = self;
+        drop(writer);
+        thread.join().expect("the writer ends");
+        store.close().await;
+        Self::open(place).await
+    }
+
+    /// Nobody else can write until the returned is called.
+    async fn block(&self) -> impl FnOnce() {
+        let (free, blocked) = mpsc::channel::<()>();
+        let (sender, is_locked) = mpsc::channel();
+        let database = self.place.database();
+        let blocker = std::thread::spawn(move || match database {
+            Database::Sqlite(file) => {
+                let blocker = rusqlite::Connection::open(file).expect("the database");
+                blocker.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+                sender.send(()).expect("the test waits");
+                let _ = blocked.recv();
+                blocker.execute_batch("ROLLBACK").expect("the lock is free again");
+            }
+            Database::Postgres(url) => {
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                runtime.block_on(async {
+                    use sqlx::Connection as _;
+                    let mut blocker = sqlx::PgConnection::connect(url.reveal()).await.expect("the database");
+                    for sql in ["BEGIN", "LOCK TABLE journal, customers IN EXCLUSIVE MODE"] {
+                        sqlx::query(sql).execute(&mut blocker).await.expect("the lock");
+                    }
+                    sender.send(()).expect("the test waits");
+                    let _ = blocked.recv();
+                    sqlx::query("ROLLBACK").execute(&mut blocker).await.expect("the lock is free again");
+                });
+            }
+        });
+        is_locked.recv().expect("the lock is taken");
+        move || {
+            drop(free);
+            blocker.join().expect("the lock is free again");
+        }
     }
 
     async fn write(&self, session: SessionId, changes: impl IntoIterator<Item = Change>) {
@@ -149,9 +246,8 @@ fn chat_opened(n: u8) -> Change {
     Change::LegOpened { leg, medium: Medium::Chat, party: Party::Customer, address: visitor.to_string() }
 }
 
-#[tokio::test]
-async fn the_tables_follow_from_the_journal_and_survive_a_restart() {
-    let disk = Disk::new().await;
+on_both! {
+async fn the_tables_follow_from_the_journal_and_survive_a_restart(disk: Disk) {
     let customer = disk.resolve(&[(phone("+79001112233"), Evidence::Origin)]).await;
     let (session, agent) = (id(SessionId::new, 1), id(AgentId::new, 2));
     let (leg, recording) = (id(LegId::new, 3), id(RecordingId::new, 4));
@@ -184,7 +280,7 @@ async fn the_tables_follow_from_the_journal_and_survive_a_restart() {
         ],
     )
     .await;
-    let disk = Disk::open(disk.folder).await;
+    let disk = disk.restart().await;
 
     let row = disk.store.session(session).await.expect("read").expect("there");
     assert_eq!(row.head.customer.name.as_deref(), Some("Ivan"));
@@ -217,10 +313,10 @@ async fn the_tables_follow_from_the_journal_and_survive_a_restart() {
     );
     assert!(disk.store.open_sessions().await.expect("read").is_empty());
 }
+}
 
-#[tokio::test]
-async fn open_sessions_come_back_whole_and_in_order() {
-    let disk = Disk::new().await;
+on_both! {
+async fn open_sessions_come_back_whole_and_in_order(disk: Disk) {
     let customer = disk.resolve(&[(phone("+79001112233"), Evidence::Origin)]).await;
     let opened =
         |entry: &str| Change::SessionOpened { customer, entry: entry.to_owned(), medium: Medium::Chat };
@@ -236,10 +332,10 @@ async fn open_sessions_come_back_whole_and_in_order() {
     assert_eq!(open[0].customer.identities, [phone("+79001112233")]);
     assert_eq!(open[0].customer.earlier_sessions, 2, "all of his but this one");
 }
+}
 
-#[tokio::test]
-async fn an_entry_that_comes_twice_stands_once() {
-    let disk = Disk::new().await;
+on_both! {
+async fn an_entry_that_comes_twice_stands_once(disk: Disk) {
     let customer = disk.resolve(&[]).await;
     let session = id(SessionId::new, 1);
     let opened = Change::SessionOpened { customer, entry: "main".to_owned(), medium: Medium::Chat };
@@ -249,10 +345,10 @@ async fn an_entry_that_comes_twice_stands_once() {
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].2.text, "one");
 }
+}
 
-#[tokio::test]
-async fn a_customer_is_found_by_the_first_identity_that_is_known() {
-    let disk = Disk::new().await;
+on_both! {
+async fn a_customer_is_found_by_the_first_identity_that_is_known(disk: Disk) {
     let origin = |number: &str| (phone(number), Evidence::Origin);
     let a = disk.resolve(&[origin("+79000000001")]).await;
     let b = disk.resolve(&[origin("+79000000002")]).await;
@@ -265,28 +361,28 @@ async fn a_customer_is_found_by_the_first_identity_that_is_known() {
     assert_eq!(disk.resolve(&[origin("+79000000001")]).await, a, "and nothing was merged");
     assert_ne!(disk.resolve(&[]).await, disk.resolve(&[]).await, "nobody knows them: two new customers");
 }
+}
 
-#[tokio::test]
-async fn who_is_recognised_before_the_commit_is_who_would_be_found_after_it() {
+on_both! {
+async fn who_is_recognised_before_the_commit_is_who_would_be_found_after_it(disk: Disk) {
     for seed in 0..12 {
-        let (early, late) = (Disk::new().await, Disk::new().await);
+        let (early, late) = (disk.another().await, disk.another().await);
         let found = early.contacts(seed, false).await;
         assert!(found.len() > 20);
         assert_eq!(found, late.contacts(seed, true).await, "seed {seed}");
     }
 }
+}
 
-#[tokio::test]
-async fn a_caller_is_recognised_while_the_disk_hangs() {
-    let disk = Disk::new().await;
+on_both! {
+async fn a_caller_is_recognised_while_the_disk_hangs(disk: Disk) {
     let known = disk.resolve(&[(phone("+79001112233"), Evidence::Origin)]).await;
     let ask = |number: &str| Work::Resolve {
         request: RequestId(2),
         identities: vec![(phone(number), Evidence::Origin)],
         name: None,
     };
-    let blocker = rusqlite::Connection::open(disk.folder.path().join("t.db")).expect("the database");
-    blocker.execute_batch("BEGIN IMMEDIATE").expect("the write lock");
+    let free = disk.block().await;
     for (number, is_known) in [("+79001112233", true), ("+79001112244", false)] {
         disk.writer.write(ask(number));
         let Ok(Written::Resolved { customer, .. }) = disk.written.recv_timeout(PATIENCE) else {
@@ -294,15 +390,15 @@ async fn a_caller_is_recognised_while_the_disk_hangs() {
         };
         assert_eq!(customer.customer == known, is_known, "{number}");
     }
-    blocker.execute_batch("ROLLBACK").expect("the lock is free again");
+    free();
     disk.writer.flush().await;
     let customers = disk.store.customers("+7900111224").await.expect("a search");
     assert_eq!(customers.len(), 1, "the newcomer was written down");
 }
+}
 
-#[tokio::test]
-async fn what_a_customer_says_takes_no_identity_from_another_but_proof_does() {
-    let disk = Disk::new().await;
+on_both! {
+async fn what_a_customer_says_takes_no_identity_from_another_but_proof_does(disk: Disk) {
     let number = phone("+79000000001");
     let owner = disk.resolve(&[(number.clone(), Evidence::Origin)]).await;
     let other = disk.resolve(&[]).await;
@@ -314,15 +410,11 @@ async fn what_a_customer_says_takes_no_identity_from_another_but_proof_does() {
     let former = disk.store.customer(owner).await.expect("read").expect("there");
     assert!(former.identities.is_empty());
 }
+}
 
-#[tokio::test]
-async fn nothing_is_let_out_before_what_stands_before_it_is_on_the_disk() {
-    let disk = Disk::new().await;
-    let file = disk.folder.path().join("t.db");
-    let blocker =
-        sqlx::sqlite::SqlitePool::connect(&format!("sqlite:{}", file.display())).await.expect("opens");
-    let mut lock = blocker.acquire().await.expect("a connection");
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *lock).await.expect("locked");
+on_both! {
+async fn nothing_is_let_out_before_what_stands_before_it_is_on_the_disk(disk: Disk) {
+    let free = disk.block().await;
 
     let entry = Entry {
         session: id(SessionId::new, 1),
@@ -334,7 +426,7 @@ async fn nothing_is_let_out_before_what_stands_before_it_is_on_the_disk() {
     disk.writer.write(Work::Reply { request: RequestId(7), result: Ok(Reply::Done) });
     // A wait for something that must not come.
     assert!(disk.written.recv_timeout(Duration::from_millis(300)).is_err(), "the disk has not taken it yet");
-    sqlx::query("COMMIT").execute(&mut *lock).await.expect("unlocked");
+    free();
     disk.writer.flush().await;
     let came: Vec<Written> = disk.written.try_iter().collect();
     assert!(
@@ -342,10 +434,10 @@ async fn nothing_is_let_out_before_what_stands_before_it_is_on_the_disk() {
         "{came:?}"
     );
 }
+}
 
-#[tokio::test]
-async fn the_last_status_of_an_agent_is_kept() {
-    let disk = Disk::new().await;
+on_both! {
+async fn the_last_status_of_an_agent_is_kept(disk: Disk) {
     let agent = id(AgentId::new, 1);
     for (at, status) in [(1, AgentStatus::Ready), (2, AgentStatus::NotReady { reason: "lunch".to_owned() })] {
         let change = AgentChange { agent, at: Timestamp::from_micros(at), status, by: Side::Agent };
@@ -358,10 +450,10 @@ async fn the_last_status_of_an_agent_is_kept() {
         [(agent, AgentStatus::NotReady { reason: "lunch".to_owned() }, Timestamp::from_micros(2))]
     );
 }
+}
 
-#[tokio::test]
-async fn customers_are_found_by_part_of_a_name_or_number_and_by_nothing_else() {
-    let disk = Disk::new().await;
+on_both! {
+async fn customers_are_found_by_part_of_a_name_or_number_and_by_nothing_else(disk: Disk) {
     let customer = disk.resolve(&[(phone("+79001112233"), Evidence::Origin)]).await;
     let session = id(SessionId::new, 1);
     disk.write(session, [Change::CustomerNamed { customer, name: "Ivan 100%".to_owned() }]).await;
@@ -371,11 +463,11 @@ async fn customers_are_found_by_part_of_a_name_or_number_and_by_nothing_else() {
     let filter = SessionFilter { customer: Some(customer), ..SessionFilter::default() };
     assert!(disk.store.sessions(&filter).await.expect("read").is_empty());
 }
+}
 
-#[tokio::test]
-async fn registrations_are_there_after_a_restart_until_they_expire() {
+on_both! {
+async fn registrations_are_there_after_a_restart_until_they_expire(disk: Disk) {
     use sip_core::api::{BindingChange, SavedBinding, Transport};
-    let disk = Disk::new().await;
     let saved = |contact: &str, expires: i64| SavedBinding {
         aor: "anna".to_owned(),
         username: "anna-desk".to_owned(),
@@ -401,10 +493,45 @@ async fn registrations_are_there_after_a_restart_until_they_expire() {
     let forget = BindingChange::Gone { aor: gone.aor, contact: gone.contact };
     disk.writer.write(Work::Binding(forget));
     disk.writer.flush().await;
-    let Disk { folder, writer, store, .. } = disk;
-    drop(writer);
-    store.close().await;
-    let disk = Disk::open(folder).await;
+    let disk = disk.restart().await;
     let found = disk.store.bindings(Timestamp::from_micros(1_500_000)).await.expect("read");
     assert_eq!(found, [stays]);
+}
+}
+
+on_both! {
+async fn no_text_from_outside_stops_the_journal(disk: Disk) {
+    use sip_core::api::{BindingChange, SavedBinding, Transport};
+    let customer = disk.resolve(&[(Identity::Email("a\0b@example.org".to_owned()), Evidence::Stated)]).await;
+    // Random, so that it cannot be made small.
+    let long: String = (0..20_000).map(|_| char::from(rand::random_range(b'!'..=b'~'))).collect();
+    let session = id(SessionId::new, 1);
+    let opened = Change::SessionOpened { customer, entry: "ma\0in".to_owned(), medium: Medium::Chat };
+    let named = Change::CustomerNamed { customer, name: "I\0van".to_owned() };
+    disk.write(session, [opened, named, message(Author::Customer, &format!("\0{long}"), "x\0", 1)]).await;
+    let saved = SavedBinding {
+        aor: "anna".to_owned(),
+        username: "anna".to_owned(),
+        contact: format!("sip:{long}@192.0.2.1"),
+        instance: Some("\0".to_owned()),
+        reg_id: None,
+        q: 1000,
+        path: Vec::new(),
+        call_id: long.clone(),
+        cseq: 1,
+        transport: Transport::Tcp,
+        local: "192.0.2.1:5060".parse().expect("an address"),
+        remote: "192.0.2.7:5060".parse().expect("an address"),
+        user_agent: Some("\0phone".to_owned()),
+        expires: Timestamp::from_micros(5_000_000),
+    };
+    for _ in 0..2 {
+        disk.writer.write(Work::Binding(BindingChange::Put(Box::new(saved.clone()))));
+    }
+    disk.writer.flush().await;
+    assert_eq!(disk.writer.backlog().failures_in_a_row(), 0);
+    let entries = disk.store.entries(session, 0).await.expect("read");
+    assert!(matches!(&entries[2].change, Change::Message { message } if message.text.ends_with(&long)));
+    assert_eq!(disk.store.bindings(Timestamp::from_micros(0)).await.expect("read").len(), 1);
+}
 }

@@ -4,6 +4,7 @@
 mod api;
 mod baresip;
 mod carrier;
+mod postgres;
 mod process;
 pub mod rtp;
 pub mod sip;
@@ -15,6 +16,7 @@ mod visitor;
 pub use api::Api;
 pub use baresip::Baresip;
 pub use carrier::Carrier;
+pub use postgres::{Postgres, PostgresServer};
 pub use process::{Process, free_phone_port, free_port, free_ports, wait_for};
 pub use sipp::Sipp;
 pub use tandem::{Tandem, project};

@@ -56,6 +56,12 @@ impl Visitor {
         self.tell(&json!({ "type": "send", "id": id, "text": text }));
     }
 
+    /// Whether it could be written: the server may be gone.
+    pub fn try_write(&mut self, id: &str, text: &str) -> bool {
+        let frame = json!({ "type": "send", "id": id, "text": text }).to_string();
+        self.socket.send(Message::text(frame)).is_ok()
+    }
+
     /// Writes and waits for the acknowledgement.
     pub fn say(&mut self, id: &str, text: &str) -> Value {
         self.write(id, text);

@@ -3,6 +3,7 @@
 //! one seed.
 
 mod audit;
+pub mod figures;
 mod media;
 mod people;
 pub mod recordings;
@@ -34,6 +35,7 @@ use sip_core::shard::ShardId;
 use sip_core::testing::{Delivery, Network, Weather};
 
 use audit::Audit;
+use figures::Figures;
 use media::SimulatedMedia;
 use people::{Carrier, Operator, Visitor};
 use shards::Shards;
@@ -131,6 +133,7 @@ pub struct World {
     pub engine: Engine,
     pub(crate) shards: Shards,
     pub audit: Audit,
+    pub figures: Figures,
     pub(crate) random: StdRng,
     pub(crate) network: Network,
     media: SimulatedMedia,
@@ -226,6 +229,7 @@ impl World {
             engine: Engine::new(now, config.clone()),
             shards: Shards::new(&config.sip),
             audit: Audit::default(),
+            figures: Figures::new(now.wall),
             network: Network::new(random.random(), scenario.weather),
             carrier: Carrier::new(now, random.random()),
             random,
@@ -344,6 +348,7 @@ impl World {
             }
             self.step();
             self.audit.check(self.now);
+            self.figures.check(self.now, &self.engine.counts());
         }
         self.now = self.now.after(end.saturating_since(self.now.instant));
     }
@@ -472,7 +477,10 @@ impl World {
                     let event = Event::Engine(Box::new(EngineEvent::Resolved { request, customer }));
                     self.schedule(self.now.instant + delay, event);
                 }
-                Output::Journal(record) => self.audit.journal(self.now, record),
+                Output::Journal(record) => {
+                    self.figures.add(&record);
+                    self.audit.journal(self.now, record);
+                }
                 Output::Reply { request, result } => {
                     if self.scripted {
                         self.replies.insert(request, result.clone());

@@ -74,6 +74,13 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
       return t(`event.offer.${change.outcome}`, { who: names(change.agent) });
     case "owner_changed":
       return change.agent ? t("event.owner", { who: names(change.agent) }) : t("event.no_owner");
+    case "transferred":
+      if (change.to.to === "agent") return t("event.transferred.agent", { who: names(change.to.agent) });
+      return change.to.to === "queue"
+        ? t("event.transferred.queue", { queue: change.to.queue })
+        : t("event.transferred.number");
+    case "callback_ended":
+      return t(change.reached ? "event.callback_reached" : "event.callback_failed");
     case "parked":
       return change.slot ? t("event.parked", { slot: change.slot }) : t("event.unparked");
     case "supervised":

@@ -346,6 +346,7 @@ function iconOf({ type }: Change): ReactNode {
     case "leg_ended":
       return <IconPhoneOff {...props} />;
     case "escalated":
+    case "transferred":
       return <IconArrowsTransferUp {...props} />;
     case "identity_linked":
     case "customer_changed":
