@@ -410,6 +410,9 @@ export const en = {
     chats: "Chats at once",
     sip_password: "Desk phone password",
     sip_password_about: "For a SIP phone that registers with the sign-in name.",
+    skills: "Skills",
+    skills_about: "Name and level from 1 to 10, such as “ru 10”.",
+    auto_answer: "Answers by itself",
     encryption: "Desk phone encryption",
     encryption_about: "SRTP. Browsers are always encrypted.",
     encryption_of: {

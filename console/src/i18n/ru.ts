@@ -427,6 +427,9 @@ export const ru = {
     chats: "Чатов сразу",
     sip_password: "Пароль настольного телефона",
     sip_password_about: "Для SIP-телефона, который регистрируется под этим логином.",
+    skills: "Навыки",
+    skills_about: "Название и уровень от 1 до 10, например «ru 10».",
+    auto_answer: "Отвечает автоматически",
     encryption: "Шифрование настольного телефона",
     encryption_about: "SRTP. Браузеры зашифрованы всегда.",
     encryption_of: {

@@ -23,12 +23,26 @@ import classes from "./pages.module.css";
 const ROLES: Role[] = ["operator", "supervisor", "admin"];
 const ENCRYPTION: Encryption[] = ["refused", "accepted", "offered", "required"];
 /** A user before he is saved. */
-type Draft = Omit<UserRow, "id" | "locale" | "sip_usernames"> & { id?: string };
+type Draft = Omit<UserRow, "id" | "locale" | "sip_usernames" | "routing"> & {
+  id?: string;
+  routing: Partial<UserRow["routing"]>;
+};
 
 const NEW: Draft = {
   ...{ login: "", name: "", roles: ["operator"], queues: [] },
-  ...{ capacity: { voice: 1, chat: 3 }, encryption: "accepted" },
+  ...{ capacity: { voice: 1, chat: 3 }, encryption: "accepted", routing: {} },
 };
+
+/** `ru 10`, as skills are shown and written. */
+const skillTags = (skills: Record<string, number> = {}) =>
+  Object.entries(skills).map(([name, level]) => `${name} ${level}`);
+const skillsOf = (tags: string[]) =>
+  Object.fromEntries(
+    tags.map((tag) => {
+      const [name = "", level] = tag.trim().split(/[\s:=]+/);
+      return [name, Number(level ?? 1) || 0];
+    }),
+  );
 
 export function UsersPage() {
   const { t } = useTranslation();
@@ -113,9 +127,9 @@ function Form({ user, onClose }: { user: Draft; onClose(): void }) {
     }
   };
   const save = () => {
-    const { login, name, roles, queues, capacity, encryption } = draft;
+    const { login, name, roles, queues, capacity, encryption, routing } = draft;
     const body = {
-      ...{ name: name.trim(), roles, queues, capacity, encryption },
+      ...{ name: name.trim(), roles, queues, capacity, encryption, routing },
       ...(password ? { password } : {}),
       ...(sipPassword ? { sip_password: sipPassword } : {}),
     };
@@ -198,6 +212,21 @@ function Form({ user, onClose }: { user: Draft; onClose(): void }) {
               onChange={(value) => change({ capacity: { ...draft.capacity, chat: Number(value) } })}
             />
           </Group>
+          <TagsInput
+            label={t("users.skills")}
+            description={t("users.skills_about")}
+            value={skillTags(draft.routing.skills)}
+            onChange={(tags) => change({ routing: { ...draft.routing, skills: skillsOf(tags) } })}
+            error={errorOf("routing")}
+            data-testid="user-skills"
+          />
+          <Checkbox
+            label={t("users.auto_answer")}
+            checked={draft.routing.auto_answer ?? false}
+            onChange={({ currentTarget }) =>
+              change({ routing: { ...draft.routing, auto_answer: currentTarget.checked } })
+            }
+          />
           <PasswordInput
             label={t("users.sip_password")}
             description={t("users.sip_password_about")}
