@@ -1,7 +1,7 @@
 //! `make bench`: what Tandem costs beside the least that the same work can cost, in the same run on the same machine.
 //!
 //! Wall times on a shared machine mean little, so everything is CPU time and is printed as a ratio. Loopback only, and over
-//! within six minutes. Names of parts as arguments run only those: `cargo run --release -p bench -- calls`; with `--soak` the
+//! within seven minutes. Names of parts as arguments run only those: `cargo run --release -p bench -- calls`; with `--soak` the
 //! calls end with 100,000 more of them.
 
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
@@ -10,6 +10,7 @@ mod browser;
 mod calls;
 mod conference;
 mod forward;
+mod journal;
 mod load;
 mod process;
 mod register;
@@ -26,7 +27,7 @@ type Part = (&'static str, fn() -> Result<()>);
 
 fn main() -> Result<()> {
     println!("{:<52} {:>10} {:>10} {:>8}  limit", "", "floor", "tandem", "ratio");
-    let parts: [Part; 8] = [
+    let parts: [Part; 9] = [
         ("forward", forward::run),
         ("register", register::run),
         ("calls", calls::run),
@@ -35,6 +36,7 @@ fn main() -> Result<()> {
         ("recording", sound::recording),
         ("browsers", sound::browsers),
         ("shards", shards::run),
+        ("journal", journal::run),
     ];
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();

@@ -53,12 +53,11 @@ impl Today {
 
     /// Reads what was written today before this start.
     pub async fn catch_up(&self, store: &Store) -> Result<(), StoreError> {
-        let since = self.inner().statistics.since();
-        let records = store.records(since, clock::wall() + Duration::from_secs(1)).await?;
+        let empty = self.inner().statistics.clone();
+        let since = empty.since();
+        let statistics = store.count(empty, since, clock::wall() + Duration::from_secs(1)).await?;
         let mut inner = self.inner();
-        for record in &records {
-            inner.statistics.add(record);
-        }
+        inner.statistics = statistics;
         // What is in both counts once: entries are numbered.
         for record in inner.meanwhile.take().unwrap_or_default() {
             inner.statistics.add(&record);
@@ -92,20 +91,11 @@ impl Today {
 /// The figures of a stretch of time, as the journal has them now.
 pub async fn of(store: &Store, rules: Rules, from: Timestamp, to: Timestamp) -> Result<Report, StoreError> {
     // Who came again may have done so later.
-    let records = store.records(from, to + rules.repeat_within).await?;
-    let now = clock::wall();
-    // Thousands of contacts a day are some work.
-    let report = tokio::task::spawn_blocking(move || {
-        let mut statistics = Statistics::new(rules, from);
-        for record in &records {
-            statistics.add(record);
-        }
-        let mut report = statistics.report(now);
-        report.figures.retain(|key, _| key.from >= from && key.from < to);
-        report.times.retain(|(quarter, _), _| *quarter >= from && *quarter < to);
-        report
-    });
-    report.await.map_err(|error| StoreError::Thread(std::io::Error::other(error)))
+    let statistics = store.count(Statistics::new(rules, from), from, to + rules.repeat_within).await?;
+    let mut report = statistics.report(clock::wall());
+    report.figures.retain(|key, _| key.from >= from && key.from < to);
+    report.times.retain(|(quarter, _), _| *quarter >= from && *quarter < to);
+    Ok(report)
 }
 
 /// The last midnight of this place.

@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { Baresip } from "./baresip.mjs";
 import { chatAndCall } from "./chat.mjs";
+import { figures } from "./figures.mjs";
 import { Console } from "./pages.mjs";
 import { CALLER, OPERATOR, phoneCall } from "./phone.mjs";
 import { Stopped, check } from "./report.mjs";
@@ -54,6 +55,8 @@ try {
   await tonedMicrophone(customerContext, CUSTOMER);
   const tones = { customer: CUSTOMER, operator: OPERATOR, phone: CALLER };
   await scenario(() => chatAndCall({ http, shot, desk, customerContext, tones, phone, number: NUMBER }));
+  const supervisorContext = await browser.newContext({ ...wide, acceptDownloads: true });
+  await scenario(() => figures({ http, shot, context: supervisorContext }));
 } catch (error) {
   if (!(error instanceof Stopped)) throw error;
 } finally {

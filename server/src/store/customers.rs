@@ -1,6 +1,5 @@
 use model::{CustomerId, Evidence, Identity, Timestamp, VisitorId};
 use serde::Serialize;
-use session::api::CustomerCard;
 use utoipa::ToSchema;
 
 use super::pool::{Pool, query};
@@ -20,21 +19,6 @@ pub struct LinkedIdentity {
     pub identity: Identity,
     pub evidence: Evidence,
     pub linked: Timestamp,
-}
-
-/// What the engine wants to know of a customer. An unknown one has no name and no identities.
-pub async fn card(db: &Pool, customer: CustomerId) -> Result<CustomerCard, StoreError> {
-    let earlier = query("SELECT COUNT(*) AS earlier FROM sessions WHERE customer_id = $1")
-        .bind(customer.to_string())
-        .fetch_one(db)
-        .await?;
-    let identities = linked(db, customer).await?.into_iter().map(|link| link.identity).collect();
-    Ok(CustomerCard {
-        customer,
-        name: name(db, customer).await?.flatten(),
-        identities,
-        earlier_sessions: u32::try_from(earlier.get::<i64>("earlier")).unwrap_or(u32::MAX),
-    })
 }
 
 /// `None`: there is no such customer.

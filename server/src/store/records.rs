@@ -1,6 +1,9 @@
 //! The journal as statistics read it.
 
-use model::{AgentChange, Record, Timestamp};
+use std::collections::VecDeque;
+
+use acd::statistics::Statistics;
+use model::{AgentChange, Entry, Record, Timestamp};
 
 use super::pool::query;
 use super::{Store, StoreError, from_json, from_word, parse};
@@ -21,10 +24,15 @@ impl Store {
         Ok(latest.into_iter().flatten().max().map(Timestamp::from_micros))
     }
 
-    /// Everything that says something about the time from `from` to `to`, by time: sessions that were open in it, whole; what
+    /// Adds everything that says something about the time from `from` to `to`, by time: sessions that were open in it, whole; what
     /// agents did in it, and how they were before.
-    pub async fn records(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Record>, StoreError> {
-        let statuses = query(
+    pub async fn count(
+        &self,
+        statistics: Statistics,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Statistics, StoreError> {
+        let rows = query(
             "SELECT agent_id, at_us, status, set_by FROM agent_status WHERE (at_us >= $1 AND at_us < $2) \
              OR seq IN (SELECT MAX(seq) FROM agent_status WHERE at_us < $1 GROUP BY agent_id) ORDER BY seq",
         )
@@ -32,41 +40,32 @@ impl Store {
         .bind(to.as_micros())
         .fetch_all(&self.pool)
         .await?;
-        let mut statuses = statuses
-            .iter()
-            .map(|row| {
-                Ok(AgentChange {
-                    agent: parse("agent id", row.get("agent_id"))?,
-                    at: Timestamp::from_micros(row.get("at_us")),
-                    status: from_json("agent status", row.get("status"))?,
-                    by: from_word("side", row.get("set_by"))?,
-                })
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?
-            .into_iter()
-            .peekable();
-        // What was said is most of the text, and counts nowhere.
-        let rows = query(
-            "SELECT j.session_id, j.seq, j.at_us, j.change FROM sessions s \
-             JOIN journal j ON j.session_id = s.session_id \
-             WHERE s.opened_us < $2 AND (s.ended_us IS NULL OR s.ended_us >= $3) AND j.at_us < $2 \
-             AND j.change NOT LIKE '{\"type\":\"message\"%' AND j.change NOT LIKE '{\"type\":\"step\"%' \
-             ORDER BY j.at_us, j.session_id, j.seq",
-        )
-        .bind(from.as_micros())
-        .bind(to.as_micros())
-        .bind(from.as_micros().saturating_sub(WRAP_UP_MICROS))
-        .fetch_all(&self.pool)
-        .await?;
-        let mut records = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let entry = super::journal::entry(row)?;
-            while let Some(change) = statuses.next_if(|change| change.at <= entry.at) {
-                records.push(Record::Agent(change));
-            }
-            records.push(Record::Session(entry));
+        let mut statuses = VecDeque::with_capacity(rows.len());
+        for row in rows {
+            statuses.push_back(AgentChange {
+                agent: parse("agent id", row.get("agent_id"))?,
+                at: Timestamp::from_micros(row.get("at_us")),
+                status: from_json("agent status", row.get("status"))?,
+                by: from_word("side", row.get("set_by"))?,
+            });
         }
-        records.extend(statuses.map(Record::Agent));
-        Ok(records)
+        // What was said is most of the text, and counts nowhere.
+        let sql = "SELECT j.session_id, j.seq, j.at_us, j.change FROM sessions s \
+             JOIN journal j ON j.session_id = s.session_id \
+             WHERE s.opened_us < ?2 AND (s.ended_us IS NULL OR s.ended_us >= ?1) AND j.at_us < ?2 \
+             AND j.change NOT LIKE '{\"type\":\"message\"%' AND j.change NOT LIKE '{\"type\":\"step\"%' \
+             ORDER BY j.at_us, j.session_id, j.seq";
+        let values = vec![from.as_micros().saturating_sub(WRAP_UP_MICROS), to.as_micros()];
+        let take = |(statistics, statuses): &mut (Statistics, VecDeque<AgentChange>), entry: Entry| {
+            while let Some(change) = statuses.pop_front_if(|change| change.at <= entry.at) {
+                statistics.add(&Record::Agent(change));
+            }
+            statistics.add(&Record::Session(entry));
+        };
+        let (mut statistics, statuses) = self.fold_entries(sql, values, (statistics, statuses), take).await?;
+        for change in statuses {
+            statistics.add(&Record::Agent(change));
+        }
+        Ok(statistics)
     }
 }

@@ -6,5 +6,6 @@ mod harness;
 mod http;
 mod life;
 mod postgres;
+mod proxy;
 mod reports;
 mod store;

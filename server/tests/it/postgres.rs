@@ -1,5 +1,6 @@
 //! What only a database over a wire can do: go away.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use model::{
 use server::config::{Database, PostgresUrl};
 use server::store::{Store, Work, Writer, Written};
 use session::api::{Reply, RequestId};
+
+use crate::proxy::Proxy;
 
 /// Only a failing test waits that long.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -89,6 +92,30 @@ async fn while_postgresql_is_away_nothing_is_acknowledged_and_when_it_is_back_ev
     assert_eq!(backlog.failures_in_a_row(), 0);
     let entries = journal.store.entries(session(), 0).await.expect("read");
     assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_not_repeated() {
+    const MANY: u64 = 60;
+    let postgres = Postgres::new();
+    let proxy = Proxy::start(postgres.folder());
+    let journal = Journal::open(&proxy.url(&postgres.url())).await;
+    let agent = AgentId::new(Timestamp(0), [2; 10]);
+    for seq in 1..=MANY {
+        let (at, status) = (Timestamp(seq as i64), AgentStatus::Ready);
+        let change = AgentChange { agent, at, status, by: Side::Agent };
+        journal.writer.write(Work::Journal(Record::Agent(change)));
+        journal.says(seq, "text");
+        // A commit of its own.
+        assert_eq!(journal.answered(PATIENCE), Some(seq));
+    }
+    let lost = proxy.lost.load(Ordering::SeqCst);
+    assert!(lost >= 10, "{lost} answers were lost");
+    assert_eq!(
+        postgres.ask("SELECT COUNT(*), COUNT(DISTINCT at_us) FROM agent_status"),
+        format!("{MANY}|{MANY}")
+    );
+    assert_eq!(postgres.ask("SELECT COUNT(*) FROM journal"), MANY.to_string());
 }
 
 #[tokio::test]

@@ -35,6 +35,11 @@ impl Postgres {
         url(&self.server, &self.name)
     }
 
+    /// Where the server's socket is.
+    pub fn folder(&self) -> PathBuf {
+        self.server.clone()
+    }
+
     /// What `sql` gives, a line for each row.
     pub fn ask(&self, sql: &str) -> String {
         ask(&self.server, &self.name, sql)

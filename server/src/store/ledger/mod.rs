@@ -42,6 +42,8 @@ enum Cell {
     Number(i64),
 }
 
+pub(super) use sqlite::each_row;
+
 /// What is left of a commit of which nobody knows whether it took place.
 #[derive(Debug, Default)]
 pub(super) struct Doubt(postgres::Doubt);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::Entry;
 use rusqlite::types::ValueRef;
-use rusqlite::{TransactionBehavior, params_from_iter};
+use rusqlite::{OpenFlags, TransactionBehavior, params_from_iter};
 
 use super::super::StoreError;
 use super::super::to_json;
@@ -43,6 +43,25 @@ impl Connection {
         transaction.commit()?;
         Ok(done)
     }
+}
+
+/// Reads rows of two texts around two numbers (text, number, number, text) over a connection of its own.
+pub(in super::super) fn each_row(
+    file: &Path,
+    sql: &str,
+    values: &[i64],
+    mut take: impl FnMut(&str, i64, i64, &str) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let db = rusqlite::Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    db.busy_timeout(BUSY)?;
+    let mut statement = db.prepare(sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    while let Some(row) = rows.next()? {
+        let first = row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?;
+        let last = row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?;
+        take(first, row.get(1)?, row.get(2)?, last)?;
+    }
+    Ok(())
 }
 
 impl Tables for Connection {
