@@ -169,7 +169,6 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       case "context_set":
       case "queued":
       case "transferred":
-      case "callback_ended":
       case "parked":
       case "supervised":
       case "set_aside":

@@ -79,8 +79,6 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
       return change.to.to === "queue"
         ? t("event.transferred.queue", { queue: change.to.queue })
         : t("event.transferred.number");
-    case "callback_ended":
-      return t(change.reached ? "event.callback_reached" : "event.callback_failed");
     case "parked":
       return change.slot ? t("event.parked", { slot: change.slot }) : t("event.unparked");
     case "supervised":
