@@ -178,7 +178,8 @@ pub enum LegKind {
     WebRtc,
 }
 
-/// Whether the voice of an RTP leg is encrypted: SRTP with the keys in the descriptions (RFC 4568).
+/// Whether the voice of an RTP leg is encrypted: SRTP with the keys in the descriptions (RFC 4568), or with keys that both sides
+/// agree on by DTLS (RFC 5763).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Encryption {
     /// Never: a peer that offers nothing else is incompatible.
@@ -186,10 +187,12 @@ pub enum Encryption {
     /// When the peer offers it.
     #[default]
     Accepted,
-    /// We offer it to peers that know it (RFC 8643); others are talked to in the clear.
+    /// We offer both kinds to peers that know one (RFC 8643); others are talked to in the clear.
     Offered,
-    /// Always: a peer without it is incompatible.
+    /// Always: a peer without it is incompatible. Our offers have the keys in the description.
     Required,
+    /// Always, and by DTLS alone: whoever reads the signalling cannot listen.
+    RequiredDtls,
 }
 
 /// What can be played. Names resolve in the prompt library that the shell loaded.
@@ -217,6 +220,11 @@ pub enum Event {
         direction: Direction,
     },
     Incompatible {
+        leg: LegId,
+        why: String,
+    },
+    /// There is no agreement with the peer on keys by DTLS: it does not answer, or is not who its description says.
+    HandshakeFailed {
         leg: LegId,
         why: String,
     },
@@ -289,4 +297,6 @@ pub struct Statistics {
     pub peer_lost: u64,
     pub peer_jitter: Duration,
     pub round_trip: Duration,
+    /// Packets that came before there were keys to open them with.
+    pub packets_unkeyed: u64,
 }

@@ -4,6 +4,7 @@
 //! a packet costs no hash lookup there (a [`SocketKey`] indexes a table).
 
 mod commands;
+mod handshakes;
 mod packets;
 mod rooms;
 mod ticks;
@@ -19,6 +20,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::api::{About, Command, Event, Prompt};
+use crate::dtls::Identity;
 use crate::leg::{Exit, Leg};
 use crate::library::{Library, Pcm};
 use crate::play::{MusicStart, RingTone};
@@ -121,6 +123,7 @@ pub struct Core {
     random: StdRng,
     /// Apart from what is told to peers.
     secrets: StdRng,
+    identity: Arc<Identity>,
     /// A leg keeps its place for life; places are reused.
     legs: Vec<Option<Box<Leg>>>,
     /// Places in `legs` that are free.
@@ -152,6 +155,7 @@ impl Core {
             ringback: Arc::new(config.ringback.samples()),
             random: StdRng::seed_from_u64(config.seed),
             secrets: StdRng::from_seed(config.secret.0),
+            identity: Arc::new(Identity::new(config.base)),
             legs: Vec::new(),
             vacant: Vec::new(),
             busy: Vec::new(),
@@ -299,6 +303,7 @@ impl Core {
                 }
                 BrowserOutput::Rtp { leg, packet } => self.handle_browser(now, leg, &packet, out),
                 BrowserOutput::Connected { leg } => self.browser_connected(now, leg),
+                BrowserOutput::Report { leg, report } => self.browser_reports(leg, report),
                 BrowserOutput::Lost { leg } => self.event(Event::TransportLost { leg }),
             }
         }

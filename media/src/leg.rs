@@ -1,6 +1,5 @@
 //! One party's voice: what was agreed with it, what comes from it and what goes to it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use model::{Instant, LegId, Now, PlaybackId, SessionId};
 use crate::announce::Over;
 use crate::api::{Channel, Statistics};
 use crate::codec::{Codec, Encoder, RateConverter};
-use crate::core::{LocalPorts, Sink, SocketKey};
+use crate::core::Sink;
 use crate::dtmf;
 use crate::jitter::JitterBuffer;
 use crate::outgoing::{Outgoing, Place, Source};
@@ -18,12 +17,10 @@ use crate::quality::{Counted, Meter, PERIOD};
 use crate::reception::Reception;
 use crate::record::Tap;
 use crate::rtp::{HEADER, Header, Stamp};
-use crate::sdp::{Agreed, Negotiation};
-use crate::srtp::Srtp;
+use crate::sdp::Agreed;
+use crate::transport::RtpTransport;
 use crate::webrtc::{RtpOut, WebRtcPort};
 
-/// A peer behind NAT is followed to other addresses within so many packets; then its address stands.
-const LEARNING: u8 = 5;
 /// The longest packet that we make or copy.
 pub const MOST_OCTETS: usize = 1500;
 
@@ -116,128 +113,6 @@ pub enum Transport {
     WebRtc { connected: bool },
 }
 
-#[derive(Debug)]
-pub struct RtpTransport {
-    pub ports: LocalPorts,
-    pub negotiation: Negotiation,
-    pub nat: bool,
-    /// Where we send, and from where alone we take packets.
-    pub remote: Option<SocketAddr>,
-    /// The address of the last description.
-    pub described: Option<SocketAddr>,
-    /// Packets that may still move `remote`.
-    pub learning: u8,
-    /// Where RTCP goes, `None` when there is no way to send it.
-    pub rtcp: Option<(SocketKey, SocketAddr)>,
-    /// Kept once it is there, lest a key begins anew.
-    srtp: Option<Box<Srtp>>,
-    encrypted: bool,
-    pub next_report: Instant,
-}
-
-impl RtpTransport {
-    pub fn new(ports: LocalPorts, negotiation: Negotiation, nat: bool, now: Instant) -> Self {
-        Self {
-            ports,
-            negotiation,
-            nat,
-            remote: None,
-            described: None,
-            learning: 0,
-            rtcp: None,
-            srtp: None,
-            encrypted: false,
-            next_report: now,
-        }
-    }
-
-    pub fn agree(&mut self, agreed: &Agreed) {
-        match (&agreed.keying, &mut self.srtp) {
-            (Some(keying), Some(srtp)) => srtp.rekey(&keying.own, &keying.peer),
-            (Some(keying), srtp) => *srtp = Some(Box::new(Srtp::new(&keying.own, &keying.peer))),
-            (None, _) => {}
-        }
-        // Audio that is withdrawn for now has no keys.
-        if agreed.keying.is_some() || agreed.rtp.is_some() {
-            self.encrypted = agreed.keying.is_some();
-        }
-        let Some(rtp) = agreed.rtp else { return };
-        // A repeated description does not undo what was learned.
-        if self.described != Some(rtp) {
-            self.described = Some(rtp);
-            self.remote = Some(rtp);
-            self.learning = if self.nat { LEARNING } else { 0 };
-        }
-        let socket = if agreed.rtcp_mux { Some(self.ports.rtp) } else { self.ports.rtcp };
-        self.rtcp = socket.zip(agreed.rtcp);
-        self.follow(agreed.rtcp_mux);
-    }
-
-    /// Whether an RTP packet from this address can be the peer's.
-    pub fn may_be(&self, from: SocketAddr) -> bool {
-        self.remote.is_some_and(|remote| remote == from || self.learning > 0)
-    }
-
-    /// Whether RTCP from this address can be the peer's.
-    pub fn reports_from(&self, from: SocketAddr) -> bool {
-        let known = [self.remote, self.described, self.rtcp.map(|(_, to)| to)];
-        // The port of RTCP behind NAT cannot be known.
-        known.iter().flatten().any(|known| *known == from || self.nat && known.ip() == from.ip())
-    }
-
-    /// A valid packet came from an address that [`may_be`](Self::may_be) the peer's.
-    pub fn learn(&mut self, from: SocketAddr, rtcp_mux: bool) {
-        if self.learning > 0 {
-            self.learning -= 1;
-            if self.remote != Some(from) {
-                self.remote = Some(from);
-                self.follow(rtcp_mux);
-            }
-        }
-    }
-
-    /// `None`: everything goes in the clear.
-    pub fn srtp(&mut self) -> Option<&mut Srtp> {
-        self.srtp.as_deref_mut().filter(|_| self.encrypted)
-    }
-
-    /// Sends an RTCP packet if there is a way.
-    pub fn send_rtcp(&mut self, packet: &[u8], out: &mut impl Sink) {
-        let Some((socket, to)) = self.rtcp else { return };
-        match self.srtp() {
-            None => out.send(socket, to, packet),
-            Some(srtp) => {
-                if let Some(sealed) = srtp.seal_rtcp(packet) {
-                    out.send(socket, to, sealed.as_ref());
-                }
-            }
-        }
-    }
-
-    /// Sends an RTP packet if the peer's address is known.
-    fn send(&mut self, packet: &[u8], out: &mut impl Sink) -> bool {
-        let (from, Some(to)) = (self.ports.rtp, self.remote) else { return false };
-        match self.srtp() {
-            None => out.send(from, to, packet),
-            Some(srtp) => {
-                let Some(sealed) = srtp.seal(packet) else { return false };
-                out.send(from, to, sealed.as_ref());
-            }
-        }
-        true
-    }
-
-    /// Sends RTCP where the media went, if that is not where the description says.
-    fn follow(&mut self, rtcp_mux: bool) {
-        if let (Some((_, to)), Some(remote)) = (&mut self.rtcp, self.remote)
-            && self.described != self.remote
-        {
-            to.set_ip(remote.ip());
-            to.set_port(if rtcp_mux { remote.port() } else { remote.port().saturating_add(1) });
-        }
-    }
-}
-
 impl Leg {
     pub fn new(
         now: Now,
@@ -313,7 +188,7 @@ impl Leg {
     /// Whether the transport is up: addresses known, keys exchanged.
     pub fn is_reachable(&self) -> bool {
         match &self.transport {
-            Transport::Rtp(rtp) => self.agreed.is_some() && rtp.remote.is_some(),
+            Transport::Rtp(rtp) => self.agreed.is_some() && rtp.is_open(),
             Transport::WebRtc { connected } => *connected,
         }
     }
@@ -335,7 +210,7 @@ impl Leg {
     /// A new exchange was completed.
     pub fn agree(&mut self, now: Now, agreed: Agreed) {
         if let Transport::Rtp(rtp) = &mut self.transport {
-            rtp.agree(&agreed);
+            rtp.agree(now.instant, &agreed);
         }
         if !self.agreed.as_ref().is_some_and(|before| before.direction.sends) {
             self.heard = now.instant;
@@ -381,6 +256,10 @@ impl Leg {
             peer_lost: self.peer_lost.unwrap_or(0),
             peer_jitter: self.peer_jitter,
             round_trip: self.round_trip,
+            packets_unkeyed: match &self.transport {
+                Transport::Rtp(rtp) => rtp.unkeyed(),
+                Transport::WebRtc { .. } => 0,
+            },
         }
     }
 

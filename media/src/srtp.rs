@@ -55,6 +55,11 @@ impl Suite {
         profile.key_len() + profile.salt_len()
     }
 
+    /// Those of the key alone.
+    pub fn key_length(self) -> usize {
+        self.profile().key_len()
+    }
+
     fn profile(self) -> ProtectionProfile {
         match self {
             Suite::AeadAes256Gcm => ProtectionProfile::AeadAes256Gcm,
@@ -145,6 +150,13 @@ impl Srtp {
             let next = again.unwrap_or_else(|| Receiving::new(peer));
             self.former = Some(std::mem::replace(&mut self.receiving, next));
         }
+    }
+
+    /// Both sides agreed anew on keys that were never there before.
+    pub fn renew(&mut self, own: &Key, peer: &PeerKey) {
+        self.sending = vec![(own.clone(), own.context())];
+        self.current = 0;
+        self.former = Some(std::mem::replace(&mut self.receiving, Receiving::new(peer)));
     }
 
     /// The RTP packet as it goes out. `None` when the key is used up (RFC 3711 §9.2).

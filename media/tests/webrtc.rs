@@ -112,6 +112,7 @@ impl World {
                     Output::Transmit(transmit) => self.wire.push_back((server, transmit.to, transmit.bytes)),
                     Output::Rtp { leg, packet } => self.received.push((leg, packet)),
                     Output::Connected { leg } => self.connected.push(leg),
+                    Output::Report { .. } => {}
                     Output::Lost { leg } => self.lost.push(leg),
                 }
             }
@@ -260,7 +261,8 @@ fn a_call_from_the_browser_carries_opus_both_ways() {
 fn a_call_to_the_browser_carries_opus_both_ways_across_a_wrap_of_ours() {
     let mut world = World::new(1);
     let offer = String::from_utf8(world.port.make_offer(world.now, leg(1)).unwrap()).unwrap();
-    for line in ["a=ice-lite", "a=setup:actpass", "m=audio 9 UDP/TLS/RTP/SAVPF 111 0 8 110 126", "a=rtcp-mux"]
+    for line in
+        ["a=ice-lite", "a=setup:actpass", "m=audio 9 UDP/TLS/RTP/SAVPF 111 9 0 8 110 126", "a=rtcp-mux"]
     {
         assert!(offer.contains(line), "no {line} in\n{offer}");
     }

@@ -55,6 +55,7 @@ impl Engine {
                 }
             }
             MediaEvent::Incompatible { leg, why } => self.incompatible(now, leg, &why),
+            MediaEvent::HandshakeFailed { leg, why } => self.handshake_failed(now, leg, &why),
             MediaEvent::Flowing { .. } => {}
             MediaEvent::Quality { leg, now: current, whole, trouble } => {
                 self.quality(now, leg, current, whole, trouble);
@@ -287,6 +288,15 @@ impl Engine {
             Step::Up | Step::AwaitingAck | Step::Preparing | Step::Calling => {
                 self.hang_up(now, leg, Cause::Incompatible, Side::System);
             }
+        }
+    }
+
+    /// The call is up and nobody can hear anybody. What only rings may be keyed when somebody picks up.
+    fn handshake_failed(&mut self, now: Now, leg: LegId, why: &str) {
+        let Some(id) = self.legs.get(&leg).copied() else { return };
+        if self.voice_of(id, leg).is_some_and(|voice| voice.step == Step::Up) {
+            tracing::info!(%leg, why, "no keys for the media");
+            self.hang_up(now, leg, Cause::Incompatible, Side::System);
         }
     }
 

@@ -559,10 +559,11 @@ export interface components {
             files: components["schemas"]["PlanFile"][];
         };
         /**
-         * @description Whether the calls of somebody's desk phones are encrypted (SRTP): never, when the phone asks for it, when it can, always.
+         * @description Whether the calls of somebody's desk phones are encrypted (SRTP): never, when the phone asks for it, when it can, always, always
+         *     with keys by DTLS.
          * @enum {string}
          */
-        Encryption: "refused" | "accepted" | "offered" | "required";
+        Encryption: "refused" | "accepted" | "offered" | "required" | "required_dtls";
         /** @description Why something ended, and whose doing it was. */
         Ending: {
             by: components["schemas"]["Side"];

@@ -418,6 +418,7 @@ export const en = {
       accepted: "When the phone asks",
       offered: "When the phone can",
       required: "Always",
+      required_dtls: "Always, keys by DTLS",
     },
     save: "Save",
     delete: "Delete",

@@ -435,6 +435,7 @@ export const ru = {
       accepted: "Если просит телефон",
       offered: "Если телефон умеет",
       required: "Всегда",
+      required_dtls: "Всегда, ключи по DTLS",
     },
     save: "Сохранить",
     delete: "Удалить",

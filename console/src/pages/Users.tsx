@@ -21,7 +21,7 @@ import { complain } from "../ui/complain";
 import classes from "./pages.module.css";
 
 const ROLES: Role[] = ["operator", "supervisor", "admin"];
-const ENCRYPTION: Encryption[] = ["refused", "accepted", "offered", "required"];
+const ENCRYPTION: Encryption[] = ["refused", "accepted", "offered", "required", "required_dtls"];
 /** A user before he is saved. */
 type Draft = Omit<UserRow, "id" | "locale" | "sip_usernames" | "routing"> & {
   id?: string;

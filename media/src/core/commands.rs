@@ -10,10 +10,11 @@ use super::{Core, LocalPorts, Output, Recorder, Sink, Socket};
 use crate::announce::Over;
 use crate::api::{Channel, Command, Direction, Encryption, Event, LegKind, Prompt};
 use crate::codec::{Codec, OpusWishes};
-use crate::leg::{Leg, Opening, Playing, RtpTransport, Transport};
+use crate::leg::{Leg, Opening, Playing, Transport};
 use crate::play::{MusicStart, Playback};
 use crate::rtcp;
 use crate::sdp::{Agreed, Content, Digits, Negotiation, Security};
+use crate::transport::RtpTransport;
 use crate::webrtc::{Encoding, Negotiated};
 
 impl Core {
@@ -148,7 +149,9 @@ impl Core {
         ports: Option<LocalPorts>,
     ) -> Result<(Transport, Vec<u8>, Option<Agreed>), String> {
         let ports = ports.ok_or("no free media port")?;
-        let security = Security::new(encryption, self.secrets.random());
+        // What we send to the address of a description may not reach who is behind NAT: he is to begin.
+        let security = Security::new(encryption, self.secrets.random())
+            .with_handshake(self.identity.fingerprint().clone(), nat);
         // Within 63 bits, which is all that some peers can hold.
         let origin = self.random.random::<u64>() >> 1;
         let mut negotiation = Negotiation::new(origin, self.config.address, ports.port, codecs, security);
@@ -160,7 +163,7 @@ impl Core {
                 .map_err(|incompatible| incompatible.to_string())?,
             None => (negotiation.offer().map_err(|incompatible| incompatible.to_string())?, None),
         };
-        let transport = RtpTransport::new(ports, negotiation, nat, now.instant);
+        let transport = RtpTransport::new(ports, negotiation, nat, self.identity.clone(), now.instant);
         Ok((Transport::Rtp(Box::new(transport)), sdp, agreed))
     }
 
@@ -223,6 +226,9 @@ impl Core {
         let Some(leg) = self.legs[index].as_deref_mut() else { return };
         if let (Some(agreed), true) = (&leg.agreed, leg.answer.as_ref() == Some(&sdp)) {
             let direction = agreed.direction;
+            if let Transport::Rtp(rtp) = &mut leg.transport {
+                rtp.repeat(now.instant);
+            }
             return self.event(Event::Accepted { leg: id, direction });
         }
         let agreed = match &mut leg.transport {
@@ -433,6 +439,7 @@ impl Core {
                         rtcp::write(&mut packet, leg.outgoing.ssrc, None, report, super::CNAME, true);
                     rtp.send_rtcp(&packet[..length], out);
                 }
+                rtp.close(now.instant, out);
                 Some(rtp.ports)
             }
             Transport::WebRtc { .. } => {
@@ -459,6 +466,7 @@ impl Core {
 fn browser_agreed(negotiated: &Negotiated) -> Result<Agreed, String> {
     let content = |encoding: Encoding| match encoding {
         Encoding::Opus => Content::Audio(Codec::Opus),
+        Encoding::G722 => Content::Audio(Codec::G722),
         Encoding::Pcmu => Content::Audio(Codec::Pcmu),
         Encoding::Pcma => Content::Audio(Codec::Pcma),
         Encoding::Digits { clock } => Content::Digits { clock },
@@ -469,7 +477,7 @@ fn browser_agreed(negotiated: &Negotiated) -> Result<Agreed, String> {
         Content::Audio(codec) => Some((*number, *codec)),
         Content::Digits { .. } | Content::Noise => None,
     });
-    let (payload_type, codec) = audio.ok_or("no common codec: Opus, PCMU or PCMA is needed")?;
+    let (payload_type, codec) = audio.ok_or("no common codec: Opus, G.722, PCMU or PCMA is needed")?;
     let mut digits: Vec<_> = receive
         .iter()
         .filter_map(|(number, content)| match content {

@@ -1,11 +1,13 @@
 //! What happens to a packet: counted, decoded where somebody needs samples, and sent on to the partner.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use model::{LegId, Now, Timestamp};
 
 use super::{Core, Event, Exit, RECORDING_RATE, Sink, pair};
 use crate::codec::{Codec, RateConverter};
+use crate::dtls;
 use crate::dtmf;
 use crate::jitter::JitterBuffer;
 use crate::leg::{Leg, MOST_OCTETS, Transport};
@@ -15,7 +17,8 @@ use crate::record::{Recorder, Tap};
 use crate::rtcp;
 use crate::rtp::{self, HEADER, Header};
 use crate::sdp::Content;
-use crate::webrtc::RtpIn;
+use crate::transport::Passage;
+use crate::webrtc::{PeerReport, RtpIn};
 
 impl Core {
     /// One datagram at a port of a plain leg.
@@ -28,18 +31,29 @@ impl Core {
         packet: &mut [u8],
         out: &mut impl Sink,
     ) {
+        if dtls::is_handshake(packet) {
+            // RTCP on a port of its own has no keys.
+            if !rtcp {
+                self.handle_handshake(now, index, from, packet, out);
+            }
+            return;
+        }
         let is_rtcp = rtp::is_rtcp(packet);
         let Some(leg) = self.leg_mut(index) else { return };
         let (Some(agreed), Transport::Rtp(rtp)) = (&leg.agreed, &mut leg.transport) else { return };
         // What is not the peer's by its address is not worth a look at its tag.
-        if !(if is_rtcp { rtp.reports_from(from) } else { rtp.may_be(from) }) {
+        if !(if is_rtcp { rtp.reports_from(from) } else { rtp.may_be(now.instant, from) }) {
             return;
         }
         let mut length = packet.len();
-        if let Some(srtp) = rtp.srtp() {
-            let opened = if is_rtcp { srtp.open_rtcp(packet) } else { srtp.open(packet) };
-            let Some(opened) = opened else { return };
-            length = opened;
+        match rtp.passage() {
+            Passage::Clear => {}
+            Passage::Closed => return rtp.count_unkeyed(),
+            Passage::Sealed(srtp) => {
+                let opened = if is_rtcp { srtp.open_rtcp(packet) } else { srtp.open(packet) };
+                let Some(opened) = opened else { return };
+                length = opened;
+            }
         }
         let packet = &mut packet[..length];
         if is_rtcp {
@@ -75,6 +89,18 @@ impl Core {
             // What waited for somebody to hear it begins.
             self.busy[index] = true;
         }
+    }
+
+    /// How a browser gets our packets.
+    pub(super) fn browser_reports(&mut self, leg: LegId, report: PeerReport) {
+        let Some(&index) = self.by_id.get(&leg) else { return };
+        let Some(leg) = self.leg_mut(index) else { return };
+        let PeerReport { lost, loss, jitter, round_trip } = report;
+        let clock = leg.codec().map_or(8000, Codec::clock);
+        leg.peer_lost = Some(lost);
+        leg.peer_loss = loss.unwrap_or(leg.peer_loss);
+        leg.peer_jitter = units(jitter, clock);
+        leg.round_trip = round_trip.unwrap_or(leg.round_trip);
     }
 
     /// A packet that is certain to come from the peer.
@@ -143,16 +169,14 @@ impl Core {
             rtcp::Item::Report { report, .. } if report.ssrc == leg.outgoing.ssrc => {
                 leg.peer_lost = Some(u64::try_from(report.lost).unwrap_or(0));
                 leg.peer_loss = (u32::from(report.fraction_lost) * 100 / 256) as u8;
-                leg.peer_jitter =
-                    std::time::Duration::from_micros(u64::from(report.jitter) * 1_000_000 / u64::from(clock));
+                leg.peer_jitter = units(report.jitter, clock);
                 if report.last_sender_report != 0 {
                     // RFC 3550 §6.4.1, in 65,536ths of a second; negative when the peer's arithmetic is poor.
                     let away = ((ntp(now.wall) >> 16) as u32)
                         .wrapping_sub(report.last_sender_report)
                         .wrapping_sub(report.delay_since);
-                    leg.round_trip = std::time::Duration::from_micros(
-                        u64::from((away as i32).max(0) as u32) * 1_000_000 / 65_536,
-                    );
+                    leg.round_trip =
+                        Duration::from_micros(u64::from((away as i32).max(0) as u32) * 1_000_000 / 65_536);
                 }
             }
             rtcp::Item::Report { .. } => {}
@@ -161,6 +185,11 @@ impl Core {
             rtcp::Item::Bye { .. } => {}
         });
     }
+}
+
+/// So many units of a clock.
+fn units(jitter: u32, clock: u32) -> Duration {
+    Duration::from_micros(u64::from(jitter) * 1_000_000 / u64::from(clock))
 }
 
 /// NTP format: seconds since 1900 in the upper half.

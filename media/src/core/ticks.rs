@@ -30,6 +30,7 @@ const REPORTS: std::ops::Range<u64> = 2500..7500;
 impl Core {
     /// Says whether the next tick has something to do, too.
     pub(super) fn tick_leg(&mut self, now: Now, index: usize, out: &mut impl Sink) -> bool {
+        let shaking = self.shake(now, index, out);
         self.lost_key(now, index);
         self.voice(now, index, out);
         let partner = self.legs[index].as_deref().and_then(|leg| leg.partner);
@@ -76,6 +77,7 @@ impl Core {
             }
         }
         hushed
+            || shaking
             || leg.playback.is_some()
             || leg.digits.is_sending()
             || leg.keys.is_pressed()

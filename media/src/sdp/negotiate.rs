@@ -46,6 +46,13 @@ pub struct Agreed {
 }
 
 impl Agreed {
+    /// RFC 5764 §4.1: RTCP on a port of its own would need a handshake of its own. It does without.
+    fn part_reports(&mut self) {
+        if matches!(self.keying, Some(Keying::Handshake(_))) && !self.rtcp_mux {
+            self.rtcp = None;
+        }
+    }
+
     /// What packets of this payload type hold; `None` for one that was not agreed on.
     pub fn content(&self, payload_type: u8) -> Option<Content> {
         self.receive.iter().find(|(number, _)| *number == payload_type).map(|(_, content)| *content)
@@ -176,6 +183,11 @@ impl Negotiation {
         Ok(self.sign(body))
     }
 
+    /// Whether the peer may begin with DTLS before its answer is here.
+    pub fn has_offered_handshake(&self) -> bool {
+        self.offered && self.security.offers_handshake()
+    }
+
     /// Our answer to the peer's offer. After an error everything stays as it was.
     pub fn answer(&mut self, offer: &[u8]) -> Result<(Vec<u8>, Agreed), Incompatible> {
         let offer = Description::parse(offer)?;
@@ -209,10 +221,12 @@ impl Negotiation {
             };
             self.tail(&mut body, way, media.rtcp_mux);
             agreed.keying = self.security.answer(media).ok().flatten();
+            agreed.part_reports();
             if let Some(keying) = &agreed.keying {
-                body.push_str(&keying.line());
+                body.push_str(&self.security.lines(keying));
             }
         }
+        self.security.remember(agreed.keying.as_ref());
         self.offered = false;
         self.codec = Some(choice.1);
         self.known = agreed.receive.clone();
@@ -251,6 +265,8 @@ impl Negotiation {
             }
         }
         agreed.keying = keying;
+        agreed.part_reports();
+        self.security.remember(agreed.keying.as_ref());
         self.codec = Some(choice.1);
         self.known = agreed.receive.clone();
         Ok(agreed)

@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use thiserror::Error;
 
 use super::crypto::{Crypto, Unusable};
+use super::fingerprint::{Fingerprint, Setup};
 
 /// Limits on hostile input; real audio descriptions have a dozen formats and three dozen lines.
 const MOST_OCTETS: usize = 32 * 1024;
@@ -12,6 +13,8 @@ const MOST_FORMATS: usize = 64;
 const MOST_MAPS: usize = 128;
 /// Further `a=crypto` lines of a section are passed over.
 const MOST_KEYS: usize = 16;
+/// So are further `a=fingerprint` lines.
+const MOST_FINGERPRINTS: usize = 8;
 
 /// A description that was read, with what we use of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,6 +25,9 @@ pub struct Description {
     /// The `t=` value, which an answer repeats.
     pub timing: Option<String>,
     pub media: Vec<Media>,
+    /// For sections without any.
+    fingerprints: Vec<Fingerprint>,
+    setup: Option<Setup>,
 }
 
 /// Where media is to be sent.
@@ -67,6 +73,10 @@ pub struct Media {
     pub rtcp_port: Option<u16>,
     /// `a=crypto` (RFC 4568), the writer's preferred first, and what is wrong with those that we cannot use.
     pub keys: Vec<Result<Crypto, Unusable>>,
+    /// `a=fingerprint` (RFC 8122) of the section, else of the session: those whose hash we believe.
+    pub fingerprints: Vec<Fingerprint>,
+    /// `a=setup` of the section, else of the session.
+    pub setup: Option<Setup>,
 }
 
 /// `a=rtpmap`.
@@ -125,7 +135,14 @@ impl Description {
         }
         // Free text may be in any encoding; everything that we read is ASCII.
         let text = String::from_utf8_lossy(octets);
-        let mut description = Description { connection: None, way: None, timing: None, media: Vec::new() };
+        let mut description = Description {
+            connection: None,
+            way: None,
+            timing: None,
+            media: Vec::new(),
+            fingerprints: Vec::new(),
+            setup: None,
+        };
         let mut origin = false;
         for (index, line) in text.lines().enumerate() {
             let line_number = index + 1;
@@ -167,7 +184,7 @@ impl Description {
                 }
                 'a' => match description.media.last_mut() {
                     Some(media) => media.attribute(value).map_err(error)?,
-                    None => description.way = way(value).or(description.way),
+                    None => description.attribute(value),
                 },
                 // RFC 8866 §5: what one does not know is passed over.
                 _ => {}
@@ -179,7 +196,23 @@ impl Description {
         if !origin {
             return Err(whole(Fault::NoOrigin));
         }
+        let Description { media, fingerprints, setup, .. } = &mut description;
+        for media in media {
+            if media.fingerprints.is_empty() {
+                media.fingerprints.clone_from(fingerprints);
+            }
+            media.setup = media.setup.or(*setup);
+        }
         Ok(description)
+    }
+
+    /// One for the whole session.
+    fn attribute(&mut self, attribute: &str) {
+        match attribute.split_once(':') {
+            Some(("fingerprint", value)) => remember(&mut self.fingerprints, value),
+            Some(("setup", value)) => self.setup = Setup::parse(value).or(self.setup),
+            _ => self.way = way(attribute).or(self.way),
+        }
     }
 }
 
@@ -213,6 +246,8 @@ impl Media {
             rtcp_mux: false,
             rtcp_port: None,
             keys: Vec::new(),
+            fingerprints: Vec::new(),
+            setup: None,
         })
     }
 
@@ -238,9 +273,17 @@ impl Media {
                 self.rtcp_port = Some(port.ok_or(Fault::Attribute("rtcp"))?);
             }
             "crypto" if self.keys.len() < MOST_KEYS => self.keys.push(Crypto::parse(value)),
+            "fingerprint" => remember(&mut self.fingerprints, value),
+            "setup" => self.setup = Setup::parse(value).or(self.setup),
             _ => self.way = way(attribute).or(self.way),
         }
         Ok(())
+    }
+}
+
+fn remember(fingerprints: &mut Vec<Fingerprint>, value: &str) {
+    if fingerprints.len() < MOST_FINGERPRINTS {
+        fingerprints.extend(Fingerprint::parse(value));
     }
 }
 

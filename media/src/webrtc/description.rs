@@ -20,6 +20,8 @@ pub struct Format {
 pub enum Encoding {
     /// RFC 7587; RTP clock 48 kHz.
     Opus,
+    /// RTP clock 8 kHz (RFC 3551 §4.5.2).
+    G722,
     Pcmu,
     Pcma,
     /// RFC 4733 on a clock of 8000 or 48000 Hz.
@@ -32,6 +34,7 @@ impl Encoding {
     fn from_rtpmap(name: &str) -> Option<Self> {
         Some(match name.to_ascii_lowercase().as_str() {
             "opus/48000/2" => Self::Opus,
+            "g722/8000" | "g722/8000/1" => Self::G722,
             "pcmu/8000" | "pcmu/8000/1" => Self::Pcmu,
             "pcma/8000" | "pcma/8000/1" => Self::Pcma,
             "telephone-event/8000" => Self::Digits { clock: 8000 },
@@ -45,6 +48,7 @@ impl Encoding {
         match payload_type {
             0 => Some(Self::Pcmu),
             8 => Some(Self::Pcma),
+            9 => Some(Self::G722),
             _ => None,
         }
     }
@@ -56,6 +60,7 @@ impl Encoding {
     fn write(self, payload_type: u8, out: &mut String) {
         let (map, parameters) = match self {
             Self::Opus => ("opus/48000/2", Some("minptime=10;useinbandfec=1")),
+            Self::G722 => ("G722/8000", None),
             Self::Pcmu => ("PCMU/8000", None),
             Self::Pcma => ("PCMA/8000", None),
             Self::Digits { clock: 48000 } => ("telephone-event/48000", Some("0-16")),
@@ -82,7 +87,7 @@ pub enum SdpError {
     Malformed(String),
     #[error("no audio section over UDP/TLS/RTP/SAVPF")]
     NoAudio,
-    #[error("no common codec (we speak Opus, PCMU and PCMA)")]
+    #[error("no common codec (we speak Opus, G.722, PCMU and PCMA)")]
     NoCodec,
     #[error("audio without {0}")]
     Missing(&'static str),
@@ -373,7 +378,7 @@ mod tests {
     fn a_browser_offer_is_cut_down_to_the_formats_that_we_speak() {
         let peer = PeerDescription::parse(chrome().as_bytes()).unwrap();
         let types: Vec<u8> = peer.formats.iter().map(|format| format.payload_type).collect();
-        assert_eq!(types, [111, 0, 8, 110, 126]);
+        assert_eq!(types, [111, 9, 0, 8, 110, 126]);
         assert_eq!(peer.direction, BOTH);
         assert_eq!(peer.setup, Some(Setup::ActPass));
     }
@@ -423,7 +428,7 @@ mod tests {
                 chrome().split_inclusive("\r\n").filter(|candidate| !candidate.starts_with(line)).collect();
             assert_eq!(PeerDescription::parse(offer.as_bytes()).unwrap_err(), error, "without {line}");
         }
-        let no_codec = chrome().replace("SAVPF 111 63 9 0 8 13 110 126", "SAVPF 9 13 110");
+        let no_codec = chrome().replace("SAVPF 111 63 9 0 8 13 110 126", "SAVPF 3 13 110");
         assert_eq!(PeerDescription::parse(no_codec.as_bytes()).unwrap_err(), SdpError::NoCodec);
     }
 

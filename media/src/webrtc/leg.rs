@@ -11,11 +11,12 @@ use str0m::format::{Codec, FormatParams};
 use str0m::media::{Direction as Str0mDirection, Frequency, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::RtpWrite;
+use str0m::stats::MediaEgressStats;
 use str0m::{Candidate, Event, Input, Output as Str0mOutput, Rtc};
 
 use super::description::{self, Encoding, Format, Layout, PeerDescription, Setup};
 use super::error::WebRtcError;
-use super::port::{Negotiated, RtpIn, RtpOut, Transmit};
+use super::port::{Negotiated, PeerReport, RtpIn, RtpOut, Transmit};
 use crate::api::Direction;
 
 /// A peer that has sent nothing at all for this long is lost. Browsers repeat their consent checks (RFC 7675) every 2.5–5 s,
@@ -24,6 +25,9 @@ pub const LOST_AFTER: Duration = Duration::from_secs(8);
 
 /// A peer whose first check or handshake does not come within this time after both descriptions are there is lost, too.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+
+/// How often str0m says what the peer reports, which browsers do every one to five seconds.
+const REPORTS: Duration = Duration::from_secs(2);
 
 /// Streams that one peer may send at once; a further one displaces the oldest. Browsers use one for audio.
 const MAX_STREAMS: usize = 4;
@@ -57,6 +61,7 @@ pub(super) enum LegOutput {
     Transmit(Transmit),
     Rtp(RtpIn),
     Connected,
+    Report(PeerReport),
     Lost,
 }
 
@@ -307,6 +312,9 @@ impl Leg {
                         marker: packet.header.marker,
                         payload: packet.payload,
                     })),
+                    Str0mOutput::Event(Event::MediaEgressStats(stats)) => {
+                        out.extend(report(&stats).map(LegOutput::Report));
+                    }
                     // Liveness is judged by silence alone: str0m's ICE state goes by checks and is slower.
                     Str0mOutput::Event(_) => {}
                 }
@@ -384,6 +392,7 @@ impl Leg {
         let formats = formats.filter_map(|format| {
             let encoding = match format.spec().codec {
                 Codec::Opus => Encoding::Opus,
+                Codec::G722 => Encoding::G722,
                 Codec::PCMU => Encoding::Pcmu,
                 Codec::PCMA => Encoding::Pcma,
                 Codec::Tele => Encoding::Digits { clock: format.spec().clock_rate.get() },
@@ -425,7 +434,7 @@ impl Leg {
     }
 }
 
-/// What all legs have in common: Opus, PCMU, PCMA and digits, packets in and out as they are.
+/// What all legs have in common: Opus, G.722, PCMU, PCMA and digits, packets in and out as they are.
 pub(super) fn config() -> str0m::RtcConfig {
     let crypto = std::sync::Arc::new(str0m::crypto::from_feature_flags());
     let certificate = crypto.dtls_provider.generate_certificate().expect("aws-lc makes certificates");
@@ -434,16 +443,27 @@ pub(super) fn config() -> str0m::RtcConfig {
         .set_dtls_cert(certificate)
         .set_ice_lite(true)
         .set_rtp_mode(true)
+        .set_stats_interval(Some(REPORTS))
         .clear_codecs()
         .clear_extension_map();
     let events = || FormatParams::parse_line("0-16");
     let formats = config.codec_config();
     formats.enable_opus(true, false);
+    formats.enable_g722(true, false);
     formats.enable_pcmu(true, false);
     formats.enable_pcma(true, false);
     formats.add_config(110.into(), None, Codec::Tele, Frequency::FORTY_EIGHT_KHZ, None, events());
     formats.add_config(126.into(), None, Codec::Tele, Frequency::EIGHT_KHZ, None, events());
     config
+}
+
+/// What the peer's last receiver report says, once there is one.
+fn report(stats: &MediaEgressStats) -> Option<PeerReport> {
+    let remote = stats.remote.as_ref()?;
+    // RFC 3550 §6.4.1: 24 bits with a sign; repetitions make it negative.
+    let lost = if remote.packets_lost < 1 << 23 { remote.packets_lost } else { 0 };
+    let loss = stats.loss.map(|loss| (loss.clamp(0.0, 1.0) * 100.0).round() as u8);
+    Some(PeerReport { lost, loss, jitter: remote.jitter, round_trip: stats.rtt })
 }
 
 fn refused(error: impl std::fmt::Display) -> WebRtcError {

@@ -12,4 +12,4 @@ mod port;
 pub use description::{Encoding, Format};
 pub use error::WebRtcError;
 pub use leg::LOST_AFTER;
-pub use port::{Negotiated, Output, RtpIn, RtpOut, Transmit, WebRtcPort};
+pub use port::{Negotiated, Output, PeerReport, RtpIn, RtpOut, Transmit, WebRtcPort};

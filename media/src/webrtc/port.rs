@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{Instant, LegId};
 
@@ -34,6 +35,18 @@ pub struct RtpIn {
     pub payload: Arc<[u8]>,
 }
 
+/// What the peer says about our packets (RTCP receiver reports).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PeerReport {
+    /// Since the stream began.
+    pub lost: u64,
+    /// Of a hundred packets lately; `None` where nothing new is known.
+    pub loss: Option<u8>,
+    /// In units of the codec's clock.
+    pub jitter: u32,
+    pub round_trip: Option<Duration>,
+}
+
 /// A packet for the peer. Sequence numbers may start anywhere and wrap; the SSRC is the one that our description names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RtpOut<'a> {
@@ -61,6 +74,11 @@ pub enum Output {
     /// ICE and DTLS are done: media may flow. Once per leg.
     Connected {
         leg: LegId,
+    },
+    /// How it gets what we send, every few seconds.
+    Report {
+        leg: LegId,
+        report: PeerReport,
     },
     /// Nothing was heard for [`super::LOST_AFTER`], or the peer closed its transport. Said again only after it was heard again.
     Lost {
@@ -314,6 +332,7 @@ impl WebRtcPort {
                 LegOutput::Transmit(transmit) => Output::Transmit(transmit),
                 LegOutput::Rtp(packet) => Output::Rtp { leg, packet },
                 LegOutput::Connected => Output::Connected { leg },
+                LegOutput::Report(report) => Output::Report { leg, report },
                 LegOutput::Lost => Output::Lost { leg },
             });
         }

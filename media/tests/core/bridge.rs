@@ -208,6 +208,29 @@ fn strangers_are_not_heard_and_a_peer_behind_nat_is_followed_once() {
 }
 
 #[test]
+fn who_finds_the_port_of_a_silent_peer_behind_nat_is_heard_no_more_after_half_a_minute() {
+    let listens = |millis: u64, repeated: bool| {
+        let mut world = World::new();
+        let kind = LegKind::Rtp { nat: true, encryption: Default::default() };
+        world.phone_with(Codec::Pcmu, 20, Channel::Customer, 1000.0, kind);
+        world.phone(Codec::Pcmu, 20, Channel::Agent, 600.0);
+        world.connect(0, 1);
+        world.phones[0].hertz = None;
+        world.run(millis);
+        if repeated {
+            let sdp = world.description(0, "sendrecv");
+            world.command(Command::Offer { leg: leg(0), sdp });
+        }
+        let packet = world.phones[0].next(0, false, &[0; 160]);
+        world.deliver(world.phones[0].ports.rtp, "192.0.2.66:9999".parse().unwrap(), packet);
+        !world.phones[1].got.is_empty()
+    };
+    assert!(listens(29_900, false), "it may begin late");
+    assert!(!listens(30_100, false));
+    assert!(listens(40_000, true), "an exchange may have moved it");
+}
+
+#[test]
 fn silence_of_a_peer_that_should_send_is_told_once() {
     let mut world = two((Codec::Pcmu, 20), (Codec::Pcmu, 20));
     world.run(1000);

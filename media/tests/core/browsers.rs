@@ -7,6 +7,7 @@ use media::dtmf::{self, Payload};
 use str0m::media::Direction;
 
 use crate::browser::{Browser, EVENTS};
+use crate::speech::speech;
 use crate::world::{PEAK, RECORDING, SESSION, World, leg};
 
 pub const BROWSER: usize = 20;
@@ -75,6 +76,52 @@ fn browser_and_phone_hear_each_other_and_are_recorded() {
         assert!(level(&left, 1000.0) > -1.5 && level(&right, 600.0) > -1.5);
         assert!(level(&left, 600.0) < -30.0 && level(&right, 1000.0) < -30.0);
     }
+}
+
+/// Whether an Opus packet repeats what the one before it said (RFC 6716 §4.2.4: the flag after the one of speech).
+fn repeats(payload: &[u8]) -> bool {
+    payload.len() > 1 && payload[0] >> 3 < 16 && payload[1] & 0x40 != 0
+}
+
+#[test]
+fn what_a_browser_loses_counts_and_brings_it_packets_that_make_up_for_it() {
+    let mut world = world(Codec::Pcmu, 20);
+    until_connected(&mut world);
+    let last = |world: &World| {
+        let of = |event: &Event| match event {
+            Event::Quality { leg: of, now, .. } if *of == leg(BROWSER) => Some(*now),
+            _ => None,
+        };
+        world.events.iter().rev().find_map(of).expect("it was measured")
+    };
+    world.run(20_000);
+    let quality = last(&world).to_peer.expect("browsers report");
+    assert!(quality.loss_percent == 0.0 && quality.mos > 4.0, "{quality:?}");
+    assert!(!world.browsers[0].heard.iter().any(|heard| repeats(&heard.payload)), "nothing is lost");
+    // Only speech is repeated.
+    world.phones[0].speech = speech().narrow;
+    world.browser_loss = 20;
+    world.run(20_000);
+    let quality = last(&world).to_peer.expect("browsers report");
+    assert!((8.0..35.0).contains(&quality.loss_percent), "{quality:?}");
+    let late = &world.browsers[0].heard[world.browsers[0].heard.len() - 200..];
+    let repeated = late.iter().filter(|heard| repeats(&heard.payload)).count();
+    assert!(repeated > 150, "{repeated} of 200");
+}
+
+#[test]
+fn a_browser_without_opus_has_g722_before_g711() {
+    let mut world = World::new();
+    let offer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0 9 8\r\n\
+                 c=IN IP4 0.0.0.0\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n\
+                 a=fingerprint:sha-256 00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F\r\n\
+                 a=setup:actpass\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\na=rtpmap:9 G722/8000\r\n";
+    let offer = Some(offer.as_bytes().into());
+    let (session, kind, channel) = (SESSION, LegKind::WebRtc, Channel::Agent);
+    world.command(Command::Open { leg: leg(BROWSER), session, channel, kind, offer, codecs: Vec::new() });
+    let Some(Event::LocalSdp { sdp, .. }) = world.events.last() else { panic!("{:?}", world.events.last()) };
+    let answer = String::from_utf8(sdp.to_vec()).unwrap();
+    assert!(answer.contains("SAVPF 9 ") && answer.contains("a=rtpmap:9 G722/8000"), "{answer}");
 }
 
 #[test]

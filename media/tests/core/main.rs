@@ -8,6 +8,7 @@ mod browser;
 mod browsers;
 mod codecs;
 mod digits;
+mod handshakes;
 mod hostile;
 mod network;
 mod playing;

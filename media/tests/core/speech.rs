@@ -22,7 +22,7 @@ const ROWS: [(Codec, Codec, f64, [f64; 4]); 5] = [
 ];
 
 /// A man and a woman, at both rates.
-fn speech() -> Pcm {
+pub fn speech() -> Pcm {
     let files: [&[u8]; 2] = [
         include_bytes!("../../../config/prompts/menu-ru.flac"),
         include_bytes!("../../../config/prompts/queue-ru.flac"),

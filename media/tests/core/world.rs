@@ -108,11 +108,53 @@ pub struct Phone {
     /// What it offers to be encrypted with.
     pub key: Option<Key>,
     pub srtp: Option<Srtp>,
+    /// The protocol and the lines of its descriptions, where they are others.
+    pub secured: Option<(&'static str, String)>,
+    pub got_dtls: Vec<Vec<u8>>,
     pub got: Vec<Got>,
     pub got_rtcp: Vec<Vec<u8>>,
 }
 
 impl Phone {
+    /// One that nobody knows of yet and that says nothing.
+    pub fn new(codec: Codec, packet: u64, address: SocketAddr, ports: LocalPorts) -> Phone {
+        let payload_type = match codec {
+            Codec::Pcmu => 0,
+            Codec::Pcma => 8,
+            Codec::G722 => 9,
+            Codec::G729 => 18,
+            Codec::Opus => 97,
+        };
+        let mut encoder = Encoder::new(codec, rate(codec), Duration::from_millis(packet));
+        encoder.heed(OpusWishes { fec: true, ..OpusWishes::default() });
+        encoder.adapt(1, 10);
+        Phone {
+            ports,
+            address,
+            codec,
+            payload_type,
+            packet,
+            phase: 0,
+            hertz: None,
+            peak: PEAK,
+            both: None,
+            speech: Vec::new(),
+            ssrc: 0x1000,
+            sequence: 65_000,
+            timestamp: u32::MAX - 30_000,
+            drift: 0,
+            due: 0,
+            said: 0,
+            encoder,
+            key: None,
+            srtp: None,
+            secured: None,
+            got_dtls: Vec::new(),
+            got: Vec::new(),
+            got_rtcp: Vec::new(),
+        }
+    }
+
     /// Everything heard, decoded; lost time is left out.
     pub fn samples(&self) -> Vec<i16> {
         self.samples_at(8000)
@@ -164,6 +206,9 @@ pub struct World {
     pub network: fn(u64) -> &'static [u64],
     /// So many of a hundred packets are lost.
     pub loss: u64,
+    /// So many of a hundred packets to browsers.
+    pub browser_loss: u64,
+    to_browsers: u64,
     count: u64,
     flying: VecDeque<(u64, SocketKey, SocketAddr, Vec<u8>)>,
     next_key: u32,
@@ -208,6 +253,8 @@ impl World {
             recorded: BTreeMap::new(),
             network: |_| &[0],
             loss: 0,
+            browser_loss: 0,
+            to_browsers: 0,
             count: 0,
             flying: VecDeque::new(),
             next_key: 1,
@@ -273,6 +320,11 @@ impl World {
         self.add_phone(codec, packet, channel, hertz, kind, codecs, None)
     }
 
+    /// A phone whose descriptions have this protocol and these lines.
+    pub fn phone_that(&mut self, hertz: f64, kind: LegKind, secured: (&'static str, String)) -> usize {
+        self.add_phone_that(Codec::Pcmu, 20, Channel::Customer, hertz, kind, &[], None, Some(secured))
+    }
+
     #[expect(clippy::too_many_arguments, reason = "what a phone can differ in")]
     fn add_phone(
         &mut self,
@@ -284,43 +336,31 @@ impl World {
         codecs: &[Codec],
         key: Option<Key>,
     ) -> usize {
+        self.add_phone_that(codec, packet, channel, hertz, kind, codecs, key, None)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a phone can differ in")]
+    fn add_phone_that(
+        &mut self,
+        codec: Codec,
+        packet: u64,
+        channel: Channel,
+        hertz: f64,
+        kind: LegKind,
+        codecs: &[Codec],
+        key: Option<Key>,
+        secured: Option<(&'static str, String)>,
+    ) -> usize {
         let index = self.phones.len();
         let ports = self.ports();
-        let payload_type = match codec {
-            Codec::Pcmu => 0,
-            Codec::Pcma => 8,
-            Codec::G722 => 9,
-            Codec::G729 => 18,
-            Codec::Opus => 97,
-        };
-        let phase = 3 + 5 * index;
-        let due = (self.elapsed..).find(|time| time % packet == phase as u64 % packet).unwrap();
-        let mut encoder = Encoder::new(codec, rate(codec), Duration::from_millis(packet));
-        encoder.heed(OpusWishes { fec: true, ..OpusWishes::default() });
-        encoder.adapt(1, 10);
-        self.phones.push(Phone {
-            ports,
-            address: SocketAddr::from(([192, 0, 2, index as u8 + 1], 4000)),
-            codec,
-            payload_type,
-            packet,
-            phase: phase as u64,
-            hertz: Some(hertz),
-            peak: PEAK,
-            both: None,
-            speech: Vec::new(),
-            ssrc: 0x1000 + index as u32,
-            sequence: 65_000,
-            timestamp: u32::MAX - 30_000,
-            drift: 0,
-            due,
-            said: 0,
-            encoder,
-            key,
-            srtp: None,
-            got: Vec::new(),
-            got_rtcp: Vec::new(),
-        });
+        let address = SocketAddr::from(([192, 0, 2, index as u8 + 1], 4000));
+        let mut phone = Phone::new(codec, packet, address, ports);
+        phone.phase = 3 + 5 * index as u64;
+        phone.due = (self.elapsed..).find(|time| time % packet == phone.phase % packet).unwrap();
+        phone.hertz = Some(hertz);
+        phone.ssrc = 0x1000 + index as u32;
+        (phone.key, phone.secured) = (key, secured);
+        self.phones.push(phone);
         let offer = self.description(index, "sendrecv");
         let open = Command::Open {
             leg: leg(index),
@@ -337,9 +377,12 @@ impl World {
 
     /// What the phone offers or answers.
     pub fn description(&self, phone: usize, way: &str) -> Arc<[u8]> {
-        let Phone { address, payload_type, packet, codec, key, .. } = &self.phones[phone];
-        let protocol = if key.is_some() { "RTP/SAVP" } else { "RTP/AVP" };
-        let crypto = key.as_ref().map(|key| Crypto::write(7, key)).unwrap_or_default();
+        let Phone { address, payload_type, packet, codec, key, secured, .. } = &self.phones[phone];
+        let (protocol, crypto) = match (secured, key) {
+            (Some((protocol, lines)), _) => (*protocol, lines.clone()),
+            (None, Some(key)) => ("RTP/SAVP", Crypto::write(7, key)),
+            (None, None) => ("RTP/AVP", String::new()),
+        };
         let (ip, port) = (address.ip(), address.port());
         let (name, clock) = (codec.name(), codec.clock());
         let channels = if *codec == Codec::Opus { "/2" } else { "" };
@@ -457,6 +500,11 @@ impl World {
         let mut sent = VecDeque::from(wire.0);
         while let Some(Sent { from, to, mut bytes }) = sent.pop_front() {
             if from == SocketKey::WEBRTC {
+                let is_rtp = (128..192).contains(&bytes[0]) && !rtp::is_rtcp(&bytes);
+                self.to_browsers += u64::from(is_rtp);
+                if is_rtp && chance(self.to_browsers) % 100 < self.browser_loss {
+                    continue;
+                }
                 let now = self.now().instant;
                 let Some(browser) = self.browsers.iter_mut().find(|browser| browser.address == to) else {
                     continue;
@@ -468,6 +516,11 @@ impl World {
                 }
                 sent.extend(wire.0);
             } else if let Some(phone) = self.phones.iter_mut().find(|phone| phone.address.ip() == to.ip()) {
+                if (20..64).contains(&bytes[0]) {
+                    assert_eq!(from, phone.ports.rtp);
+                    phone.got_dtls.push(bytes);
+                    continue;
+                }
                 let rtcp = rtp::is_rtcp(&bytes);
                 if let Some(srtp) = &mut phone.srtp {
                     let opened = if rtcp { srtp.open_rtcp(&mut bytes) } else { srtp.open(&mut bytes) };

@@ -99,7 +99,7 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
         },
         database: super::database::database(&mut check, raw.database, &data),
         reports: reports(&mut check, raw.reports),
-        log: Log { filter: check.text(raw.log.filter, "info,symphonia=warn") },
+        log: Log { filter: check.text(raw.log.filter, "info,symphonia=warn,rtc_dtls=error") },
         warnings: Vec::new(),
     };
     config.warnings = check.warnings;

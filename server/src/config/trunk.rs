@@ -164,6 +164,7 @@ fn encryption(
         ("accepted", Encryption::Accepted),
         ("offered", Encryption::Offered),
         ("required", Encryption::Required),
+        ("required_dtls", Encryption::RequiredDtls),
     ];
     let encryption = check.choice(written, Encryption::default(), &rules);
     if let Some(written) = written

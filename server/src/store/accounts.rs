@@ -18,7 +18,8 @@ pub enum Role {
     Admin,
 }
 
-/// Whether the calls of somebody's desk phones are encrypted (SRTP): never, when the phone asks for it, when it can, always.
+/// Whether the calls of somebody's desk phones are encrypted (SRTP): never, when the phone asks for it, when it can, always, always
+/// with keys by DTLS.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Encryption {
@@ -27,6 +28,7 @@ pub enum Encryption {
     Accepted,
     Offered,
     Required,
+    RequiredDtls,
 }
 
 impl From<Encryption> for media::api::Encryption {
@@ -36,6 +38,7 @@ impl From<Encryption> for media::api::Encryption {
             Encryption::Accepted => Self::Accepted,
             Encryption::Offered => Self::Offered,
             Encryption::Required => Self::Required,
+            Encryption::RequiredDtls => Self::RequiredDtls,
         }
     }
 }
