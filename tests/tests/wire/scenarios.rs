@@ -249,6 +249,7 @@ fn add_user(stage: &Stage, part: &Part) -> Api {
     let user = json!({
         "login": part.name, "name": part.scenario.file, "password": PASSWORD, "sip_password": PASSWORD,
         "roles": ["operator"], "queues": [part.name], "capacity": { "voice": 1, "chat": 0 },
+        "encryption": if part.scenario.file.ends_with("encryption_required") { "required" } else { "accepted" },
     });
     let (status, body) = stage.admin.post("/users", &user);
     assert_eq!(status, 201, "{body}");

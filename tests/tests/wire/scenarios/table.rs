@@ -253,6 +253,8 @@ pub const SCENARIOS: &[Scenario] = &[
     carrier("wrong_content_type"),
     carrier("content_encoding"),
     carrier("no_common_codec").ends(&["customer: refused by system 488", "session: refused by system 488"]),
+    carrier("encrypted_with_nothing_that_we_know")
+        .ends(&["customer: refused by system 488", "session: refused by system 488"]),
     carrier("garbage_sdp").ends(&["customer: refused by system 488", "session: refused by system 488"]),
     carrier("video_only").ends(&["customer: refused by system 488", "session: refused by system 488"]),
     carrier("unknown_scheme"),
@@ -304,6 +306,9 @@ pub const SCENARIOS: &[Scenario] = &[
         .with(TCP)
         .to(Flow::Menu)
         .ends(&["customer: hung_up by agent", "session: hung_up by agent"]),
+    phone("phone_without_the_encryption_required")
+        .to(Flow::Menu)
+        .ends(&["customer: refused by system 488", "session: refused by system 488"]),
     phone("phone_with_wrong_password").to(Flow::Menu),
     phone("phone_calls_as_somebody_else").with(STRANGER).to(Flow::Menu),
     phone("carrier_claims_to_be_a_phone").to(Flow::Menu),
