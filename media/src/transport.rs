@@ -100,8 +100,8 @@ impl RtpTransport {
             Some(Keying::Handshake(terms)) => {
                 // RFC 8842 §4: it holds as long as nobody has another certificate, role or place.
                 let moved = agreed.rtp.is_some() && self.described.is_some() && self.described != agreed.rtp;
-                let holds = |dtls: &Box<Dtls>| !moved && dtls.terms() == terms && !dtls.has_failed();
-                if !self.dtls.as_ref().is_some_and(holds) {
+                let holds = |dtls: &Dtls| !moved && dtls.terms() == terms && !dtls.has_failed();
+                if !self.dtls.as_deref().is_some_and(holds) {
                     let dtls = Dtls::new(self.identity.clone(), terms.clone(), now);
                     self.dtls = Some(Box::new(dtls));
                     // Keys that are there serve until there are new ones.
