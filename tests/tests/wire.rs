@@ -14,6 +14,7 @@ mod wire {
     mod restart;
     mod scenarios;
     mod secure;
+    mod softphone;
     mod torture;
     mod transports;
     mod trunks;
