@@ -30,6 +30,8 @@ fn steps(world: &World) -> Vec<String> {
     let journals = world.journals();
     let newest = journals.last().expect("a session");
     let steps = newest.iter().filter_map(|entry| match &entry.change {
+        // What carriers say of a call is a step, too.
+        Change::Step { verb, .. } if verb == "call" => None,
         Change::Step { verb, outcome, .. } => Some(format!("{verb}: {outcome}")),
         _ => None,
     });
