@@ -16,6 +16,7 @@
 
 mod runner;
 mod simulator;
+mod told;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
