@@ -59,6 +59,7 @@ fuzz:
 		cargo +nightly fuzz run $$target -- -max_total_time=60; done
 	cd media && for target in sdp packets; do \
 		cargo +nightly fuzz run $$target -- -max_total_time=60; done
+	cd dialplans && cargo +nightly fuzz run text -- -max_total_time=60
 
 deps:
 	@.ci/deps build
@@ -72,6 +73,7 @@ server:
 	@cargo build --workspace --bins
 
 dialplans: server
+	@$(TARGET)/debug/tandem dialplan fmt --check $(PLANS) $(PLANS)/examples
 	@$(TARGET)/debug/tandem dialplan check $(PLANS)
 	@$(TARGET)/debug/tandem dialplan test $(PLANS)
 

@@ -12,6 +12,7 @@ mod conference;
 mod forward;
 mod journal;
 mod load;
+mod plans;
 mod process;
 mod register;
 mod rig;
@@ -27,7 +28,7 @@ type Part = (&'static str, fn() -> Result<()>);
 
 fn main() -> Result<()> {
     println!("{:<52} {:>10} {:>10} {:>8}  limit", "", "floor", "tandem", "ratio");
-    let parts: [Part; 9] = [
+    let parts: [Part; 10] = [
         ("forward", forward::run),
         ("register", register::run),
         ("calls", calls::run),
@@ -37,6 +38,7 @@ fn main() -> Result<()> {
         ("browsers", sound::browsers),
         ("shards", shards::run),
         ("journal", journal::run),
+        ("plans", plans::run),
     ];
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();

@@ -42,6 +42,16 @@ pub enum Effect {
     Callback,
     /// Voice only: to a number over a trunk, or to an operator by name. Waits for `Input::TransferEnded`.
     Transfer { to: TransferTarget },
+    /// Nobody took the call in time: it is tried no more. Does not wait; no `TransferEnded` may follow.
+    CancelTransfer,
+    /// Text only: the customer wants to be phoned on this number. Waits for `Input::Invited`.
+    InviteCall { number: String },
+    /// Something that people have to do later. Does not wait.
+    Task(Task),
+    /// Ask an outside system. Waits for `Input::HttpAnswered` or `Input::HttpFailed`.
+    Http(HttpRequest),
+    /// Whose number or address is this? Waits for `Input::LookedUp`.
+    Lookup { by: LookupBy, value: String },
     /// A value for the session's context (survives the run; operators see it).
     SetContext { key: String, value: String },
     /// What becomes of the recording of the session. Does not wait.
@@ -65,6 +75,80 @@ pub enum RecordingAct {
     /// Silence in it until `Resume`.
     Pause,
     Resume,
+}
+
+/// Work that a flow leaves for people, such as to call somebody back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Task {
+    /// `callback`, `voicemail` and so on: a word of the flow's author.
+    pub kind: String,
+    pub queue: Option<QueueName>,
+    pub text: String,
+    /// How soon it should be done.
+    pub within: Option<Duration>,
+}
+
+/// A request to an outside system. The URL is `http` or `https`; values in it are escaped.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HttpRequest {
+    pub method: HttpMethod,
+    pub url: String,
+    pub headers: Vec<(String, HeaderValue)>,
+    pub body: Option<String>,
+    /// For each try.
+    pub timeout: Duration,
+    /// Further tries after one that failed.
+    pub retries: u8,
+    /// Something in it must not be seen in logs.
+    pub secret: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum HttpMethod {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl HttpMethod {
+    pub const ALL: [(HttpMethod, &'static str); 5] = [
+        (HttpMethod::Get, "get"),
+        (HttpMethod::Post, "post"),
+        (HttpMethod::Put, "put"),
+        (HttpMethod::Patch, "patch"),
+        (HttpMethod::Delete, "delete"),
+    ];
+
+    /// As flows write it.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(method, _)| *method == self).map_or("", |(_, name)| name)
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HeaderValue {
+    Plain(String),
+    /// The secret of this name in the configuration; the flow never sees it.
+    Secret(String),
+}
+
+/// What a customer is looked up by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LookupBy {
+    Phone,
+    Email,
+}
+
+/// What is known of a customer who was looked up.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Found {
+    pub name: Option<String>,
+    pub phone: Option<String>,
+    pub email: Option<String>,
+    /// Earlier sessions.
+    pub sessions: u32,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -96,6 +180,22 @@ pub enum Input {
     TransferEnded {
         connected: bool,
     },
+    /// Whether somebody will call him.
+    Invited {
+        accepted: bool,
+    },
+    /// The body as text, as much of it as is read.
+    HttpAnswered {
+        status: u16,
+        body: String,
+    },
+    /// No answer came; why, for the timeline.
+    HttpFailed {
+        why: String,
+    },
+    LookedUp {
+        found: Option<Found>,
+    },
     /// The customer left: the run is over.
     HungUp,
 }
@@ -112,6 +212,18 @@ pub struct Env {
     /// The caller's number in E.164 and the number he dialled; none on text channels or when withheld.
     pub caller: Option<String>,
     pub called: Option<String>,
+    /// The switches for emergencies that are on.
+    pub switches: BTreeSet<String>,
+    /// How the last call to somebody ended, when that is known.
+    pub dialled: Option<DialEnd>,
+}
+
+/// Why nobody took a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DialEnd {
+    Busy,
+    NoAnswer,
+    Failed,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -136,6 +248,8 @@ pub enum Entry {
     Sip(String),
     /// The account of the web chat.
     Chat(String),
+    /// Callers whom an operator of this queue has served and who are still on the line.
+    After(String),
 }
 
 /// A flow of one `Plan`. Means nothing in another plan.
@@ -156,6 +270,8 @@ pub struct World {
     pub operators: BTreeSet<String>,
     /// Context keys that come from elsewhere than flows (widget, API).
     pub context: BTreeSet<String>,
+    /// Secrets that requests to outside systems can carry, by name.
+    pub secrets: BTreeSet<String>,
 }
 
 /// One `.plan` file.

@@ -54,7 +54,8 @@ impl Condition {
     /// Whether it is true. What cannot be said, because a value is missing, is not true.
     pub fn holds(&self, env: &Env, channel: ChannelKind, now: Timestamp) -> bool {
         let (own, keys) = Default::default();
-        let scope = Scope { env, own: &own, keys: &keys, library: &self.library, channel, now };
+        let scope =
+            Scope { env, own: &own, keys: &keys, secrets: &own, library: &self.library, channel, now };
         matches!(self.expr.eval(&scope), Ok(Value::Bool(true)))
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::api::Source;
-use crate::source::{Span, char_range, line_column};
+use crate::source::{Lines, Span, char_range};
 
 /// One mistake or warning.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -78,6 +78,8 @@ codes! {
     UnknownOperator = "unknown-operator",
     UnknownHours = "unknown-hours",
     UnknownTrunk = "unknown-trunk",
+    UnknownSecret = "unknown-secret",
+    UnknownPart = "unknown-part",
     UnknownVariable = "unknown-variable",
     UnknownFunction = "unknown-function",
     UnknownOutcome = "unknown-outcome",
@@ -100,12 +102,21 @@ codes! {
     WrongChannel = "wrong-channel",
     /// Something to be said to callers that has no recording.
     MissingPrompt = "missing-prompt",
+    /// A part or a file that includes itself, or one that is not there.
+    BadInclude = "bad-include",
+    /// An expression on values of types that do not go together.
+    WrongType = "wrong-type",
+    /// A comparison that is the same whatever happens.
+    NeverTrue = "never-true",
+    /// A route that no call can go by.
+    UnreachableRoute = "unreachable-route",
     BadExpression = "bad-expression",
     BadTemplate = "bad-template",
     BadDuration = "bad-duration",
     BadNumber = "bad-number",
     BadKey = "bad-key",
     BadName = "bad-name",
+    BadAddress = "bad-address",
     BadHours = "bad-hours",
     BadTest = "bad-test",
 }
@@ -221,12 +232,16 @@ impl Problem {
 
     /// Says it about `sources`.
     pub fn locate(self, sources: &[Source]) -> Diagnostic {
+        self.locate_in(sources, &Lines::of(sources))
+    }
+
+    /// The same for many.
+    pub fn locate_in(self, sources: &[Source], lines: &Lines<'_>) -> Diagnostic {
         let name = |span: Span| sources.get(span.source).map(|s| s.name.clone()).unwrap_or_default();
-        let text = |span: Span| sources.get(span.source).map_or("", |s| s.text.as_str());
-        let (line, column) = line_column(text(self.span), self.span.start);
-        let (end_line, end_column) = line_column(text(self.span), self.span.end);
+        let (line, column) = lines.place(self.span.source, self.span.start);
+        let (end_line, end_column) = lines.place(self.span.source, self.span.end);
         let related = self.related.map(|(span, message)| {
-            let (line, column) = line_column(text(span), span.start);
+            let (line, column) = lines.place(span.source, span.start);
             Related { source: name(span), line, column, message, span }
         });
         Diagnostic {
@@ -245,11 +260,17 @@ impl Problem {
     }
 }
 
+const MOST_CANDIDATES: usize = 1_000;
+
 /// The candidate that `written` was most likely meant to be.
 pub(crate) fn closest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = written.to_lowercase();
+    let length = lower.chars().count();
     candidates
         .into_iter()
+        // Among more than these nobody is helped by a guess that takes long.
+        .take(MOST_CANDIDATES)
+        .filter(|name| name.chars().count().abs_diff(length) <= name.chars().count().max(length) / 3 + 1)
         .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
         .filter(|(distance, name)| *distance <= (name.chars().count().max(lower.chars().count()) / 3).max(1))
         .min()

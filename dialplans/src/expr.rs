@@ -147,6 +147,16 @@ impl Expr {
         !self.alternatives.is_empty()
     }
 
+    /// Whether it looks at this variable.
+    pub fn speaks_of(&self, root: &str) -> bool {
+        self.uses.paths.iter().any(|path| path.first().is_some_and(|name| name == root))
+    }
+
+    /// The trees that are tried in order.
+    pub fn trees(&self) -> &[Expression] {
+        &self.alternatives
+    }
+
     /// Where `name` stands in the text.
     pub fn find(&self, name: &str) -> Span {
         let is_part = |c: char| c.is_alphanumeric() || c == '_';
@@ -262,7 +272,7 @@ impl Uses {
 }
 
 /// `a.b['c']` as `["a", "b", "c"]`.
-fn path_of(tree: &Expression) -> Option<Vec<String>> {
+pub(crate) fn path_of(tree: &Expression) -> Option<Vec<String>> {
     match &tree.expr {
         Node::Ident(name) => Some(vec![name.clone()]),
         Node::Select(select) => {
@@ -302,7 +312,7 @@ fn is_too_deep(text: &str) -> bool {
 }
 
 /// The parts between the words `or` that stand outside quotes and brackets, with their places.
-fn alternatives_of(text: &str) -> Vec<(usize, &str)> {
+pub(crate) fn alternatives_of(text: &str) -> Vec<(usize, &str)> {
     let mut cuts = Vec::new();
     let mut depth = 0_usize;
     outside_quotes(text, |at, c| match c {

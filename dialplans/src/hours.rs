@@ -12,6 +12,16 @@ pub(crate) struct Hours {
     pub week: [Vec<Opening>; 7],
     /// Days without any opening, both ends included.
     pub closed: Vec<(NaiveDate, NaiveDate)>,
+    /// Days with openings of their own, whatever the week and the closed days say.
+    pub special: Vec<Special>,
+}
+
+/// Both ends included.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Special {
+    pub first: NaiveDate,
+    pub last: NaiveDate,
+    pub openings: Vec<Opening>,
 }
 
 /// From one minute of the day up to another, that one not included. Goes on past midnight when `to` is not after `from`.
@@ -39,6 +49,11 @@ impl Hours {
         let minute = local.hour() * 60 + local.minute();
         let today = local.date();
         let day_holds = |day: NaiveDate, minute: u32| {
+            // Of several the last one counts, as written.
+            let special = self.special.iter().rev().find(|days| (days.first..=days.last).contains(&day));
+            if let Some(special) = special {
+                return special.openings.iter().any(|opening| opening.holds(minute));
+            }
             !self.closed.iter().any(|(first, last)| (*first..=*last).contains(&day))
                 && self.week[day.weekday().num_days_from_monday() as usize].iter().any(|o| o.holds(minute))
         };
@@ -93,6 +108,10 @@ mod tests {
             zone: chrono_tz::Europe::Berlin,
             week: [work(), work(), work(), work(), day(22 * 60, 6 * 60, vec![(60, 120)]), vec![], vec![]],
             closed: christmas.into_iter().collect(),
+            special: NaiveDate::from_ymd_opt(2027, 1, 5)
+                .map(|one| Special { first: one, last: one, openings: day(10 * 60, 12 * 60, vec![]) })
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -129,6 +148,32 @@ mod tests {
     fn days_without_opening_are_closed_all_day() {
         assert!(!open_at("2027-01-04T10:00:00+01:00"));
         assert!(open_at("2027-01-11T10:00:00+01:00"));
+    }
+
+    #[test]
+    fn an_exception_counts_before_the_week_and_the_holidays() {
+        assert!(!open_at("2027-01-05T09:59:00+01:00"), "a holiday");
+        assert!(open_at("2027-01-05T10:00:00+01:00"), "open as an exception");
+        assert!(!open_at("2027-01-05T12:00:00+01:00"));
+    }
+
+    #[test]
+    fn a_night_over_a_clock_change_is_as_long_as_the_clock_says() {
+        // A Friday night from 22:00 to 06:00 in Berlin never meets the change, which comes on Sundays: so one of the week is moved.
+        let mut hours = office();
+        hours.week[5] = hours.week[4].clone();
+        let open = |rfc3339: &str| {
+            let at = DateTime::parse_from_rfc3339(rfc3339).expect("a time");
+            hours.is_open(Timestamp::from_micros(at.timestamp_micros()))
+        };
+        // 2026-03-29, 02:00 becomes 03:00: 00:59Z is 01:59, 01:00Z is 03:00.
+        assert!(!open("2026-03-29T00:59:00Z"), "the break from 01:00 to 02:00");
+        assert!(open("2026-03-29T01:00:00Z"), "02:00 to 03:00 does not exist");
+        assert!(open("2026-03-29T03:59:00Z") && !open("2026-03-29T04:00:00Z"), "06:00 is 04:00Z");
+        // 2026-10-25, 03:00 becomes 02:00: the hour from 02:00 comes twice, and both are open.
+        assert!(!open("2026-10-24T23:59:00Z"), "01:59 is in the break");
+        assert!(open("2026-10-25T00:30:00Z") && open("2026-10-25T01:30:00Z"), "02:30 twice");
+        assert!(open("2026-10-25T04:59:00Z") && !open("2026-10-25T05:00:00Z"), "06:00 is 05:00Z");
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //! - `syntax/`: text to tokens to the tree.
 //! - `verb/`: one file for each verb.
 //! - `check/`: names, ways through a flow, loops.
-//! - `route`: which carriers a number is called through.
+//! - `include`: parts that flows share, files that need others.
+//! - `route`: which carriers a number is called through, at what price.
+//! - [`format()`]: how a text should be laid out; [`graphs`]: a flow as states and ways.
 //! - [`compile`] → [`Plan`] → [`Run`]; [`run_tests`] runs the tests that a plan carries.
 //!
 //! Invariants: no clock, no randomness, no input or output; no text makes the parser or the checker panic; no plan makes a
@@ -16,7 +18,10 @@ mod check;
 mod condition;
 mod diagnostic;
 mod expr;
+mod format;
+mod graph;
 mod hours;
+mod include;
 mod plan;
 #[cfg(test)]
 mod properties;
@@ -32,7 +37,11 @@ mod words;
 
 pub use condition::Condition;
 pub use diagnostic::{Code, Diagnostic, Related, Severity, render};
+pub use format::format;
+pub use graph::{Graph, StateNode, WayEdge, graphs};
+pub use include::included;
 pub use plan::{Plan, compile};
-pub use route::{RouteLimits, Way};
+pub use route::{Outgoing, RouteLimits, Way};
 pub use run::{MAX_STEPS, Run};
-pub use scenario::{Coverage, TestReport, TestResult, run_tests};
+pub use scenario::{Coverage, Simulator, TestReport, TestResult, run_tests};
+pub use verb::is_switch;

@@ -8,10 +8,13 @@ use sha2::{Digest, Sha256};
 use crate::api::{Entry, FlowRef, Source, World};
 use crate::check;
 use crate::diagnostic::{Diagnostic, Problem};
-use crate::route::{self, Route, Way};
+use crate::include;
+use crate::route::{self, Outgoing, Price, Route, Way};
+use crate::source::Lines;
 use crate::syntax::file;
 use crate::syntax::tree::Flow;
 use crate::values::Library;
+use crate::verb::Verb;
 
 /// One version of all dialplans. Never changes; runs share it.
 #[derive(Debug)]
@@ -22,9 +25,12 @@ pub struct Plan {
     entries: BTreeMap<Entry, FlowRef>,
     pub(crate) flows: Vec<Flow>,
     routes: Vec<Route>,
+    prices: Vec<Price>,
     pub(crate) library: Arc<Library>,
     /// The context keys that flows can rely on: empty until set.
     pub(crate) keys: BTreeSet<String>,
+    /// Prompts that exist.
+    pub(crate) prompts: BTreeSet<String>,
 }
 
 /// Reads and checks dialplans. Returns every mistake of every source at once, warnings among them, in the order of the
@@ -32,7 +38,8 @@ pub struct Plan {
 pub fn compile(sources: &[Source], world: &World) -> Result<Plan, Vec<Diagnostic>> {
     let (mut plan, problems) = assemble(sources, world);
     let failed = problems.iter().any(Problem::is_error);
-    let diagnostics = problems.into_iter().map(|problem| problem.locate(sources)).collect();
+    let lines = Lines::of(sources);
+    let diagnostics = problems.into_iter().map(|problem| problem.locate_in(sources, &lines)).collect();
     if failed {
         return Err(diagnostics);
     }
@@ -45,16 +52,22 @@ pub(crate) fn assemble(sources: &[Source], world: &World) -> (Plan, Vec<Problem>
     let mut problems = Vec::new();
     let mut flows = Vec::new();
     let mut hours = Vec::new();
-    let mut routes = Vec::new();
+    let (mut routes, mut prices) = (Vec::new(), Vec::new());
+    let (mut parts, mut includes) = (Vec::new(), Vec::new());
     for (index, source) in sources.iter().enumerate() {
         let (file, mistakes) = file::parse(index, &source.text);
         problems.extend(mistakes);
         flows.extend(file.flows);
         hours.extend(file.hours);
         routes.extend(file.routes);
+        prices.extend(file.prices);
+        parts.extend(file.parts);
+        includes.push(file.includes);
     }
+    include::check_files(sources, &includes, &mut problems);
+    include::put_parts(&mut flows, &parts, &mut problems);
     let complete = !problems.iter().any(Problem::is_error);
-    let (entries, keys, mistakes) = check::check(&flows, &hours, &routes, complete, world);
+    let (entries, keys, mistakes) = check::check(&flows, &hours, (&routes, &prices), complete, world);
     problems.extend(mistakes);
     problems.sort_by_key(|problem| problem.span);
     problems.dedup();
@@ -65,8 +78,10 @@ pub(crate) fn assemble(sources: &[Source], world: &World) -> (Plan, Vec<Problem>
         entries,
         flows,
         routes,
+        prices,
         library: Library::new(hours.into_iter().map(|(name, hours)| (name.value, hours)).collect()),
         keys,
+        prompts: world.prompts.clone(),
     };
     (plan, problems)
 }
@@ -77,9 +92,20 @@ impl Plan {
         &self.version
     }
 
-    /// The flow that serves this number or account.
+    /// The flow that serves this number or account: of the entry that names it, else of the longest pattern that it fits.
     pub fn entry(&self, entry: &Entry) -> Option<FlowRef> {
-        self.entries.get(entry).copied()
+        let by_pattern = || {
+            let Entry::Sip(number) = entry else { return None };
+            let fitting = self.entries.iter().filter_map(|(known, flow)| match known {
+                Entry::Sip(pattern) => {
+                    let start = pattern.strip_suffix('*')?;
+                    number.starts_with(start).then_some((start.len(), *flow))
+                }
+                Entry::Chat(_) | Entry::After(_) => None,
+            });
+            fitting.max_by_key(|(length, _)| *length).map(|(_, flow)| flow)
+        };
+        self.entries.get(entry).copied().or_else(by_pattern)
     }
 
     /// All entries, in order.
@@ -87,9 +113,24 @@ impl Plan {
         self.entries.iter().map(|(entry, flow)| (entry, *flow))
     }
 
-    /// How a number (E.164 with the plus, or a short one) is called for a queue. `None`: no route speaks of it.
-    pub fn way(&self, number: &str, queue: Option<&str>) -> Option<Way<'_>> {
-        route::way(&self.routes, number, queue)
+    /// How a number is called. `None`: no route speaks of it.
+    pub fn way(&self, call: &Outgoing<'_>) -> Option<Way<'_>> {
+        route::way(&self.routes, &self.prices, &self.library.hours, call)
+    }
+
+    /// The switches for emergencies that flows look at, with the flows that do.
+    pub fn switches(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+        let mut switches: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for flow in &self.flows {
+            let own = flow.name.value.as_str();
+            for step in flow.states.iter().flat_map(|state| &state.body) {
+                if let Verb::Emergency(verb) = &step.verb {
+                    let name = verb.switch.as_ref().map_or(own, |switch| &switch.value);
+                    switches.entry(name).or_default().insert(own);
+                }
+            }
+        }
+        switches
     }
 
     /// Whether there is any route.

@@ -6,11 +6,13 @@ use std::time::Duration;
 use model::{Instant, Now, Timestamp};
 use proptest::prelude::*;
 
-use crate::api::{ChannelKind, Effect, Env, FlowRef, Input, QueuePlace, Source, World};
+use crate::api::{ChannelKind, Effect, Env, FlowRef, Found, Input, QueuePlace, Source, World};
 use crate::diagnostic::render;
+use crate::format::format;
 use crate::plan::{Plan, assemble, compile};
 use crate::run::{MAX_STEPS, Run};
 use crate::scenario::run_tests;
+use crate::syntax::lexer::{Kind, tokens};
 
 const DEMO: &str = include_str!("../../config/dialplans/demo.plan");
 
@@ -96,6 +98,29 @@ const PIECES: &[&str] = &[
     "type",
     "silence",
     "collect",
+    "kind",
+    "phone",
+    "secret",
+    "consent",
+    "survey",
+    "scale",
+    "tag",
+    "task",
+    "http",
+    "get",
+    "\"https://a/{x}\"",
+    "lookup",
+    "voicemail",
+    "invite",
+    "dial",
+    "emergency",
+    "language",
+    "include",
+    "part",
+    "prices",
+    "trunk",
+    "1.20",
+    "cheapest",
     "route",
     "\n",
     "\"",
@@ -203,6 +228,31 @@ fn statements() -> impl Strategy<Value = String> {
             "queue q {{ every 1s say \"{{queue.wait}}\" {{ voice file \"p\" }}\n after 3s -> {one}\n after 5s overflow }}\n on full {{ voice -> {two} }}"
         )),
         target().prop_map(|target| format!("transfer \"100\" {{ text -> {target} }}\n on failed -> {target}")),
+        others(),
+    ]
+}
+
+/// The verbs that ask further.
+fn others() -> impl Strategy<Value = String> {
+    let target = || prop::sample::select(vec!["a", "b", "c", "nowhere"]);
+    let kind =
+        prop::sample::select(vec!["", "kind phone", "kind digits 1 to 3 secret", "kind email retries 0"]);
+    prop_oneof![
+        (kind, target()).prop_map(|(kind, to)| format!(
+            "collect m \"?\" {kind} {{ voice file \"p\" }}\n on none -> {to}"
+        )),
+        target().prop_map(|to| format!("consent recording \"?\" {{ voice file \"p\" }}\n on given -> {to}")),
+        target().prop_map(|to| format!("survey s \"?\" scale 0 to 9 {{ voice file \"p\" }}\n on none -> {to}")),
+        Just("voicemail \"?\" longest 2s { voice file \"p\" }".to_owned()),
+        target().prop_map(|to| format!("dial \"{{session.m}}\" timeout 2s {{ text -> {to} }}\n on failed -> {to}")),
+        target().prop_map(|to| format!(
+            "http post \"https://example.com/{{session.m}}\" {{ body \"{{secret.m}}\"  set n = \"a\" }}\n on failed -> {to}"
+        )),
+        target().prop_map(|to| format!("lookup customer phone \"{{session.m}}\" {{ set n = \"name\" }}\n on missing -> {to}")),
+        target().prop_map(|to| format!("invite call \"{{session.m}}\"\n on refused -> {to}")),
+        target().prop_map(|to| format!("emergency -> {to}")),
+        Just("tag \"x{session.n}\" task callback priority -100 language en".to_owned()),
+        Just("record pause record resume record start".to_owned()),
     ]
 }
 
@@ -237,6 +287,13 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
         Input::QueueFull,
         Input::QueueOverflow,
         Input::TransferEnded { connected: false },
+        Input::HttpAnswered { status: 200, body: "{\"a\": 1}".to_owned() },
+        Input::HttpAnswered { status: 404, body: String::new() },
+        Input::HttpFailed { why: "x".to_owned() },
+        Input::LookedUp { found: Some(Found::default()) },
+        Input::LookedUp { found: None },
+        Input::Invited { accepted: true },
+        Input::Key('#'),
     ];
     let rare = vec![Input::QueueAnswered, Input::TransferEnded { connected: true }, Input::HungUp];
     let one = prop_oneof![
@@ -248,6 +305,21 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     prop::collection::vec(one, 0..60)
 }
 
+/// Whether a channel can do what is asked of it.
+fn suits(effect: &Effect, channel: ChannelKind) -> bool {
+    match (effect, channel) {
+        (Effect::Answer | Effect::Play { .. } | Effect::StopPlaying, ChannelKind::Text) => false,
+        (Effect::Transfer { .. } | Effect::CancelTransfer | Effect::Record(_), ChannelKind::Text) => false,
+        (Effect::InviteCall { .. }, ChannelKind::Voice) => false,
+        (Effect::Say { prompts, .. } | Effect::Ask { prompts, .. }, ChannelKind::Text) => prompts.is_empty(),
+        (Effect::Announce { prompts, .. } | Effect::Close { prompts, .. }, ChannelKind::Text) => {
+            prompts.is_empty()
+        }
+        (Effect::Ask { buttons, .. }, ChannelKind::Voice) => buttons.is_empty(),
+        _ => true,
+    }
+}
+
 /// Plays a plan that need not have passed its checks, and looks after each step whether the run still keeps its word.
 fn play(plan: &Arc<Plan>, channel: ChannelKind, happenings: &[Happening]) -> Result<(), TestCaseError> {
     let mut now = Now::new(Instant::ZERO, Timestamp::from_micros(1_700_000_000_000_000));
@@ -257,6 +329,7 @@ fn play(plan: &Arc<Plan>, channel: ChannelKind, happenings: &[Happening]) -> Res
         let mut effects = 0;
         while let Some(effect) = run.poll_effect() {
             effects += 1;
+            prop_assert!(suits(&effect, channel), "{channel:?} cannot do {effect:?}");
             if let Effect::SetContext { key, value } = effect {
                 env.session.insert(key, value);
             }
@@ -328,8 +401,31 @@ proptest! {
     }
 
     #[test]
+    fn a_formatted_text_means_the_same_keeps_its_comments_and_is_formatted(text in texts()) {
+        let formatted = format(&text);
+        prop_assert_eq!(&format(&formatted), &formatted);
+        // Only white space differs, and what is on a line stays on one of its own.
+        let words = |text: &str| -> Vec<(bool, String)> {
+            let mut starts_line = true;
+            let mut words = Vec::new();
+            for token in tokens(text) {
+                match token.kind {
+                    Kind::Newline => starts_line = true,
+                    Kind::Space => {}
+                    _ => {
+                        words.push((starts_line, text[token.start..token.end].trim_end().to_owned()));
+                        starts_line = false;
+                    }
+                }
+            }
+            words
+        };
+        prop_assert_eq!(words(&formatted), words(&text));
+    }
+
+    #[test]
     fn tests_of_any_plan_come_to_an_end(text in plans(), steps in prop::collection::vec(prop::sample::select(vec![
-        "key 1", "silence", "wait 10m", "queue full", "transfer fails", "expect say \"*\"", "hang up", "operator answers",
+        "key 1", "silence", "wait 10m", "queue full", "transfer fails", "keys \"12#\"", "http fails", "lookup finds nothing", "expect say \"*\"", "hang up", "operator answers",
     ]), 0..12)) {
         let test = format!("test \"t\" via sip {{\n{}\n}}\n}}", steps.join("\n"));
         let text = format!("{}{test}", text.strip_suffix('}').unwrap_or_default());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use model::{Instant, Now, QueueName};
 
-use crate::api::{ChannelKind, Effect, Env, FlowRef, Input};
+use crate::api::{ChannelKind, Effect, Env, FlowRef, Input, RecordingAct};
 use crate::plan::Plan;
 use crate::syntax::tree::{Flow, Step};
 use crate::values::Scope;
@@ -19,6 +19,10 @@ use crate::verb::{Event, Next, Verb, Waiting};
 pub const MAX_STEPS: u32 = 500;
 /// Keys pressed ahead of a question that are kept.
 const MAX_KEYS: usize = 32;
+/// Of places in queues, either way.
+const MAX_PRIORITY: i32 = 100;
+/// The context key of the language that the customer is spoken to in.
+pub(crate) const LANGUAGE: &str = "language";
 
 /// A running flow. `poll_effect` until it is empty after `start` and after each call of `handle…`.
 #[derive(Debug)]
@@ -41,6 +45,12 @@ struct Core {
     /// Context values that this run has set and `Env` does not hold yet.
     own: BTreeMap<String, String>,
     keys: VecDeque<char>,
+    /// What `priority` says; added to that of the queue.
+    priority: i32,
+    /// What `collect … secret` got: never in the journal, never in the session's context.
+    secrets: BTreeMap<String, String>,
+    /// The flow wants silence in the recording.
+    paused: bool,
     steps_left: u32,
     /// The moment that `steps_left` is for.
     moment: Instant,
@@ -169,6 +179,9 @@ impl Core {
             effects: VecDeque::new(),
             own: BTreeMap::new(),
             keys: VecDeque::new(),
+            priority: 0,
+            secrets: BTreeMap::new(),
+            paused: false,
             steps_left: MAX_STEPS,
             moment: now.instant,
         }
@@ -256,7 +269,7 @@ impl Core {
         env: &'a Env,
     ) -> Turn<'a> {
         let state = self.name(flow);
-        Turn { core: self, plan, state, verb: step.verb.name(), env, now }
+        Turn { core: self, plan, flow, state, verb: step.verb.name(), env, now }
     }
 }
 
@@ -264,6 +277,7 @@ impl Core {
 pub(crate) struct Turn<'a> {
     core: &'a mut Core,
     plan: &'a Plan,
+    flow: &'a Flow,
     state: &'a str,
     verb: &'static str,
     env: &'a Env,
@@ -275,8 +289,49 @@ impl Turn<'_> {
         self.core.channel
     }
 
-    pub fn put(&mut self, effect: Effect) {
+    pub fn put(&mut self, mut effect: Effect) {
+        match &mut effect {
+            Effect::Queue { priority, .. } => {
+                *priority = (*priority + self.core.priority).clamp(-MAX_PRIORITY, MAX_PRIORITY);
+            }
+            Effect::Record(RecordingAct::Pause) => self.core.paused = true,
+            Effect::Record(RecordingAct::Resume) => self.core.paused = false,
+            _ => {}
+        }
         self.core.effects.push_back(effect);
+    }
+
+    /// Added to the priority of the queues that follow.
+    pub fn set_priority(&mut self, priority: i32) {
+        self.core.priority = priority;
+    }
+
+    /// Whether the flow has paused the recording.
+    pub fn is_paused(&self) -> bool {
+        self.core.paused
+    }
+
+    pub fn keep_secret(&mut self, name: &str, value: String) {
+        self.core.secrets.insert(name.to_owned(), value);
+    }
+
+    /// A value of the session's context, as the flow sees it.
+    pub fn value(&self, key: &str) -> Option<&str> {
+        self.core.own.get(key).or_else(|| self.env.session.get(key)).map(String::as_str)
+    }
+
+    pub fn env(&self) -> &Env {
+        self.env
+    }
+
+    pub fn flow_name(&self) -> &str {
+        &self.flow.name.value
+    }
+
+    /// The prompt in the customer's language, when there is one: `hello-en` for `hello`.
+    pub fn in_his_language(&self, prompt: &str) -> String {
+        let other = self.value(LANGUAGE).map(|language| format!("{prompt}-{language}"));
+        other.filter(|other| self.plan.prompts.contains(other)).unwrap_or_else(|| prompt.to_owned())
     }
 
     pub fn trace(&mut self, outcome: &str) {
@@ -315,6 +370,7 @@ impl Turn<'_> {
             own: &self.core.own,
             keys: &self.plan.keys,
             library: &self.plan.library,
+            secrets: &self.core.secrets,
             channel: self.core.channel,
             now: self.now.wall,
         }

@@ -36,13 +36,27 @@ impl<T> At<T> {
     }
 }
 
-/// Line and column of a byte offset; both from 1, the column in characters.
-pub(crate) fn line_column(text: &str, offset: usize) -> (u32, u32) {
-    let offset = floor_char_boundary(text, offset);
-    let before = &text[..offset];
-    let line = before.matches('\n').count() as u32 + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() as u32 + 1;
-    (line, column)
+/// Where the lines of sources begin, so that many places are found in little time.
+pub(crate) struct Lines<'a> {
+    sources: Vec<(&'a str, Vec<usize>)>,
+}
+
+impl<'a> Lines<'a> {
+    pub fn of(sources: &'a [Source]) -> Lines<'a> {
+        let starts =
+            |text: &str| std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Lines { sources: sources.iter().map(|s| (s.text.as_str(), starts(&s.text))).collect() }
+    }
+
+    /// Line and column of a byte offset; both from 1, the column in characters.
+    pub fn place(&self, source: usize, offset: usize) -> (u32, u32) {
+        let Some((text, starts)) = self.sources.get(source) else { return (1, 1) };
+        let offset = floor_char_boundary(text, offset);
+        let line = starts.partition_point(|start| *start <= offset).max(1);
+        let start = starts.get(line - 1).copied().unwrap_or(0);
+        let column = text[start..offset].chars().count();
+        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column + 1).unwrap_or(u32::MAX))
+    }
 }
 
 /// The same span counted in characters instead of bytes.

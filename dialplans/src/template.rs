@@ -90,11 +90,52 @@ impl Template {
         text
     }
 
+    /// The same with each value escaped for an address, so that it stays the part of it that it is.
+    pub fn render_escaped(&self, scope: &Scope<'_>) -> String {
+        let mut text = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::Value(expr) => escape(&expr.text(scope).unwrap_or_default(), &mut text),
+            }
+        }
+        text
+    }
+
+    /// The text up to its first value.
+    pub fn literal_start(&self) -> &str {
+        match self.pieces.first() {
+            Some(Piece::Literal(literal)) => literal,
+            Some(Piece::Value(_)) | None => "",
+        }
+    }
+
+    /// The whole text, when there is no value in it.
+    pub fn fixed(&self) -> Option<String> {
+        let one = |piece: &Piece| match piece {
+            Piece::Literal(literal) => Some(literal.clone()),
+            Piece::Value(_) => None,
+        };
+        self.pieces.iter().map(one).collect()
+    }
+
     pub fn values(&self) -> impl Iterator<Item = &Expr> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Value(expr) => Some(expr),
             Piece::Literal(_) => None,
         })
+    }
+}
+
+/// RFC 3986 §2.3: everything but the unreserved characters is escaped.
+fn escape(value: &str, text: &mut String) {
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte))
+            }
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
     }
 }
 

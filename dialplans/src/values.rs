@@ -16,6 +16,7 @@ use crate::hours::Hours;
 pub(crate) const VARIABLES: &[(&str, Option<&[&str]>)] = &[
     ("customer", Some(&["name", "phone", "email", "attributes"])),
     ("session", None),
+    ("secret", None),
     ("queue", Some(&["position", "waited", "wait"])),
     ("channel", Some(&["kind"])),
     ("call", Some(&["from", "to"])),
@@ -30,6 +31,8 @@ pub(crate) struct Scope<'a> {
     pub own: &'a BTreeMap<String, String>,
     /// Context keys that count as empty when nobody has set them.
     pub keys: &'a BTreeSet<String>,
+    /// What was collected in secret.
+    pub secrets: &'a BTreeMap<String, String>,
     pub library: &'a Arc<Library>,
     pub channel: ChannelKind,
     pub now: Timestamp,
@@ -120,6 +123,7 @@ fn variable(root: &str, scope: &Scope<'_>) -> Option<Value> {
             let set = env.session.iter().chain(scope.own).map(|(k, v)| (k.as_str(), v.as_str()));
             map(unset.chain(set).map(|(key, value)| (key, Value::from(value))))
         }
+        "secret" => map(scope.secrets.iter().map(|(key, value)| (key.as_str(), Value::from(value.as_str())))),
         "queue" => {
             let place = env.queue;
             map([

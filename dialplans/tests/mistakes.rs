@@ -16,6 +16,7 @@ fn world() -> World {
         trunks: Some(names(&["mts", "backup"])),
         operators: names(&["anna"]),
         context: names(&["page"]),
+        secrets: names(&["crm"]),
     }
 }
 

@@ -12,11 +12,12 @@ fn world() -> World {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     World {
         queues: names(&["support", "sales"]),
-        prompts: names(&["hello", "menu", "wait", "bye"]),
+        prompts: names(&["hello", "hello-en", "menu", "wait", "bye"]),
         music: names(&["hold"]),
         trunks: None,
         operators: names(&["anna"]),
         context: names(&["page"]),
+        secrets: names(&["crm", "bank"]),
     }
 }
 
@@ -46,7 +47,11 @@ fn every_verb_does_as_written_down_on_both_channels() {
     plans.retain(|path| path.extension().is_some_and(|extension| extension == "plan"));
     plans.sort();
     let verbs: Vec<_> = plans.iter().filter_map(|path| path.file_stem()?.to_str()).collect();
-    assert_eq!(verbs.join(" "), "answer ask close goto hangup play queue record say set transfer when");
+    assert_eq!(
+        verbs.join(" "),
+        "answer ask close collect consent dial emergency goto hangup http invite language lookup play priority queue record say \
+         set survey tag task transfer voicemail when"
+    );
     let mut wrong = Vec::new();
     for path in plans {
         let name = path.file_name().expect("a name").to_string_lossy();

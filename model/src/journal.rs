@@ -146,6 +146,14 @@ pub enum Change {
     SetAside {
         aside: bool,
     },
+    /// Work that a flow has left for people.
+    TaskLeft {
+        /// A word of the flow's author, such as `callback`.
+        kind: String,
+        queue: Option<QueueName>,
+        text: String,
+        due: Option<Timestamp>,
+    },
     /// The customer was parked in this slot, or is parked no more.
     Parked {
         slot: Option<String>,

@@ -91,7 +91,7 @@ pub fn run(command: SipCommand) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn ask(data: &Path, question: &Question) -> anyhow::Result<Answer> {
+pub fn ask(data: &Path, question: &Question) -> anyhow::Result<Answer> {
     let path = control::path(data);
     let mut stream =
         UnixStream::connect(&path).with_context(|| format!("no server answers at {}", path.display()))?;

@@ -4,21 +4,20 @@
 use std::io::{BufRead, IsTerminal, stderr, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use acd::api::Capacity;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
-use dialplans::api::{Source, World};
 use model::AgentId;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::ask::{self, SipCommand};
-use crate::config::{self, Config, Database};
+use crate::config;
+use crate::dialplan::DialplanCommand;
 use crate::secret::hash_password;
 use crate::store::{Encryption, Role, Store, User};
-use crate::{clock, demo, http, plans, run};
+use crate::{clock, dialplan, http, run};
 
 #[derive(Parser)]
 #[command(name = "tandem", version, about = "A contact-centre server: calls and chats as one conversation")]
@@ -42,7 +41,7 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
-    /// Check and test dialplans
+    /// Check, test, format and draw dialplans, talk to them, turn their switches
     #[command(subcommand)]
     Dialplan(DialplanCommand),
     /// Look into the running server's SIP
@@ -63,24 +62,6 @@ enum Command {
     },
 }
 
-#[derive(Subcommand)]
-enum DialplanCommand {
-    /// Look for mistakes
-    Check(DialplanFiles),
-    /// Look for mistakes and run the tests in the dialplans
-    Test(DialplanFiles),
-}
-
-#[derive(clap::Args)]
-struct DialplanFiles {
-    /// `.plan` files, or folders of them
-    #[arg(required = true)]
-    files: Vec<PathBuf>,
-    /// Where queues, prompts and operators are taken from; `tandem.toml` beside the dialplans or above them when absent
-    #[arg(long)]
-    config: Option<PathBuf>,
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 enum RoleName {
     Operator,
@@ -93,8 +74,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run { config, demo } => run_server(&config, demo),
         Command::CheckConfig { config } => check_config(&config),
-        Command::Dialplan(DialplanCommand::Check(files)) => dialplans(&files, false),
-        Command::Dialplan(DialplanCommand::Test(files)) => dialplans(&files, true),
+        Command::Dialplan(command) => dialplan::run(command),
         Command::Sip(command) => ask::run(command),
         Command::Openapi => {
             println!("{}", http::openapi());
@@ -158,86 +138,6 @@ fn check_config(file: &Path) -> anyhow::Result<ExitCode> {
     }
     println!("{} is well", file.display());
     Ok(ExitCode::SUCCESS)
-}
-
-fn dialplans(given: &DialplanFiles, with_tests: bool) -> anyhow::Result<ExitCode> {
-    let sources = read_sources(&given.files)?;
-    let world = world(given)?;
-    let colour = stderr().is_terminal();
-    let plan = match dialplans::compile(&sources, &world) {
-        Ok(plan) => Arc::new(plan),
-        Err(diagnostics) => {
-            eprint!("{}", dialplans::render(&diagnostics, &sources, colour));
-            return Ok(ExitCode::FAILURE);
-        }
-    };
-    eprint!("{}", dialplans::render(plan.warnings(), &sources, colour));
-    if !with_tests {
-        println!("{} files, {} warnings", sources.len(), plan.warnings().len());
-        return Ok(ExitCode::SUCCESS);
-    }
-    let report = dialplans::run_tests(&plan);
-    let mut failed = 0;
-    for result in &report.results {
-        let Some(failure) = &result.failure else { continue };
-        failed += 1;
-        eprintln!("failed: flow {}, test {:?}", result.flow, result.name);
-        eprint!("{}", dialplans::render(std::slice::from_ref(failure), &sources, colour));
-        for line in &result.trace {
-            eprintln!("    {line}");
-        }
-    }
-    for coverage in report.coverage.iter().filter(|coverage| !coverage.missed.is_empty()) {
-        eprintln!("flow {}: no test comes to {}", coverage.flow, coverage.missed.join(", "));
-    }
-    println!("{} passed, {failed} failed", report.results.len() - failed);
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn read_sources(files: &[PathBuf]) -> anyhow::Result<Vec<Source>> {
-    let mut sources = Vec::new();
-    for path in files {
-        if path.is_dir() {
-            let found =
-                plans::read_folder(path).with_context(|| format!("cannot read {}", path.display()))?;
-            if found.is_empty() {
-                bail!("there is no .plan file in {}", path.display());
-            }
-            sources.extend(found);
-        } else {
-            let text =
-                std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            sources.push(Source { name: path.display().to_string(), text });
-        }
-    }
-    Ok(sources)
-}
-
-/// The names that exist: of the given configuration, or of the nearest one above the dialplans.
-fn world(given: &DialplanFiles) -> anyhow::Result<World> {
-    let nearest = || {
-        let start = given.files.first()?.canonicalize().ok()?;
-        start.ancestors().map(|folder| folder.join("tandem.toml")).find(|file| file.is_file())
-    };
-    let Some(file) = given.config.clone().or_else(nearest) else {
-        bail!("there is no tandem.toml beside the dialplans or above them: name one by --config FILE");
-    };
-    let config = config::load(&file)?;
-    let operators = operators(&config)?;
-    Ok(plans::world(&config, &config.queues, operators))
-}
-
-/// Logins of operators, when there is a database already; those of the demo otherwise.
-fn operators(config: &Config) -> anyhow::Result<Vec<String>> {
-    if matches!(&config.database, Database::Sqlite(file) if !file.is_file()) {
-        return Ok(demo::operators());
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let store = Store::open(&config.database).await?;
-        let users = store.users().await?;
-        Ok(users.into_iter().filter(|user| user.is(Role::Operator)).map(|user| user.login).collect())
-    })
 }
 
 fn add_user(file: &Path, login: &str, name: &str, roles: &[RoleName]) -> anyhow::Result<ExitCode> {

@@ -35,6 +35,11 @@ pub enum Question {
     Transactions,
     Registrations,
     Trunks,
+    /// Turns a switch for emergencies that flows look at.
+    Switch {
+        name: String,
+        on: bool,
+    },
     /// Calls that are remembered, or the messages of one.
     Trace {
         call_id: Option<String>,
@@ -122,6 +127,13 @@ async fn answer(app: &App, question: Question) -> Answer {
             return match app.tap.trace.of_call(call_id.as_bytes()) {
                 Some((messages, left_out)) => Answer::Text { text: ladder(&messages, left_out) },
                 None => Answer::Error { message: format!("no call {} is remembered", printable(&call_id)) },
+            };
+        }
+        Question::Switch { name, on } => {
+            return match crate::http::turn_switch(app, &name, on, "the command line").await {
+                Ok(true) => Answer::Text { text: format!("{name} is {}\n", if on { "on" } else { "off" }) },
+                Ok(false) => Answer::Error { message: format!("no flow looks at a switch {name}") },
+                Err(error) => Answer::Error { message: error.to_string() },
             };
         }
         Question::Bans => return bans(app),

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::inbox::{Inbox, Outlet, Received};
 use crate::media::MediaHandle;
+use crate::outside::Outside;
 use crate::recording;
 use crate::sip::SipPorts;
 use crate::store::{Work, Writer};
@@ -36,6 +37,7 @@ pub struct Ports {
     pub vitals: Vitals,
     pub commands: Commands,
     pub tap: Tap,
+    pub outside: Outside,
 }
 
 /// Starts the thread; recordings are written below `recordings`. It ends after `AdminCommand::Stop`, or when every sender of the inbox is gone; a panic of the engine
@@ -143,6 +145,9 @@ impl Runner {
                     self.ports.media.send(command);
                 }
                 Output::Journal(record) => writer.write(Work::Journal(record)),
+                Output::Outside { request, session, question } => {
+                    self.ports.outside.ask(&self.ports.inbox, request, session, question);
+                }
                 Output::Resolve { request, identities, name } => {
                     writer.write(Work::Resolve { request, identities, name });
                 }

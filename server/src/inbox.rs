@@ -196,9 +196,11 @@ impl Inbox {
             Input::ConnectionClosed(connection) => self.tell_all(|| Input::ConnectionClosed(connection)),
             Input::Unreachable(hop) => self.tell_all(|| Input::Unreachable(hop)),
             Input::LookedUp { lookup, .. } => self.lane(lookup.shard()).send(Item::Input(input)),
-            Input::Report(_) | Input::Media(_) | Input::Resolved { .. } | Input::Admin(_) => {
-                self.engine().send(Item::Input(input))
-            }
+            Input::Report(_)
+            | Input::Media(_)
+            | Input::Resolved { .. }
+            | Input::Outside { .. }
+            | Input::Admin(_) => self.engine().send(Item::Input(input)),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use acd::api::QueueConfig;
@@ -13,11 +13,13 @@ use model::Timestamp;
 
 use crate::clock;
 use crate::config::Config;
+use crate::outside;
 
 #[derive(Debug)]
 pub struct Plans {
     folder: PathBuf,
     current: Mutex<Option<Loaded>>,
+    turning: tokio::sync::Mutex<()>,
 }
 
 /// A plan with the files that it was made of.
@@ -40,7 +42,16 @@ pub enum PlansError {
 
 impl Plans {
     pub fn new(config: &Config) -> Self {
-        Self { folder: config.dialplans.folder.clone(), current: Mutex::new(None) }
+        Self {
+            folder: config.dialplans.folder.clone(),
+            current: Mutex::new(None),
+            turning: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Held by whoever turns a switch, so that no two forget each other's.
+    pub async fn turning(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turning.lock().await
     }
 
     pub fn current(&self) -> Option<Loaded> {
@@ -84,28 +95,71 @@ impl PlansError {
     }
 }
 
-/// The `*.plan` files of a folder, in the order of their names.
+/// Files that one set of dialplans is made of.
+const MOST_FILES: usize = 500;
+
+/// The `*.plan` files of a folder, in the order of their names, and those that they include.
 pub fn read_folder(folder: &Path) -> io::Result<Vec<Source>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "plan") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
+    let sources: io::Result<Vec<Source>> = files_of(&[folder.to_owned()])?
         .into_iter()
         .map(|path| {
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
             Ok(Source { name, text: fs::read_to_string(&path)? })
         })
-        .collect()
+        .collect();
+    let mut sources = sources?;
+    read_included(folder, "", &mut sources);
+    Ok(sources)
+}
+
+/// Files as they are, and of folders the `*.plan` files in the order of their names.
+pub fn files_of(paths: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let mut found = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "plan") {
+                found.push(path);
+            }
+        }
+        found.sort();
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+/// Adds what the sources include, and what those include, from below `folder`; `prefix` stands before the names. What is not
+/// there is left to the checker to tell.
+pub fn read_included(folder: &Path, prefix: &str, sources: &mut Vec<Source>) {
+    let named = |name: &str| match prefix {
+        "" => name.to_owned(),
+        prefix => format!("{prefix}/{name}"),
+    };
+    let mut at = 0;
+    while at < sources.len() && sources.len() < MOST_FILES {
+        for name in dialplans::included(&sources[at].text) {
+            let plain = Path::new(&name).components().all(|part| matches!(part, Component::Normal(_)));
+            let full = named(&name);
+            if !plain || sources.iter().any(|source| source.name == full || source.name == name) {
+                continue;
+            }
+            if let Ok(text) = fs::read_to_string(folder.join(&name)) {
+                sources.push(Source { name: full, text });
+            }
+        }
+        at += 1;
+    }
 }
 
 /// The names that exist outside dialplans.
 pub fn world(config: &Config, queues: &[QueueConfig], operators: impl IntoIterator<Item = String>) -> World {
     World {
+        secrets: outside::secrets_in(&config.outside.secrets).into_iter().collect(),
         queues: queues.iter().map(|queue| queue.name.to_string()).collect(),
         prompts: file_stems(&config.prompts.folder),
         music: file_stems(&config.prompts.music),

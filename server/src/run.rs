@@ -33,7 +33,8 @@ use crate::http::{self, Web};
 use crate::hub::Hub;
 use crate::inbox::{Inbox, Outlet, inbox};
 use crate::media;
-use crate::net::{Network, ServerTls};
+use crate::net::{self, Network, ServerTls};
+use crate::outside::Outside;
 use crate::plans::{self, Plans};
 use crate::secret::{ServerKey, new_token};
 use crate::sip::SipPorts;
@@ -327,6 +328,7 @@ async fn set_up(app: &App) -> anyhow::Result<()> {
     }
     let operators = users.values().filter(|user| user.is(Role::Operator)).map(|user| user.login.clone());
     let world = plans::world(&app.config, &app.queues(), operators);
+    app.commands.admin(AdminCommand::SetSwitches(app.store.switches().await?));
     match app.plans.reload(&world) {
         Ok(loaded) => app.commands.admin(AdminCommand::SetPlan(loaded.plan)),
         Err(error) => bail!("{error}\n{}", error.render(false)),
@@ -391,6 +393,7 @@ async fn start_engine(
         vitals: app.vitals.clone(),
         commands: app.commands.clone(),
         tap: app.tap.clone(),
+        outside: Outside::new(app.config.outside.clone(), net::public_clients()?, app.store.clone()),
     };
     let folder = app.config.recording.folder.clone();
     let config = engine_config(app, network, addresses.http);
@@ -501,7 +504,7 @@ fn guide(app: &App, addresses: &Addresses) -> String {
             .entries()
             .filter_map(|(entry, _)| match entry {
                 dialplans::api::Entry::Sip(number) => Some(number.clone()),
-                dialplans::api::Entry::Chat(_) => None,
+                dialplans::api::Entry::Chat(_) | dialplans::api::Entry::After(_) => None,
             })
             .collect()
     });

@@ -126,6 +126,7 @@ impl Runner {
             Input::Report(_)
             | Input::Media(_)
             | Input::Resolved { .. }
+            | Input::Outside { .. }
             | Input::Visitor { .. }
             | Input::Agent { .. }
             | Input::Admin(_) => unreachable!("the inbox puts these into the engine's lane"),

@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out of it: the whole list of effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use sip_core::shard::{Order, Report, ShardId};
 use utoipa::ToSchema;
 
 use crate::callback::CallbackConfig;
+pub use crate::outside::{Findings, Question};
 use crate::redirect::Redirects;
 use crate::view::{DeskView, QueueStatus, SessionSummary};
 
@@ -100,6 +101,12 @@ pub enum Input {
         request: RequestId,
         customer: CustomerCard,
     },
+    /// Answer to `Output::Outside`.
+    Outside {
+        request: RequestId,
+        session: SessionId,
+        findings: Findings,
+    },
     Visitor {
         request: RequestId,
         visitor: VisitorId,
@@ -146,6 +153,8 @@ pub enum AdminCommand {
     /// What sessions gain that fulfil a condition, by queue.
     SetQueueRules(BTreeMap<QueueName, Vec<QueueRule>>),
     SetPlan(Arc<Plan>),
+    /// The switches for emergencies that are on; all others are off.
+    SetSwitches(BTreeSet<String>),
     /// A phone that was registered before a restart. After agents and credentials.
     RestoreBinding(Box<SavedBinding>),
     /// A text session from before a restart, or a call that the restart broke (ended at once).
@@ -434,6 +443,12 @@ pub enum Output {
         request: RequestId,
         identities: Vec<(Identity, Evidence)>,
         name: Option<String>,
+    },
+    /// A flow wants to know something; answered by `Input::Outside`, always, and in bounded time.
+    Outside {
+        request: RequestId,
+        session: SessionId,
+        question: Question,
     },
     /// To be durable before any later `Reply`, `ToVisitor` or `ToAgent` is let out.
     Journal(Record),

@@ -111,6 +111,9 @@ impl Engine {
         if customer_up && !lost && self.guest_takes_over(now, id) {
             return;
         }
+        if customer_up && self.flow_after_contact(now, id, customer, &ending) {
+            return;
+        }
         let Some(session) = self.sessions.get(&id) else { return };
         if meant || session.owner.is_none() || !customer_up {
             self.hang_up_because(now, customer, ending);

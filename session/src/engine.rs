@@ -11,7 +11,7 @@ use acd::Acd;
 use dialplans::Plan;
 use model::{
     AgentChange, AgentId, Author, Button, Change, Entry, Instant, LegId, Message, MessageId, Now, OfferId,
-    QueueName, Record, SessionId, Side, VisitorId,
+    QueueName, Record, SessionId, Side, Timestamp, VisitorId,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -42,6 +42,10 @@ pub struct Engine {
     pub(crate) sip: Front,
     pub(crate) acd: Acd,
     pub(crate) plan: Option<Arc<Plan>>,
+    /// The time of day of what is being handled.
+    pub(crate) wall: Timestamp,
+    /// Switches for emergencies that are on.
+    pub(crate) switches: BTreeSet<String>,
     /// Apart from their keys, as their legs are: a node of the tree has room for eleven.
     pub(crate) sessions: BTreeMap<SessionId, Box<Session>>,
     /// Every live leg.
@@ -108,6 +112,8 @@ impl Engine {
             sip,
             acd,
             plan: None,
+            wall: Timestamp::default(),
+            switches: BTreeSet::new(),
             sessions: BTreeMap::new(),
             legs: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -148,6 +154,7 @@ impl Engine {
     }
 
     pub fn handle(&mut self, now: Now, input: Input) {
+        self.wall = now.wall;
         match input {
             Input::Packet { hop, bytes } => self.sip.handle_packet(now, hop, &bytes),
             Input::ConnectionOpened { connection, tls_names } => {
@@ -158,6 +165,9 @@ impl Engine {
             Input::Unreachable(hop) => self.sip.handle_unreachable(now, hop),
             Input::Report(report) => self.sip.handle_report(now, report),
             Input::Media(event) => self.handle_media(now, event),
+            Input::Outside { request, session, findings } => {
+                self.outside_answers(now, request, session, findings);
+            }
             Input::Resolved { request, customer } => self.handle_resolved(now, request, customer),
             Input::Visitor { request, visitor, command } => {
                 self.handle_visitor(now, request, visitor, command)
@@ -169,6 +179,7 @@ impl Engine {
     }
 
     pub fn handle_timeout(&mut self, now: Now) {
+        self.wall = now.wall;
         self.sip.handle_timeout(now);
         self.acd.handle_timeout(now);
         while let Some(timer) = self.timers.due(now.instant) {
@@ -271,6 +282,7 @@ impl Engine {
             AdminCommand::SetQueues(queues) => self.acd.set_queues(now, queues),
             AdminCommand::SetQueueRules(rules) => self.queue_rules = rules,
             AdminCommand::SetPlan(plan) => self.plan = Some(plan),
+            AdminCommand::SetSwitches(on) => self.switches = on,
             AdminCommand::RestoreBinding(saved) => self.sip.restore_binding(now, *saved),
             AdminCommand::Restore(restored) => self.restore(now, *restored),
             AdminCommand::Inspect { request, topic } => {

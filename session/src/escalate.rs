@@ -125,6 +125,9 @@ impl Engine {
 
     /// A number that we are willing to call for this session.
     pub(crate) fn number_to_call(&self, id: SessionId, text: &str) -> Result<String, Refusal> {
+        if self.is_emergency(text.trim()) {
+            return Ok(text.trim().to_owned());
+        }
         let region = &self.config.region;
         let number = phone::normalise(region, text)
             .ok_or_else(|| refusal_of("phone", "bad_phone", "This is not a phone number."))?;

@@ -13,6 +13,7 @@ use model::{Asks, Author, Cause, Change, Ending, Left, LegId, Now, PlaybackId, Q
 use crate::api::Output;
 use crate::engine::Engine;
 use crate::leg::Step;
+use crate::outside::{Question, dial_end};
 use crate::session::{FlowRun, Queued};
 use crate::timers::Timer;
 
@@ -36,7 +37,7 @@ impl Engine {
         let env = self.flow_env(now, id);
         let run = Run::start(plan, flow, channel, now, &env);
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.flow = Some(FlowRun { run, name, leg });
+            session.flow = Some(FlowRun::new(run, name, leg));
         }
         self.pump_flow(now, id);
     }
@@ -44,6 +45,9 @@ impl Engine {
     pub(crate) fn flow_input(&mut self, now: Now, id: SessionId, input: FlowInput) {
         let env = self.flow_env(now, id);
         let Some(flow) = self.sessions.get_mut(&id).and_then(|session| session.flow.as_mut()) else { return };
+        if flow.calling_off && matches!(input, FlowInput::TransferEnded { .. }) {
+            return;
+        }
         flow.run.handle(now, input, &env);
         self.pump_flow(now, id);
     }
@@ -84,7 +88,7 @@ impl Engine {
         let at = (flow.as_str(), state);
         let run = Run::resume_in_queue(plan, at, &place.queue, place.since, ChannelKind::Text, now);
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        session.flow = run.map(|run| FlowRun { run, name: flow, leg });
+        session.flow = run.map(|run| FlowRun::new(run, flow, leg));
         self.pump_flow(now, id);
     }
 
@@ -168,6 +172,11 @@ impl Engine {
                     self.flow_input(now, id, FlowInput::TransferEnded { connected: false });
                 }
             }
+            Effect::CancelTransfer => self.flow_calls_off(now, id),
+            Effect::InviteCall { number } => self.flow_invites(now, id, &number),
+            Effect::Task(task) => self.flow_leaves_task(now, id, task),
+            Effect::Http(request) => self.flow_asks(id, Question::Http(request)),
+            Effect::Lookup { by, value } => self.flow_asks(id, Question::Lookup { by, value }),
             Effect::SetContext { key, value } => self.set_context(now, id, key, value, true),
             Effect::Close { text, prompts } => {
                 if self.flow_speaks(id) {
@@ -239,6 +248,8 @@ impl Engine {
             queue,
             caller: session.caller.clone(),
             called: session.called.clone(),
+            switches: self.switches.clone(),
+            dialled: session.transfer_ended.as_ref().map(dial_end),
         }
     }
 

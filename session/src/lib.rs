@@ -9,6 +9,7 @@
 //! · `redirect` 302 · `trunks` which carriers a number takes · `devices` which device rings first ·
 //! `watch` what phones are told of colleagues · `escalate` from one medium to the other · `callback` customers who are called when their turn comes · `closing` how things end · `restore` sessions from before a restart.
 
+mod after;
 mod agents;
 pub mod api;
 mod aside;
@@ -26,6 +27,7 @@ mod escalate;
 mod flow;
 mod hangup;
 mod leg;
+mod outside;
 mod own_calls;
 mod park;
 pub mod phone;

@@ -299,6 +299,7 @@ fn replay(session: &mut Session, tail: &mut Tail, entry: &Entry) {
         | Change::LegTrouble { .. }
         | Change::LegQuality { .. }
         | Change::Read { by: Side::Flow | Side::Carrier | Side::System, .. }
+        | Change::TaskLeft { .. }
         | Change::Parked { .. }
         | Change::SetAside { .. }
         | Change::Supervised { .. }

@@ -9,7 +9,7 @@ use model::{
     QueueName, SessionId, Timestamp, VisitorId,
 };
 
-use crate::api::CustomerCard;
+use crate::api::{CustomerCard, RequestId};
 use crate::callback::{Callback, CutOff};
 use crate::leg::{Leg, Line};
 use crate::park::Parked;
@@ -80,6 +80,8 @@ pub(crate) struct Session {
     /// Where in the queue the customer was last told to be.
     pub told_position: usize,
     pub calls_asked_for: u32,
+    /// The flow after the contact has had him.
+    pub had_after: bool,
     pub was_answered: bool,
     pub last_word: Instant,
     /// How far the customer's device and the operator have the conversation.
@@ -95,6 +97,16 @@ pub(crate) struct FlowRun {
     pub name: String,
     /// The leg it talks to.
     pub leg: LegId,
+    /// What it asked outside last, while there is no answer.
+    pub asked: Option<RequestId>,
+    /// Calls are being called off that it has given up already.
+    pub calling_off: bool,
+}
+
+impl FlowRun {
+    pub fn new(run: Run, name: String, leg: LegId) -> FlowRun {
+        FlowRun { run, name, leg, asked: None, calling_off: false }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -170,6 +182,7 @@ impl Session {
             transcript: VecDeque::new(),
             told_position: 0,
             calls_asked_for: 0,
+            had_after: false,
             was_answered: false,
             last_word: now.instant,
             delivered_up_to: 0,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use dialplans::{RouteLimits, Way};
+use dialplans::{Outgoing, RouteLimits, Way};
 use media::api::{Codec, Command as MediaCommand, Encryption};
 use model::{Cause, Change, Ending, Instant, LegId, Now, SessionId, Side};
 use sip_core::api::{
@@ -108,7 +108,7 @@ impl Engine {
             return Err(Denied::NoTrunk);
         }
         if let Some(plan) = self.plan.as_ref().filter(|plan| plan.has_routes()) {
-            return match plan.way(number, self.queue_of(id).as_deref()) {
+            return match plan.way(&self.outgoing(id, number, self.queue_of(id).as_deref())) {
                 Some(Way::Via { trunks, line, .. }) => Ok(dialled(trunks.to_vec(), Some(line))),
                 Some(Way::Deny { why }) => Err(Denied::Route(why.to_owned())),
                 None => Err(Denied::Route("no route leads there".to_owned())),
@@ -122,11 +122,25 @@ impl Engine {
         Ok(dialled(self.trunks.clone(), None))
     }
 
+    /// The call as routes see it.
+    fn outgoing<'a>(&'a self, id: SessionId, number: &'a str, queue: Option<&'a str>) -> Outgoing<'a> {
+        let caller = self.sessions.get(&id).and_then(|session| session.caller.as_deref());
+        Outgoing { number, queue, caller, at: self.wall }
+    }
+
+    /// A number that is called whatever else is forbidden or full.
+    pub(crate) fn is_emergency(&self, number: &str) -> bool {
+        let call = Outgoing { number, queue: None, caller: None, at: self.wall };
+        let way = self.plan.as_ref().and_then(|plan| plan.way(&call));
+        matches!(way, Some(Way::Via { emergency: true, .. })) && !self.trunks.is_empty()
+    }
+
     fn route_has_room(&mut self, now: Instant, id: SessionId, number: &str, line: usize) -> bool {
         let queue = self.queue_of(id);
-        let limits = match self.plan.as_ref().and_then(|plan| plan.way(number, queue.as_deref())) {
-            Some(Way::Via { limits, .. }) => limits,
-            Some(Way::Deny { .. }) | None => RouteLimits::default(),
+        let call = self.outgoing(id, number, queue.as_deref());
+        let limits = match self.plan.as_ref().and_then(|plan| plan.way(&call)) {
+            Some(Way::Via { limits, emergency: false, .. }) => limits,
+            Some(Way::Via { emergency: true, .. } | Way::Deny { .. }) | None => RouteLimits::default(),
         };
         if limits.calls.is_some_and(|most| self.calls_by(line) >= most as usize) {
             return false;

@@ -6,6 +6,7 @@ mod wire {
     mod codecs;
     mod conference;
     mod crowd;
+    mod flows;
     mod hostile;
     mod http;
     mod kills;

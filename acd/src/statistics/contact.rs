@@ -204,6 +204,7 @@ impl Contact {
             | Change::Read { .. }
             | Change::Step { .. }
             | Change::ContextSet { .. }
+            | Change::TaskLeft { .. }
             | Change::Supervised { .. }
             | Change::Escalated { .. }
             | Change::SetAside { .. }

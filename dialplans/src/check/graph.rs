@@ -9,6 +9,9 @@ use crate::diagnostic::{Code, Problem};
 use crate::syntax::tree::{Flow, State};
 use crate::verb::Verb;
 
+/// States of a round that are told by name.
+const LONGEST_WAY: usize = 12;
+
 /// Which statements are reached on which channels.
 #[derive(Default)]
 pub(super) struct Reach {
@@ -178,21 +181,27 @@ fn endless_loops(exits: &BTreeMap<usize, Vec<Exit>>) -> BTreeSet<Vec<usize>> {
     let mut found = BTreeSet::new();
     let mut done: BTreeSet<usize> = BTreeSet::new();
     for start in exits.keys() {
+        if done.contains(start) {
+            continue;
+        }
         // Depth first, with the way to here and what is left to try at each of its states.
+        let mut places: BTreeMap<usize, usize> = BTreeMap::from([(*start, 0)]);
         let mut way: Vec<(usize, Vec<usize>)> = vec![(*start, at_once(exits, *start))];
         while let Some((_, rest)) = way.last_mut() {
             let Some(next) = rest.pop() else {
                 if let Some((state, _)) = way.pop() {
+                    places.remove(&state);
                     done.insert(state);
                 }
                 continue;
             };
-            if let Some(at) = way.iter().position(|(state, _)| *state == next) {
+            if let Some(at) = places.get(&next).copied() {
                 let mut round: Vec<usize> = way[at..].iter().map(|(state, _)| *state).collect();
                 let first = round.iter().enumerate().min_by_key(|(_, state)| **state).map_or(0, |(at, _)| at);
                 round.rotate_left(first);
                 found.insert(round);
             } else if !done.contains(&next) {
+                places.insert(next, way.len());
                 way.push((next, at_once(exits, next)));
             }
         }
@@ -208,7 +217,10 @@ fn at_once(exits: &BTreeMap<usize, Vec<Exit>>, state: usize) -> Vec<usize> {
 fn report_loop(flow: &Flow, round: &[usize], checker: &mut Checker<'_>) {
     let name = |index: &usize| flow.states[*index].name.value.as_str();
     let Some(first) = round.first() else { return };
-    let way: Vec<&str> = round.iter().chain([first]).map(name).collect();
+    let mut way: Vec<&str> = round.iter().chain([first]).map(name).collect();
+    if way.len() > LONGEST_WAY {
+        way.splice(LONGEST_WAY / 2..way.len() - 2, ["…"]);
+    }
     checker.problem(
         Problem::error(
             Code::EndlessLoop,

@@ -2,18 +2,19 @@
 
 mod graph;
 mod names;
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cel::Value;
 use model::Timestamp;
 
-pub(crate) use self::names::Checker;
+pub(crate) use self::names::{Checker, Keys};
 use crate::api::{ChannelKind, Entry, Env, FlowRef, World};
 use crate::diagnostic::{Code, Problem};
 use crate::expr::Expr;
 use crate::hours::Hours;
-use crate::route::{self, Route};
+use crate::route::{self, Price, Route};
 use crate::source::{At, Span};
 use crate::syntax::tree::{Flow, Step, kind_of};
 use crate::values::{Library, Scope};
@@ -24,13 +25,11 @@ type Entries = BTreeMap<Entry, FlowRef>;
 pub(crate) fn check(
     flows: &[Flow],
     hours: &[(At<String>, Hours)],
-    routes: &[Route],
+    (routes, prices): (&[Route], &[Price]),
     complete: bool,
     world: &World,
 ) -> (Entries, BTreeSet<String>, Vec<Problem>) {
-    let steps = flows.iter().flat_map(|flow| &flow.states).flat_map(|state| &state.body);
-    let set = steps.filter_map(|step| step.verb.sets()).map(str::to_owned);
-    let keys: BTreeSet<String> = set.chain(world.context.iter().cloned()).collect();
+    let keys = keys(flows, world);
     let hours_names: BTreeSet<&str> = hours.iter().map(|(name, _)| name.value.as_str()).collect();
 
     let mut checker = Checker::new(world, &hours_names, &keys, complete);
@@ -40,8 +39,34 @@ pub(crate) fn check(
     for flow in flows {
         check_flow(flow, &mut checker);
     }
-    route::check(routes, world.trunks.as_ref(), &mut checker);
-    (entries, keys.clone(), checker.problems)
+    route::check(routes, prices, world.trunks.as_ref(), &mut checker);
+    let problems = checker.problems;
+    (entries, keys.context, problems)
+}
+
+/// What flows keep of a session, each of all of them.
+fn keys(flows: &[Flow], world: &World) -> Keys {
+    let mut keys = Keys { context: world.context.clone(), ..Keys::default() };
+    // Keys that can have any value.
+    let mut any: BTreeSet<&str> = world.context.iter().map(String::as_str).collect();
+    for step in flows.iter().flat_map(|flow| &flow.states).flat_map(|state| &state.body) {
+        keys.hidden.extend(step.verb.hides().map(str::to_owned));
+        let known = step.verb.values();
+        for key in step.verb.sets() {
+            keys.context.insert(key.to_owned());
+            match &known {
+                Some((name, values)) if *name == key => {
+                    let slot = keys.values.entry(key.to_owned()).or_default();
+                    slot.extend(values.iter().map(|value| (*value).to_owned()));
+                }
+                Some(_) | None => {
+                    any.insert(key);
+                }
+            }
+        }
+    }
+    keys.values.retain(|key, _| !any.contains(key.as_str()));
+    keys
 }
 
 fn entries(flows: &[Flow], checker: &mut Checker<'_>) -> Entries {
@@ -53,6 +78,7 @@ fn entries(flows: &[Flow], checker: &mut Checker<'_>) -> Entries {
                 let (what, name) = match &entry.value {
                     Entry::Sip(number) => ("number", number),
                     Entry::Chat(account) => ("account", account),
+                    Entry::After(queue) => ("end of a conversation of the queue", queue),
                 };
                 checker.problem(
                     Problem::error(
@@ -73,6 +99,11 @@ fn entries(flows: &[Flow], checker: &mut Checker<'_>) -> Entries {
 
 fn check_flow(flow: &Flow, checker: &mut Checker<'_>) {
     let name = &flow.name;
+    for entry in &flow.entries {
+        if let Entry::After(queue) = &entry.value {
+            checker.queue(&At::new(queue.clone(), entry.span));
+        }
+    }
     if flow.entries.is_empty() && !flow.broken {
         checker.problem(
             Problem::error(
@@ -97,6 +128,9 @@ fn check_flow(flow: &Flow, checker: &mut Checker<'_>) {
         for target in step.verb.targets().into_iter().chain(targets) {
             if flow.state(&target.value).is_none() {
                 misspelt = true;
+                if flow.lacks_parts {
+                    continue;
+                }
                 let message = format!("there is no state `{}` in the flow `{}`", target.value, name.value);
                 let states = flow.states.iter().map(|state| state.name.value.as_str());
                 checker.problem(
@@ -156,6 +190,7 @@ pub(crate) fn known_on(condition: &Expr, channel: ChannelKind) -> Option<bool> {
         env: &Env::default(),
         own: &BTreeMap::new(),
         keys: &BTreeSet::new(),
+        secrets: &BTreeMap::new(),
         library: &Library::new(BTreeMap::new()),
         channel,
         now: Timestamp::default(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cel::Value;
 use model::Timestamp;
 
+use super::types::{self, Type};
 use crate::api::{ChannelKind, Customer, Env, QueuePlace, World};
 use crate::diagnostic::{Code, Problem};
 use crate::expr::{EvalError, Expr, FUNCTIONS};
@@ -18,26 +19,48 @@ use crate::values::{Library, Scope, VARIABLES};
 pub(crate) struct Checker<'a> {
     world: &'a World,
     hours: &'a BTreeSet<&'a str>,
-    keys: &'a BTreeSet<String>,
+    keys: &'a Keys,
     /// Nothing was left out of `keys` because it could not be read.
     complete: bool,
     /// For trying expressions: hours that are always closed.
     library: Arc<Library>,
     /// The channels on which a flow comes to what is being checked.
     channels: BTreeSet<ChannelKind>,
+    /// What was collected in secret may be spoken of.
+    secrets_allowed: bool,
     pub problems: Vec<Problem>,
 }
 
+/// What flows keep of a session.
+#[derive(Default)]
+pub(crate) struct Keys {
+    /// In its context.
+    pub context: BTreeSet<String>,
+    /// In secret.
+    pub hidden: BTreeSet<String>,
+    /// The only values that a key of the context can have, beside none.
+    pub values: BTreeMap<String, BTreeSet<String>>,
+}
+
 impl<'a> Checker<'a> {
-    pub fn new(
-        world: &'a World,
-        hours: &'a BTreeSet<&'a str>,
-        keys: &'a BTreeSet<String>,
-        complete: bool,
-    ) -> Self {
-        let closed = || Hours { zone: chrono_tz::UTC, week: Default::default(), closed: Vec::new() };
+    pub fn new(world: &'a World, hours: &'a BTreeSet<&'a str>, keys: &'a Keys, complete: bool) -> Self {
+        let closed = || Hours {
+            zone: chrono_tz::UTC,
+            week: Default::default(),
+            closed: Vec::new(),
+            special: Vec::new(),
+        };
         let library = Library::new(hours.iter().map(|name| ((*name).to_owned(), closed())).collect());
-        Self { world, hours, keys, complete, library, channels: BTreeSet::new(), problems: Vec::new() }
+        Self {
+            world,
+            hours,
+            keys,
+            complete,
+            library,
+            channels: BTreeSet::new(),
+            secrets_allowed: false,
+            problems: Vec::new(),
+        }
     }
 
     /// What is checked next is reached on these channels.
@@ -84,8 +107,28 @@ impl<'a> Checker<'a> {
         self.known(Code::UnknownOperator, "operator", login, span, &self.world.operators);
     }
 
+    /// Hours that a route names.
+    pub fn hours(&mut self, name: &At<String>) {
+        if !self.hours.contains(name.value.as_str()) {
+            let message = format!("there are no hours `{}`", name.value);
+            let problem = Problem::error(Code::UnknownHours, name.span, message);
+            self.problems.push(problem.suggest(&name.value, self.hours.iter().copied()));
+        }
+    }
+
     pub fn trunk(&mut self, name: &str, span: Span, known: &BTreeSet<String>) {
         self.known(Code::UnknownTrunk, "trunk", name, span, known);
+    }
+
+    pub fn secret(&mut self, name: &At<String>) {
+        self.known(Code::UnknownSecret, "secret", &name.value, name.span, &self.world.secrets);
+    }
+
+    /// Checks something that may speak of what was collected in secret.
+    pub fn with_secrets(&mut self, check: impl FnOnce(&mut Self)) {
+        self.secrets_allowed = true;
+        check(self);
+        self.secrets_allowed = false;
     }
 
     pub fn template(&mut self, template: &Template) {
@@ -100,9 +143,15 @@ impl<'a> Checker<'a> {
 
     /// An expression that has to be true or false.
     pub fn condition(&mut self, expr: &Expr) {
-        if let Some(Ok(value)) = self.evaluate(expr)
-            && !matches!(value, Value::Bool(_))
-        {
+        let before = self.problems.len();
+        let value = self.evaluate(expr);
+        let wrong = match &value {
+            Some(Ok(value)) => !matches!(value, Value::Bool(_)),
+            Some(Err(_)) | None => {
+                types::type_of(expr).is_ok_and(|kind| !matches!(kind, Type::Bool | Type::Any))
+            }
+        };
+        if wrong && expr.is_valid() && self.problems.len() == before {
             self.problems.push(
                 Problem::error(Code::BadExpression, expr.span, "a condition has to be true or false")
                     .hint("compare it with something, such as customer.name != \"\""),
@@ -112,10 +161,16 @@ impl<'a> Checker<'a> {
 
     /// Whether a context key is set by any flow or comes from outside.
     pub fn context_key(&mut self, key: &str, span: Span) {
-        if self.complete && !self.keys.contains(key) {
+        if self.complete && !self.keys.context.contains(key) {
             let message = format!("nothing sets `session.{key}`");
-            let keys = self.keys.iter().map(String::as_str);
-            self.problems.push(Problem::error(Code::UnknownVariable, span, message).suggest(key, keys));
+            let keys = self.keys.context.iter().map(String::as_str);
+            let problem = Problem::error(Code::UnknownVariable, span, message);
+            self.problems.push(match self.keys.hidden.contains(key) {
+                true => {
+                    problem.hint(format!("it is collected in secret: only `http` can send `secret.{key}` on"))
+                }
+                false => problem.suggest(key, keys),
+            });
         }
     }
 
@@ -167,7 +222,20 @@ impl<'a> Checker<'a> {
         if self.problems.len() > before {
             return None;
         }
-        let value = self.sample(expr);
+        if let Err(wrong) = types::type_of(expr) {
+            let problem = Problem::error(Code::WrongType, wrong.span, wrong.message);
+            self.problems.push(match wrong.hint {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            });
+            return None;
+        }
+        self.comparisons(expr);
+        // Types are right; what functions think of their arguments is found by trying.
+        let value = match expr.uses.functions.is_empty() {
+            true => return None,
+            false => self.sample(expr),
+        };
         if let Err(error) = &value
             && error.is_certain()
         {
@@ -189,7 +257,7 @@ impl<'a> Checker<'a> {
                 expr.find(root),
                 format!("there is no variable `{root}`"),
             );
-            let problem = if self.keys.contains(root) {
+            let problem = if self.keys.context.contains(root) {
                 problem.hint(format!("did you mean `session.{root}`?"))
             } else {
                 problem.suggest(root, VARIABLES.iter().map(|(name, _)| *name))
@@ -198,6 +266,7 @@ impl<'a> Checker<'a> {
             return;
         };
         match (fields, rest.first()) {
+            (None, key) if root == "secret" => self.secret_key(expr, key.map(String::as_str)),
             (None, Some(key)) => self.context_key(key, expr.find(key)),
             (Some(fields), Some(field)) if !fields.contains(&field.as_str()) => {
                 let message = format!("`{root}` has no `{field}`");
@@ -210,11 +279,60 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// `secret.name`
+    fn secret_key(&mut self, expr: &Expr, key: Option<&str>) {
+        let problem = match key {
+            _ if !self.secrets_allowed => {
+                let message = "what was collected in secret can only be sent by `http`";
+                Problem::error(Code::WrongChannel, expr.find("secret"), message)
+            }
+            Some(key) if self.complete && !self.keys.hidden.contains(key) => {
+                let message = format!("nothing collects `{key}` in secret");
+                Problem::error(Code::UnknownVariable, expr.find(key), message)
+                    .suggest(key, self.keys.hidden.iter().map(String::as_str))
+            }
+            Some(_) | None => return,
+        };
+        self.problems.push(problem);
+    }
+
+    /// Values that can never be.
+    fn comparisons(&mut self, expr: &Expr) {
+        for (path, text, equal) in types::comparisons(expr) {
+            let path: Vec<&str> = path.iter().map(String::as_str).collect();
+            let possible: Vec<&str> = match path[..] {
+                ["hours"] => vec!["open", "closed"],
+                ["channel", "kind"] => vec!["voice", "text"],
+                ["session", key] => match self.keys.values.get(key) {
+                    // Empty until it is set.
+                    Some(values) if !text.is_empty() => values.iter().map(String::as_str).collect(),
+                    Some(_) | None => continue,
+                },
+                _ => continue,
+            };
+            if possible.contains(&text.as_str()) {
+                continue;
+            }
+            let what = if path == ["hours"] { "hours(…)".to_owned() } else { path.join(".") };
+            let always = if equal { "never" } else { "always" };
+            let message = format!("this is {always} true: `{what}` is one of {}", possible.join(", "));
+            let span = expr.find(&text);
+            let problem = Problem::error(Code::NeverTrue, span, message).suggest(&text, possible);
+            self.problems.push(problem);
+        }
+    }
+
     fn sample(&self, expr: &Expr) -> Result<Value, EvalError> {
         let text = || Some("1".to_owned());
+        // Only what it speaks of: a plan may have thousands of keys.
+        let used = |root: &str| -> BTreeMap<String, String> {
+            let of_it = expr.uses.paths.iter().filter(|path| path.first().is_some_and(|first| first == root));
+            of_it.filter_map(|path| Some((path.get(1)?.clone(), "1".to_owned()))).collect()
+        };
+        let secrets = used("secret");
         let env = Env {
             customer: Customer { name: text(), phone: text(), email: text(), attributes: BTreeMap::new() },
-            session: self.keys.iter().map(|key| (key.clone(), "1".to_owned())).collect(),
+            session: used("session"),
             queue: Some(QueuePlace {
                 position: 1,
                 waited: Duration::from_secs(60),
@@ -222,11 +340,14 @@ impl<'a> Checker<'a> {
             }),
             caller: text(),
             called: text(),
+            switches: BTreeSet::new(),
+            dialled: None,
         };
         let scope = Scope {
             env: &env,
             own: &BTreeMap::new(),
-            keys: self.keys,
+            keys: &BTreeSet::new(),
+            secrets: &secrets,
             library: &self.library,
             channel: ChannelKind::Text,
             now: Timestamp::default(),

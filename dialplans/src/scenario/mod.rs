@@ -8,11 +8,15 @@
 //! }
 //! ```
 //!
-//! The steps are `expect …`, what the customer does (`key 2`, `type "…"`, `silence`, `hang up`, `wait 30s`) and what
-//! happens to him (`operator answers`, `queue full`, `transfer fails`, `transfer connects`). An `expect` looks at what the
-//! flow did since the last one, and passes over what does not fit.
+//! The steps are `expect …`, what the customer does (`key 2`, `keys "1234#"`, `type "…"`, `silence`, `hang up`, `wait 30s`) and
+//! what happens to him: `operator answers`, `queue full`; `transfer connects`, `fails`, `busy` or `unanswered`, `trunk down`;
+//! `http answers 200 "{\"plan\": \"gold\"}"`, `http fails`; `lookup finds name "Ivan" sessions 3`, `lookup finds nothing`;
+//! `invite accepted` or `refused`; `switch "fire" on` or `off`. An `expect` looks at what the flow did since the last one, and
+//! passes over what does not fit.
 
 mod runner;
+mod simulator;
+mod told;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,7 +25,8 @@ use chrono::DateTime;
 use model::Timestamp;
 
 pub use self::runner::{Coverage, TestReport, TestResult, run_tests};
-use crate::api::{ChannelKind, Entry};
+pub use self::simulator::Simulator;
+use crate::api::{ChannelKind, DialEnd, Entry, Found, RecordingAct};
 use crate::check::Checker;
 use crate::diagnostic::{Code, Problem};
 use crate::source::{At, Span};
@@ -29,7 +34,7 @@ use crate::syntax::cursor::{Cursor, Parse};
 use crate::syntax::file::wrong_number;
 use crate::syntax::lexer::Kind;
 use crate::syntax::tree::Flow;
-use crate::verb::key;
+use crate::verb::{TAGS, key};
 
 /// The moment of tests that name none: Monday, 5 January 2026, 10:00 UTC.
 const USUAL_MOMENT: Timestamp = Timestamp::from_micros(1_767_607_200_000_000);
@@ -51,12 +56,15 @@ enum Known {
     Customer(At<String>),
     Attribute(String),
     Session(At<String>),
+    /// A switch for emergencies that is on.
+    Switch,
 }
 
 #[derive(Clone, Debug)]
 enum Act {
     Expect(Expect),
     Key(char),
+    Keys(String),
     Type(String),
     Silence,
     HangUp,
@@ -64,7 +72,12 @@ enum Act {
     OperatorAnswers,
     QueueFull,
     TransferConnects,
-    TransferFails,
+    TransferFails(DialEnd),
+    HttpAnswers(u16, String),
+    HttpFails,
+    LookupFinds(Option<Found>),
+    Invite(bool),
+    Switch(String, bool),
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +92,12 @@ enum Expect {
         priority: Option<i32>,
     },
     Transfer(String),
+    Http(String),
+    Lookup(Option<String>),
+    Task(String),
+    Invite(String),
+    Record(RecordingAct),
+    Answer,
     Set {
         key: String,
         value: String,
@@ -87,7 +106,10 @@ enum Expect {
     Hangup,
 }
 
-const ACTS: [&str; 9] = ["expect", "key", "type", "silence", "hang", "wait", "operator", "queue", "transfer"];
+const ACTS: [&str; 15] = [
+    "expect", "key", "keys", "type", "silence", "hang", "wait", "operator", "queue", "transfer", "trunk",
+    "http", "lookup", "invite", "switch",
+];
 
 impl Scenario {
     pub fn parse(cursor: &mut Cursor<'_>) -> Parse<Scenario> {
@@ -156,7 +178,7 @@ impl Scenario {
             checker.problem(problem);
         }
         if let Some(to) = &self.to
-            && !flow.entries.iter().any(|entry| entry.value == self.entry(&to.value))
+            && !self.reaches(&to.value, flow)
         {
             let message = format!("`{}` is no entry of the flow `{}`", to.value, flow.name.value);
             checker.problem(Problem::error(Code::BadTest, to.span, message));
@@ -165,7 +187,7 @@ impl Scenario {
             match &known.value {
                 Known::Customer(field) => checker.customer_field(field),
                 Known::Session(key) => checker.context_key(&key.value, key.span),
-                Known::Attribute(_) => {}
+                Known::Attribute(_) | Known::Switch => {}
             }
         }
         for step in &self.steps {
@@ -175,6 +197,9 @@ impl Scenario {
 
     fn check_act(&self, step: &At<Act>, flow: &Flow, checker: &mut Checker<'_>) {
         let wrong = match (&step.value, self.channel.value) {
+            (Act::Keys(keys), ChannelKind::Text) => {
+                format!("there are no keys in a chat: write type \"{keys}\"")
+            }
             (Act::Key(key), ChannelKind::Text) => {
                 format!("there are no keys in a chat: write type \"{key}\"")
             }
@@ -196,6 +221,17 @@ impl Scenario {
             ChannelKind::Text => Entry::Chat(address.to_owned()),
         }
     }
+
+    /// Whether a flow with these entries can be called on that address.
+    fn reaches(&self, address: &str, flow: &Flow) -> bool {
+        let wanted = self.entry(address);
+        flow.entries.iter().any(|entry| match (&entry.value, &wanted) {
+            (Entry::Sip(pattern), Entry::Sip(number)) if pattern.ends_with('*') => {
+                number.starts_with(pattern.trim_end_matches('*'))
+            }
+            (known, wanted) => known == wanted,
+        })
+    }
 }
 
 /// `"2026-11-23T10:00+03:00"`, seconds may be left out.
@@ -213,6 +249,10 @@ fn moment(cursor: &mut Cursor<'_>) -> Parse<Timestamp> {
 /// `customer.name "Ivan"`
 fn known(cursor: &mut Cursor<'_>) -> Parse<(At<Known>, String)> {
     let what = "a value such as customer.name \"Ivan\"";
+    if let Some(span) = cursor.eat_word("switch") {
+        let name = cursor.name("the name of the switch")?;
+        return Ok((At::new(Known::Switch, span), name.value));
+    }
     let root = cursor.word(what)?;
     cursor.expect(Kind::Dot, what)?;
     let field = cursor.word(what)?;
@@ -240,6 +280,15 @@ fn act(cursor: &mut Cursor<'_>) -> Parse<Act> {
     Ok(match word.value.as_str() {
         "expect" => Act::Expect(expect(cursor)?),
         "key" => Act::Key(key(cursor)?.value),
+        "keys" => {
+            let keys = cursor.text("keys between quotes, such as \"1234#\"")?;
+            let known = |c: char| matches!(c, '0'..='9' | '*' | '#' | 'A'..='D');
+            if keys.value.is_empty() || !keys.value.chars().all(known) {
+                let message = format!("`{}` are not keys", keys.value);
+                return Err(cursor.fail(Problem::error(Code::BadKey, keys.span, message)));
+            }
+            Act::Keys(keys.value)
+        }
         "type" => Act::Type(cursor.text("what is typed between quotes")?.value),
         "silence" => Act::Silence,
         "hang" => {
@@ -256,9 +305,44 @@ fn act(cursor: &mut Cursor<'_>) -> Parse<Act> {
             Act::QueueFull
         }
         "transfer" if cursor.eat_word("connects").is_some() => Act::TransferConnects,
-        "transfer" => {
-            cursor.expect_word("fails")?;
-            Act::TransferFails
+        "transfer" if cursor.eat_word("busy").is_some() => Act::TransferFails(DialEnd::Busy),
+        "transfer" if cursor.eat_word("unanswered").is_some() => Act::TransferFails(DialEnd::NoAnswer),
+        "transfer" if cursor.eat_word("fails").is_some() => Act::TransferFails(DialEnd::Failed),
+        "transfer" => return Err(cursor.expected("`connects`, `fails`, `busy` or `unanswered`")),
+        "trunk" => {
+            cursor.expect_word("down")?;
+            Act::TransferFails(DialEnd::Failed)
+        }
+        "http" if cursor.eat_word("fails").is_some() => Act::HttpFails,
+        "http" => {
+            cursor.expect_word("answers")?;
+            let status = cursor.integer("a status such as 200")?;
+            let Some(code) = u16::try_from(status.value).ok().filter(|code| (100..600).contains(code)) else {
+                let problem = Problem::error(Code::BadNumber, status.span, "a status is from 100 to 599");
+                return Err(cursor.fail(problem));
+            };
+            let body = match cursor.kind() {
+                Kind::Text | Kind::Unterminated => cursor.text("the answer between quotes")?.value,
+                _ => String::new(),
+            };
+            Act::HttpAnswers(code, body)
+        }
+        "lookup" => {
+            cursor.expect_word("finds")?;
+            Act::LookupFinds(found(cursor)?)
+        }
+        "invite" if cursor.eat_word("accepted").is_some() => Act::Invite(true),
+        "invite" => {
+            cursor.expect_word("refused")?;
+            Act::Invite(false)
+        }
+        "switch" => {
+            let name = cursor.name("the name of the switch")?;
+            let on = cursor.eat_word("on").is_some();
+            if !on {
+                cursor.expect_word("off")?;
+            }
+            Act::Switch(name.value, on)
         }
         other => {
             let problem = Problem::error(Code::BadTest, span, format!("a test has no step `{other}`"));
@@ -267,8 +351,37 @@ fn act(cursor: &mut Cursor<'_>) -> Parse<Act> {
     })
 }
 
+/// `nothing`, or `name "Ivan" phone "+7…" email "…" sessions 3`, each if it is there.
+fn found(cursor: &mut Cursor<'_>) -> Parse<Option<Found>> {
+    if cursor.eat_word("nothing").is_some() {
+        return Ok(None);
+    }
+    let mut found = Found::default();
+    let mut any = false;
+    loop {
+        let slot = match cursor.slice() {
+            "name" => &mut found.name,
+            "phone" => &mut found.phone,
+            "email" => &mut found.email,
+            "sessions" => {
+                cursor.bump();
+                let sessions = cursor.integer("how often he was here")?;
+                found.sessions = u32::try_from(sessions.value).unwrap_or(0);
+                any = true;
+                continue;
+            }
+            _ if any => return Ok(Some(found)),
+            _ => return Err(cursor.expected("`nothing`, `name`, `phone`, `email` or `sessions`")),
+        };
+        cursor.bump();
+        *slot = Some(cursor.text("its value between quotes")?.value);
+        any = true;
+    }
+}
+
 fn expect(cursor: &mut Cursor<'_>) -> Parse<Expect> {
-    let what = "what is expected: say, ask, close, play, queue, transfer, set, state or hangup";
+    let what = "what is expected: say, ask, close, play, queue, transfer, dial, http, lookup, task, invite, record, tag, set, \
+                state, answer or hangup";
     let word = cursor.word(what)?;
     Ok(match word.value.as_str() {
         "say" => Expect::Say(cursor.text("a text between quotes")?.value),
@@ -284,7 +397,27 @@ fn expect(cursor: &mut Cursor<'_>) -> Parse<Expect> {
             };
             Expect::Queue { name, priority }
         }
-        "transfer" => Expect::Transfer(cursor.name("a number or a login")?.value),
+        "transfer" | "dial" => Expect::Transfer(cursor.name("a number or a login")?.value),
+        "http" => Expect::Http(cursor.text("the address between quotes")?.value),
+        "lookup" => Expect::Lookup(match cursor.kind() {
+            Kind::Text => Some(cursor.text("what is looked up")?.value),
+            _ => None,
+        }),
+        "task" => Expect::Task(cursor.word("the kind of the task")?.value),
+        "invite" => Expect::Invite(cursor.text("the number between quotes")?.value),
+        "tag" => Expect::Set { key: TAGS.to_owned(), value: cursor.text("the tags between quotes")?.value },
+        "answer" => Expect::Answer,
+        "record" => {
+            let act = match cursor.slice() {
+                "start" => RecordingAct::Start,
+                "stop" => RecordingAct::Stop,
+                "pause" => RecordingAct::Pause,
+                "resume" => RecordingAct::Resume,
+                _ => return Err(cursor.expected("`start`, `stop`, `pause` or `resume`")),
+            };
+            cursor.bump();
+            Expect::Record(act)
+        }
         "set" => {
             let key = cursor.word("the name of a value")?.value;
             cursor.expect(Kind::Equals, "`=`")?;
@@ -293,7 +426,10 @@ fn expect(cursor: &mut Cursor<'_>) -> Parse<Expect> {
         "state" => Expect::State(cursor.word("the name of a state")?),
         "hangup" => Expect::Hangup,
         other => {
-            let known = ["say", "ask", "close", "play", "queue", "transfer", "set", "state", "hangup"];
+            let known = [
+                "say", "ask", "close", "play", "queue", "transfer", "dial", "http", "lookup", "task",
+                "invite", "record", "tag", "set", "state", "answer", "hangup",
+            ];
             let problem = Problem::error(Code::BadTest, word.span, format!("`{other}` cannot be expected"));
             return Err(cursor.fail(problem.suggest(other, known)));
         }

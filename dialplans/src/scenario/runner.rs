@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use model::{Instant, Now};
 
+use super::told::describe;
 use super::{Act, Expect, Known, Scenario};
-use crate::api::{ChannelKind, Effect, Entry, Env, FlowRef, Input, QueuePlace, TransferTarget};
+use crate::api::{ChannelKind, Effect, Entry, Env, FlowRef, Input, QueuePlace};
 use crate::diagnostic::{Code, Diagnostic, Problem};
 use crate::plan::Plan;
 use crate::run::Run;
@@ -42,12 +43,16 @@ pub struct TestResult {
     pub trace: Vec<String>,
 }
 
-/// Which states the tests came to.
+/// Which states the tests came to, and which outcomes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Coverage {
     pub flow: String,
     pub visited: Vec<String>,
     pub missed: Vec<String>,
+    /// How many outcomes of verbs can be.
+    pub outcomes: usize,
+    /// Those that no test came to, as `state: verb: outcome`.
+    pub missed_outcomes: Vec<String>,
 }
 
 impl TestReport {
@@ -65,6 +70,7 @@ pub fn run_tests(plan: &Arc<Plan>) -> TestReport {
     let mut report = TestReport { results: Vec::new(), coverage: Vec::new() };
     for (index, flow) in plan.flows.iter().enumerate() {
         let mut states: BTreeSet<String> = BTreeSet::new();
+        let mut outcomes: BTreeSet<String> = BTreeSet::new();
         for test in &flow.tests {
             let mut stage = Stage::new(plan, FlowRef(index), flow, test);
             let failure = stage.play(test).err().map(|At { value: message, span }| {
@@ -72,6 +78,7 @@ pub fn run_tests(plan: &Arc<Plan>) -> TestReport {
                 Problem::error(Code::BadTest, span, message).locate(plan.sources())
             });
             states.extend(stage.states);
+            outcomes.extend(stage.outcomes);
             report.results.push(TestResult {
                 flow: flow.name.value.clone(),
                 name: test.name.value.clone(),
@@ -81,32 +88,76 @@ pub fn run_tests(plan: &Arc<Plan>) -> TestReport {
         }
         let all = flow.states.iter().map(|state| state.name.value.clone());
         let (visited, missed) = all.partition(|name| states.contains(name));
-        report.coverage.push(Coverage { flow: flow.name.value.clone(), visited, missed });
+        let possible = outcomes_of(flow);
+        report.coverage.push(Coverage {
+            flow: flow.name.value.clone(),
+            visited,
+            missed,
+            outcomes: possible.len(),
+            missed_outcomes: possible.into_iter().filter(|outcome| !outcomes.contains(outcome)).collect(),
+        });
     }
     report
 }
 
+/// Everything that verbs of the flow can come to on its channels, in the order of the text.
+fn outcomes_of(flow: &Flow) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let reached: Vec<_> = flow.channels().keys().map(|channel| (*channel, reached(flow, *channel))).collect();
+    for (at, state) in flow.states.iter().enumerate() {
+        for step in &state.body {
+            for (channel, _) in reached.iter().filter(|(_, states)| states.contains(&at)) {
+                for way in step.verb.shape(*channel).outcomes {
+                    let outcome = format!("{}: {}: {}", state.name.value, step.verb.name(), way.to);
+                    if known.insert(outcome.clone()) {
+                        all.push(outcome);
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The states that some way leads to on a channel.
+fn reached(flow: &Flow, channel: ChannelKind) -> BTreeSet<usize> {
+    let mut found: BTreeSet<usize> = BTreeSet::new();
+    let mut open = vec![0];
+    while let Some(at) = open.pop() {
+        let Some(state) = flow.states.get(at).filter(|_| found.insert(at)) else { continue };
+        for step in &state.body {
+            let shape = step.verb.shape(channel);
+            let jumps = shape.jumps.iter().map(|jump| &jump.to.value);
+            let handled = shape.outcomes.iter().filter_map(|way| step.handler(way.to, channel));
+            open.extend(jumps.chain(handled.map(|target| &target.value)).filter_map(|name| flow.state(name)));
+        }
+    }
+    found
+}
+
 /// A run with everything around it.
-struct Stage {
-    run: Run,
+pub(super) struct Stage {
+    pub run: Run,
     now: Now,
     env: Env,
     queued_since: Option<Instant>,
     /// What the flow did; `seen` of it has been looked at by an `expect`.
     done: Vec<Effect>,
     seen: usize,
-    trace: Vec<String>,
+    pub trace: Vec<String>,
     states: BTreeSet<String>,
+    outcomes: BTreeSet<String>,
 }
 
 impl Stage {
-    fn new(plan: &Arc<Plan>, index: FlowRef, flow: &Flow, test: &Scenario) -> Stage {
+    pub fn new(plan: &Arc<Plan>, index: FlowRef, flow: &Flow, test: &Scenario) -> Stage {
         let kind = test.channel.value;
         let mut env = Env::default();
         if kind == ChannelKind::Voice {
             let own = flow.entries.iter().find_map(|entry| match &entry.value {
-                Entry::Sip(number) => Some(number.clone()),
-                Entry::Chat(_) => None,
+                Entry::Sip(number) => Some(number.trim_end_matches('*').to_owned()),
+                Entry::Chat(_) | Entry::After(_) => None,
             });
             env.caller = test.from.as_ref().map(|from| from.value.clone());
             env.called = test.to.as_ref().map(|to| to.value.clone()).or(own);
@@ -127,6 +178,9 @@ impl Stage {
                 Known::Session(key) => {
                     env.session.insert(key.value.clone(), value.clone());
                 }
+                Known::Switch => {
+                    env.switches.insert(value.clone());
+                }
             }
         }
         let now = Now::new(Instant::ZERO, test.at);
@@ -140,6 +194,7 @@ impl Stage {
             seen: 0,
             trace: Vec::new(),
             states: BTreeSet::new(),
+            outcomes: BTreeSet::new(),
         }
     }
 
@@ -152,37 +207,69 @@ impl Stage {
         Ok(())
     }
 
-    fn act(&mut self, act: &Act) -> Result<(), String> {
-        if let Act::Expect(expect) = act {
-            return self.expect(expect);
+    pub fn act(&mut self, act: &Act) -> Result<(), String> {
+        match act {
+            Act::Expect(expect) => return self.expect(expect),
+            Act::Switch(name, on) => {
+                match on {
+                    true => self.env.switches.insert(name.clone()),
+                    false => self.env.switches.remove(name),
+                };
+                return Ok(());
+            }
+            _ => {}
         }
         if self.run.is_over() {
             return Err("the flow is over already".to_owned());
         }
-        let asking = matches!(self.run.waiting(), Some(Waiting::Asking(_)));
+        let asking = matches!(
+            self.run.waiting(),
+            Some(Waiting::Asking(_) | Waiting::Collecting(_) | Waiting::Leaving(_))
+        );
+        let outside = matches!(self.run.waiting(), Some(Waiting::Outside));
         let queued = matches!(self.run.waiting(), Some(Waiting::Queued(_)));
-        let transferred = matches!(self.run.waiting(), Some(Waiting::Transferred));
+        let transferred = matches!(self.run.waiting(), Some(Waiting::Transferred | Waiting::Dialling(_)));
         match act {
-            Act::Key(_) | Act::Silence if !asking => {
+            Act::Key(_) | Act::Keys(_) | Act::Type(_) | Act::Silence if outside => {
+                Err("the flow waits for an outside system: write what it answers, such as `http fails`"
+                    .to_owned())
+            }
+            Act::Key(_) | Act::Keys(_) | Act::Silence if !asking => {
                 Err("the flow is not asking anything; to let time pass, write `wait 30s`".to_owned())
             }
             Act::OperatorAnswers | Act::QueueFull if !queued => Err("the flow is not in a queue".to_owned()),
-            Act::TransferConnects | Act::TransferFails if !transferred => {
+            Act::TransferConnects | Act::TransferFails(_) if !transferred => {
                 Err("the flow is not transferring anything".to_owned())
             }
+            Act::HttpAnswers(..) | Act::HttpFails | Act::LookupFinds(_) | Act::Invite(_) if !outside => {
+                Err("the flow asks nobody outside".to_owned())
+            }
             Act::Key(key) => self.input(Input::Key(*key)),
+            Act::Keys(keys) => keys.chars().try_for_each(|key| {
+                self.input(Input::Key(key))?;
+                self.settle()
+            }),
             Act::Type(text) => self.input(Input::Text(text.clone())),
             Act::HangUp => self.input(Input::HungUp),
             Act::OperatorAnswers => self.input(Input::QueueAnswered),
             Act::QueueFull => self.input(Input::QueueFull),
             Act::TransferConnects => self.input(Input::TransferEnded { connected: true }),
-            Act::TransferFails => self.input(Input::TransferEnded { connected: false }),
+            Act::TransferFails(end) => {
+                self.env.dialled = Some(*end);
+                self.input(Input::TransferEnded { connected: false })
+            }
+            Act::HttpAnswers(status, body) => {
+                self.input(Input::HttpAnswered { status: *status, body: body.clone() })
+            }
+            Act::HttpFails => self.input(Input::HttpFailed { why: "nobody answers".to_owned() }),
+            Act::LookupFinds(found) => self.input(Input::LookedUp { found: found.clone() }),
+            Act::Invite(accepted) => self.input(Input::Invited { accepted: *accepted }),
             Act::Silence => {
                 let deadline = self.run.poll_timeout().unwrap_or(self.now.instant);
                 self.wait_until(deadline)
             }
             Act::Wait(time) => self.wait_until(self.now.instant + *time),
-            Act::Expect(_) => Ok(()),
+            Act::Expect(_) | Act::Switch(..) => Ok(()),
         }
     }
 
@@ -223,14 +310,25 @@ impl Stage {
     }
 
     /// Answers and lets play, until the flow waits for somebody.
-    fn settle(&mut self) -> Result<(), String> {
+    pub fn settle(&mut self) -> Result<(), String> {
         self.collect();
         for _ in 0..MAX_PLAYED {
             let input = match self.run.waiting() {
                 Some(Waiting::Answered) => Input::Answered,
                 Some(Waiting::Played) => Input::PlayingEnded,
                 Some(Waiting::Asking(asking)) if asking.deadline().is_none() => Input::PlayingEnded,
-                Some(Waiting::Asking(_) | Waiting::Queued(_) | Waiting::Transferred) | None => return Ok(()),
+                Some(Waiting::Collecting(all)) if all.deadline().is_none() => Input::PlayingEnded,
+                Some(Waiting::Leaving(leaving)) if leaving.deadline().is_none() => Input::PlayingEnded,
+                Some(
+                    Waiting::Asking(_)
+                    | Waiting::Collecting(_)
+                    | Waiting::Leaving(_)
+                    | Waiting::Queued(_)
+                    | Waiting::Transferred
+                    | Waiting::Dialling(_)
+                    | Waiting::Outside,
+                )
+                | None => return Ok(()),
             };
             if input == Input::PlayingEnded {
                 self.pass(PLAYING_TIME);
@@ -250,8 +348,9 @@ impl Stage {
                 }
                 Effect::Queue { .. } => self.queued_since = Some(self.now.instant),
                 Effect::LeaveQueue => self.queued_since = None,
-                Effect::Trace { state, .. } => {
+                Effect::Trace { state, verb, outcome } => {
                     self.states.insert(state.clone());
+                    self.outcomes.insert(format!("{state}: {verb}: {outcome}"));
                 }
                 _ => {}
             }
@@ -279,110 +378,5 @@ impl Stage {
             rest.iter().filter(|effect| !matches!(effect, Effect::Trace { .. })).map(describe).collect();
         let instead = if happened.is_empty() { "nothing".to_owned() } else { happened.join("; ") };
         Err(format!("expected {expect}, but the flow did: {instead}"))
-    }
-}
-
-impl Expect {
-    fn fits(&self, effect: &Effect) -> bool {
-        match (self, effect) {
-            (
-                Expect::Say(glob),
-                Effect::Say { text, .. }
-                | Effect::Ask { text, .. }
-                | Effect::Announce { text, .. }
-                | Effect::Close { text: Some(text), .. },
-            ) => fits(glob, text),
-            (Expect::Ask(glob), Effect::Ask { text, .. }) => fits(glob, text),
-            (Expect::Close(None), Effect::Close { .. }) => true,
-            (Expect::Close(Some(glob)), Effect::Close { text: Some(text), .. }) => fits(glob, text),
-            (Expect::Play(name), Effect::Play { prompts }) => prompts.contains(name),
-            (Expect::Queue { name, priority }, Effect::Queue { queue, priority: actual, .. }) => {
-                *queue.0 == **name && priority.is_none_or(|priority| priority == *actual)
-            }
-            (Expect::Transfer(name), Effect::Transfer { to }) => match to {
-                TransferTarget::Number(to) | TransferTarget::Agent(to) => to == name,
-            },
-            (Expect::Set { key, value }, Effect::SetContext { key: k, value: v }) => key == k && value == v,
-            (Expect::Hangup, Effect::Hangup) => true,
-            _ => false,
-        }
-    }
-}
-
-impl std::fmt::Display for Expect {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Expect::Say(text) => write!(f, "say \"{text}\""),
-            Expect::Ask(text) => write!(f, "ask \"{text}\""),
-            Expect::Close(None) => f.write_str("close"),
-            Expect::Close(Some(text)) => write!(f, "close \"{text}\""),
-            Expect::Play(name) => write!(f, "play \"{name}\""),
-            Expect::Queue { name, priority: None } => write!(f, "queue {name}"),
-            Expect::Queue { name, priority: Some(priority) } => write!(f, "queue {name} priority {priority}"),
-            Expect::Transfer(to) => write!(f, "transfer {to}"),
-            Expect::Set { key, value } => write!(f, "set {key} = \"{value}\""),
-            Expect::State(state) => write!(f, "state {}", state.value),
-            Expect::Hangup => f.write_str("hangup"),
-        }
-    }
-}
-
-/// One line about an effect, in the words of the language.
-fn describe(effect: &Effect) -> String {
-    match effect {
-        Effect::Answer => "answer".to_owned(),
-        Effect::Say { text, .. } => format!("say {text:?}"),
-        Effect::Play { prompts } => format!("play {}", prompts.join(", ")),
-        Effect::Ask { text, .. } => format!("ask {text:?}"),
-        Effect::StopPlaying => "stop playing".to_owned(),
-        Effect::Queue { queue, priority, .. } => format!("queue {queue} priority {priority}"),
-        Effect::Announce { text, .. } => format!("announce {text:?}"),
-        Effect::LeaveQueue => "leave the queue".to_owned(),
-        Effect::Callback => "callback".to_owned(),
-        Effect::Record(act) => format!("record {}", format!("{act:?}").to_lowercase()),
-        Effect::Transfer { to: TransferTarget::Number(to) } => format!("transfer {to}"),
-        Effect::Transfer { to: TransferTarget::Agent(to) } => format!("transfer operator {to}"),
-        Effect::SetContext { key, value } => format!("set {key} = {value:?}"),
-        Effect::Close { text: Some(text), .. } => format!("close {text:?}"),
-        Effect::Close { text: None, .. } => "close".to_owned(),
-        Effect::Hangup => "hangup".to_owned(),
-        Effect::Trace { state, verb, outcome } => format!("  {state}: {verb}: {outcome}"),
-    }
-}
-
-/// Whether `text` fits a pattern in which `*` stands for any text.
-fn fits(glob: &str, text: &str) -> bool {
-    let mut parts = glob.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_text() {
-        for (glob, text, expected) in [
-            ("a*", "abc", true),
-            ("*c", "abc", true),
-            ("a*c", "ac", true),
-            ("ab*bc", "abc", false),
-            ("*b*", "abc", true),
-            ("a*b*c", "a-b-c-c", true),
-            ("abc", "abcd", false),
-            ("", "", true),
-            ("*", "", true),
-        ] {
-            assert_eq!(fits(glob, text), expected, "{glob} {text}");
-        }
     }
 }

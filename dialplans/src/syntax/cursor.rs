@@ -172,6 +172,10 @@ impl<'a> Cursor<'a> {
 
     /// A name, bare or between quotes.
     pub fn name(&mut self, what: &str) -> Parse<At<String>> {
+        // The next statement is no name.
+        if self.starts_statement() {
+            return Err(self.expected(what));
+        }
         if self.kind() == Kind::Text { self.text(what) } else { self.word(what) }
     }
 
@@ -317,7 +321,7 @@ impl<'a> Cursor<'a> {
         self.starts_line()
             && self.kind() == Kind::Word
             && match self.slice() {
-                "flow" | "hours" | "route" | "state" => named,
+                "flow" | "part" | "hours" | "route" | "state" => named,
                 "test" => self.kind_after(1) == Kind::Text && self.slice_after(2) == "via",
                 _ => false,
             }

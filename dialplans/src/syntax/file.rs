@@ -1,16 +1,18 @@
 //! The parts of a file: flows with entries, states and tests, and hours. (Routes read themselves.)
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 
 use crate::api::Entry;
 use crate::diagnostic::{Code, Problem};
-use crate::hours::{DAYS, Hours, MINUTES_PER_DAY, Opening, day_of, days_between};
+use crate::hours::{DAYS, Hours, MINUTES_PER_DAY, Opening, Special, day_of, days_between};
 use crate::route;
 use crate::scenario::Scenario;
 use crate::source::{At, Span};
 use crate::syntax::cursor::{Cursor, FLOW, Parse};
 use crate::syntax::lexer::Kind;
-use crate::syntax::tree::{File, Flow, On, State, Step};
+use crate::syntax::tree::{File, Flow, On, Part, State, Step};
 use crate::verb;
 
 /// Channels of the language that this version cannot be entered on.
@@ -39,10 +41,19 @@ pub(crate) fn parse(source: usize, text: &str) -> (File, Vec<Problem>) {
             "flow" => flow(&mut cursor).map(|flow| file.flows.push(flow)),
             "hours" => hours(&mut cursor).map(|hours| file.hours.push(hours)),
             "route" => route::parse(&mut cursor).map(|route| file.routes.push(route)),
+            "prices" => route::parse_prices(&mut cursor).map(|prices| file.prices.extend(prices)),
+            "part" => part(&mut cursor).map(|part| file.parts.push(part)),
+            "include" => {
+                cursor.bump();
+                let name = cursor.text("the name of a file between quotes");
+                name.map(|name| file.includes.push(name))
+            }
             word => {
-                let message = format!("expected `flow`, `hours` or `route`, found `{word}`");
+                let message = format!(
+                    "expected `flow`, `part`, `hours`, `route`, `prices` or `include`, found `{word}`"
+                );
                 let problem = Problem::error(Code::Syntax, cursor.span(), message)
-                    .suggest(word, ["flow", "hours", "route"]);
+                    .suggest(word, ["flow", "part", "hours", "route", "prices", "include"]);
                 let failed = cursor.fail(problem);
                 if cursor.kind() == Kind::CloseBrace {
                     cursor.bump();
@@ -60,18 +71,31 @@ pub(crate) fn parse(source: usize, text: &str) -> (File, Vec<Problem>) {
 fn flow(cursor: &mut Cursor<'_>) -> Parse<Flow> {
     cursor.bump();
     let name = cursor.word("the name of the flow")?;
-    let mut flow = Flow { name, entries: Vec::new(), states: Vec::new(), tests: Vec::new(), broken: false };
+    let mut flow = Flow {
+        name,
+        entries: Vec::new(),
+        states: Vec::new(),
+        includes: Vec::new(),
+        tests: Vec::new(),
+        broken: false,
+        lacks_parts: false,
+        places: BTreeMap::new(),
+    };
     let read = cursor.block(FLOW, |cursor| {
         match cursor.slice() {
             "entry" => entry(cursor, &mut flow.entries)?,
             "state" => flow.states.push(state(cursor)?),
+            "include" => {
+                cursor.bump();
+                flow.includes.push(cursor.word("the name of a part")?);
+            }
             "test" => flow.tests.push(Scenario::parse(cursor)?),
             word => {
-                let message = format!("expected `entry`, `state`, `test` or `}}`, found `{word}`");
+                let message = format!("expected `entry`, `state`, `include`, `test` or `}}`, found `{word}`");
                 let problem = Problem::error(Code::Syntax, cursor.span(), message);
                 let problem = match verb::is_known(word) || word == "->" {
                     true => problem.hint("verbs stand inside a state: state name { … }"),
-                    false => problem.suggest(word, ["entry", "state", "test"]),
+                    false => problem.suggest(word, ["entry", "state", "include", "test"]),
                 };
                 return Err(cursor.fail(problem));
             }
@@ -82,7 +106,27 @@ fn flow(cursor: &mut Cursor<'_>) -> Parse<Flow> {
     Ok(flow)
 }
 
-/// `entry sip "+74951234567", "100", chat "main"`
+/// `part goodbye { state bye { … } }`: states for flows that `include goodbye`.
+fn part(cursor: &mut Cursor<'_>) -> Parse<Part> {
+    cursor.bump();
+    let name = cursor.word("the name of the part")?;
+    let mut part = Part { name, states: Vec::new(), includes: Vec::new(), broken: false };
+    let read = cursor.block(FLOW, |cursor| {
+        match cursor.slice() {
+            "state" => part.states.push(state(cursor)?),
+            "include" => {
+                cursor.bump();
+                part.includes.push(cursor.word("the name of a part")?);
+            }
+            _ => return Err(cursor.expected("`state`, `include` or `}`")),
+        }
+        Ok(())
+    });
+    part.broken = read.is_err() || part.states.iter().any(|state| state.broken);
+    Ok(part)
+}
+
+/// `entry sip "+74951234567", "100", "+7495*", chat "main", after "support"`
 fn entry(cursor: &mut Cursor<'_>, entries: &mut Vec<At<Entry>>) -> Parse<()> {
     cursor.bump();
     let mut channel: Option<At<String>> = None;
@@ -95,7 +139,7 @@ fn entry(cursor: &mut Cursor<'_>, entries: &mut Vec<At<Entry>>) -> Parse<()> {
         let address = cursor.text("a number or an account between quotes")?;
         let name = channel.value.as_str();
         let problem = match name {
-            "sip" => match wrong_number(&address) {
+            "sip" => match wrong_entry(&address) {
                 Some(problem) => Some(problem),
                 None => {
                     entries.push(At::new(Entry::Sip(address.value), address.span));
@@ -104,6 +148,10 @@ fn entry(cursor: &mut Cursor<'_>, entries: &mut Vec<At<Entry>>) -> Parse<()> {
             },
             "chat" => {
                 entries.push(At::new(Entry::Chat(address.value), address.span));
+                None
+            }
+            "after" => {
+                entries.push(At::new(Entry::After(address.value), address.span));
                 None
             }
             _ if LATER_CHANNELS.contains(&name) => Some(Problem::error(
@@ -115,7 +163,7 @@ fn entry(cursor: &mut Cursor<'_>, entries: &mut Vec<At<Entry>>) -> Parse<()> {
                 let message = format!("there is no channel `{name}`");
                 Some(
                     Problem::error(Code::UnknownChannel, channel.span, message)
-                        .suggest(name, ["sip", "chat"]),
+                        .suggest(name, ["sip", "chat", "after"]),
                 )
             }
         };
@@ -128,16 +176,25 @@ fn entry(cursor: &mut Cursor<'_>, entries: &mut Vec<At<Entry>>) -> Parse<()> {
     }
 }
 
+/// What is wrong with the number of an entry, which may be the beginning of numbers.
+fn wrong_entry(number: &At<String>) -> Option<Problem> {
+    match number.value.strip_suffix('*') {
+        Some("" | "+") => None,
+        Some(start) => wrong_number(&At::new(start.to_owned(), number.span)),
+        None => wrong_number(number),
+    }
+}
+
 /// What is wrong with a number: it has to be written as sessions will bring it, in E.164 with the plus, or a short number.
 pub(crate) fn wrong_number(number: &At<String>) -> Option<Problem> {
     let text = number.value.as_str();
     let digits = text.strip_prefix('+').unwrap_or(text);
     if digits.contains('*') {
-        return Some(Problem::error(
-            Code::NotAvailable,
-            number.span,
-            "patterns of numbers are not available yet",
-        ));
+        let message = format!("`{text}` is a pattern, and one number is wanted");
+        return Some(
+            Problem::error(Code::BadNumber, number.span, message)
+                .hint("`*` can stand at the end of the number of an entry or of a route"),
+        );
     }
     if !digits.is_empty() && digits.len() <= 15 && digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -240,14 +297,20 @@ fn hours(cursor: &mut Cursor<'_>) -> Parse<(At<String>, Hours)> {
     let name = cursor.name("the name of the hours")?;
     let mut zone = None;
     let mut week: [Vec<Opening>; 7] = Default::default();
-    let mut closed = Vec::new();
+    let (mut closed, mut special) = (Vec::new(), Vec::new());
     let read = cursor.block("these hours", |cursor| match cursor.slice() {
         "zone" => {
             cursor.bump();
             zone = Some(parse_zone(cursor)?);
             Ok(())
         }
-        "closed" => closed_days(cursor, &mut closed),
+        "closed" => {
+            cursor.bump();
+            cursor.expect_word("on")?;
+            closed.extend(days(cursor)?);
+            Ok(())
+        }
+        "open" => open_days(cursor, &mut special),
         _ => openings(cursor, &mut week),
     });
     let zone = zone.unwrap_or_else(|| {
@@ -258,7 +321,7 @@ fn hours(cursor: &mut Cursor<'_>) -> Parse<(At<String>, Hours)> {
         }
         chrono_tz::UTC
     });
-    Ok((name, Hours { zone, week, closed }))
+    Ok((name, Hours { zone, week, closed, special }))
 }
 
 fn parse_zone(cursor: &mut Cursor<'_>) -> Parse<chrono_tz::Tz> {
@@ -293,7 +356,7 @@ fn day(cursor: &mut Cursor<'_>) -> Parse<usize> {
             Ok(day)
         }
         None => {
-            let message = format!("expected a weekday, `zone` or `closed on`, found `{word}`");
+            let message = format!("expected a weekday, `zone`, `closed on` or `open on`, found `{word}`");
             let problem = Problem::error(Code::BadHours, cursor.span(), message);
             Err(cursor.fail(problem.hint(format!("the weekdays are {}", DAYS.join(", ")))))
         }
@@ -335,11 +398,21 @@ fn time(cursor: &mut Cursor<'_>) -> Parse<u32> {
     }
 }
 
-/// `closed on 2027-01-01..2027-01-08, 2027-05-09`
-fn closed_days(cursor: &mut Cursor<'_>, closed: &mut Vec<(NaiveDate, NaiveDate)>) -> Parse<()> {
+/// `open on 2027-01-09 10:00-14:00`: an exception to the week and to the days that are closed.
+fn open_days(cursor: &mut Cursor<'_>, special: &mut Vec<Special>) -> Parse<()> {
     cursor.bump();
     cursor.expect_word("on")?;
-    let ranges = cursor.list(|c| {
+    let days = days(cursor)?;
+    let ranges = cursor.list(time_range)?;
+    let openings: Vec<Opening> =
+        ranges.into_iter().map(|(from, to)| Opening { from, to, except: Vec::new() }).collect();
+    special.extend(days.into_iter().map(|(first, last)| Special { first, last, openings: openings.clone() }));
+    Ok(())
+}
+
+/// `2027-01-01..2027-01-08, 2027-05-09`
+fn days(cursor: &mut Cursor<'_>) -> Parse<Vec<(NaiveDate, NaiveDate)>> {
+    cursor.list(|c| {
         let start = c.span();
         let first = date(c)?;
         if c.eat(Kind::Dot).is_none() {
@@ -352,9 +425,7 @@ fn closed_days(cursor: &mut Cursor<'_>, closed: &mut Vec<(NaiveDate, NaiveDate)>
             return Err(c.fail(Problem::error(Code::BadHours, span, "the last day comes before the first")));
         }
         Ok((first, last))
-    })?;
-    closed.extend(ranges);
-    Ok(())
+    })
 }
 
 fn date(cursor: &mut Cursor<'_>) -> Parse<NaiveDate> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::api::{ChannelKind, Entry};
 use crate::hours::Hours;
-use crate::route::Route;
+use crate::route::{Price, Route};
 use crate::scenario::Scenario;
 use crate::source::{At, Span};
 use crate::verb::Verb;
@@ -14,6 +14,20 @@ pub(crate) struct File {
     pub flows: Vec<Flow>,
     pub hours: Vec<(At<String>, Hours)>,
     pub routes: Vec<Route>,
+    pub prices: Vec<Price>,
+    pub parts: Vec<Part>,
+    /// Other files that it needs.
+    pub includes: Vec<At<String>>,
+}
+
+/// States that several flows can include.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub name: At<String>,
+    pub states: Vec<State>,
+    pub includes: Vec<At<String>>,
+    /// As in [`Flow::broken`].
+    pub broken: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -22,9 +36,15 @@ pub(crate) struct Flow {
     pub entries: Vec<At<Entry>>,
     /// The first one is where the flow begins.
     pub states: Vec<State>,
+    /// Parts whose states are its own, too.
+    pub includes: Vec<At<String>>,
     pub tests: Vec<Scenario>,
     /// Something of it could not be read, so what seems to be missing may only be unreadable.
     pub broken: bool,
+    /// A part that it includes is not there, so states that seem to be missing may be in it.
+    pub lacks_parts: bool,
+    /// Where each state is; made by [`Flow::index`].
+    pub places: BTreeMap<String, usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -55,8 +75,15 @@ pub(crate) struct On {
 pub(crate) type Target = At<String>;
 
 impl Flow {
+    /// To be called when all states are there; of two with the same name the first one counts.
+    pub fn index(&mut self) {
+        for (at, state) in self.states.iter().enumerate().rev() {
+            self.places.insert(state.name.value.clone(), at);
+        }
+    }
+
     pub fn state(&self, name: &str) -> Option<usize> {
-        self.states.iter().position(|state| state.name.value == name)
+        self.places.get(name).copied()
     }
 
     /// The kinds of channels that the flow can be entered on.
@@ -87,7 +114,7 @@ impl On {
 
 pub(crate) fn kind_of(entry: &Entry) -> ChannelKind {
     match entry {
-        Entry::Sip(_) => ChannelKind::Voice,
+        Entry::Sip(_) | Entry::After(_) => ChannelKind::Voice,
         Entry::Chat(_) => ChannelKind::Text,
     }
 }

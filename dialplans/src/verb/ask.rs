@@ -51,11 +51,11 @@ pub(crate) struct Ask {
 }
 
 #[derive(Clone, Debug)]
-struct Choice {
-    name: At<String>,
-    key: Option<At<char>>,
-    words: Vec<At<String>>,
-    label: Option<At<String>>,
+pub(super) struct Choice {
+    pub name: At<String>,
+    pub key: Option<At<char>>,
+    pub words: Vec<At<String>>,
+    pub label: Option<At<String>>,
 }
 
 /// A question that was put and is not answered.
@@ -78,6 +78,40 @@ impl Ask {
     pub fn parse(cursor: &mut Cursor<'_>) -> Parse<Ask> {
         cursor.bump();
         let name = cursor.key_name("the name of the question")?;
+        let mut ask = Self::parse_head(cursor, name)?;
+        if cursor.kind() != Kind::OpenBrace {
+            return Err(cursor.expected("`timeout`, `retries` or `{` and the choices"));
+        }
+        cursor.verb_block(|c| ask.parse_line(c))?;
+        Ok(ask)
+    }
+
+    /// The question of another verb, which has its choices.
+    pub(super) fn parse_fixed(
+        cursor: &mut Cursor<'_>,
+        name: At<String>,
+        mut head: impl FnMut(&mut Cursor<'_>) -> Parse<Vec<Choice>>,
+        own: bool,
+    ) -> Parse<Ask> {
+        let mut ask = Self::parse_head(cursor, name)?;
+        let choices = head(cursor)?;
+        ask.parse_options(cursor)?;
+        if cursor.kind() == Kind::OpenBrace {
+            cursor.verb_block(|c| ask.parse_line(c))?;
+        }
+        if !own && let Some(choice) = ask.choices.first() {
+            let message = format!("there is no choice `{}` to be made here", choice.name.value);
+            return Err(cursor.fail(Problem::error(Code::Syntax, choice.name.span, message)));
+        }
+        for choice in choices {
+            if !ask.choices.iter().any(|own| own.name.value == choice.name.value) {
+                ask.choices.push(choice);
+            }
+        }
+        Ok(ask)
+    }
+
+    fn parse_head(cursor: &mut Cursor<'_>, name: At<String>) -> Parse<Ask> {
         let text = cursor.template("the question between quotes")?;
         let mut ask = Ask {
             name,
@@ -88,25 +122,20 @@ impl Ask {
             text_timeout: TEXT_TIMEOUT,
             retries: RETRIES,
         };
+        ask.parse_options(cursor)?;
+        Ok(ask)
+    }
+
+    fn parse_options(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
         loop {
             if cursor.eat_word("timeout").is_some() {
-                ask.timeout = cursor.duration()?.value;
+                self.timeout = cursor.duration()?.value;
             } else if cursor.eat_word("retries").is_some() {
-                let retries = cursor.integer("a number from 0 to 9")?;
-                if !(0..=MAX_RETRIES).contains(&retries.value) {
-                    let message = "`retries` must be from 0 to 9";
-                    cursor.problems.push(Problem::error(Code::BadNumber, retries.span, message));
-                }
-                ask.retries = retries.value.clamp(0, MAX_RETRIES) as u8;
+                self.retries = retries(cursor)?;
             } else {
-                break;
+                return Ok(());
             }
         }
-        if cursor.kind() != Kind::OpenBrace {
-            return Err(cursor.expected("`timeout`, `retries` or `{` and the choices"));
-        }
-        cursor.verb_block(|c| ask.parse_line(c))?;
-        Ok(ask)
     }
 
     fn parse_line(&mut self, cursor: &mut Cursor<'_>) -> Parse<()> {
@@ -181,6 +210,15 @@ impl Ask {
         }
         let outcomes = self.choices.iter().map(|c| c.name.value.as_str()).chain([NONE]);
         Shape { outcomes: outcomes.map(|to| Way { to, waits: true }).collect(), ..Shape::default() }
+    }
+
+    /// The names of the choices.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.names().map(|name| name.value.as_str())
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &At<String>> {
+        self.choices.iter().map(|choice| &choice.name)
     }
 
     pub fn targets(&self) -> Vec<&Target> {
@@ -296,6 +334,16 @@ impl Choice {
         let mut chars = text.chars();
         chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
     }
+}
+
+/// How often something is asked again.
+pub(super) fn retries(cursor: &mut Cursor<'_>) -> Parse<u8> {
+    let retries = cursor.integer("a number from 0 to 9")?;
+    if !(0..=MAX_RETRIES).contains(&retries.value) {
+        let message = "`retries` must be from 0 to 9";
+        cursor.problems.push(Problem::error(Code::BadNumber, retries.span, message));
+    }
+    Ok(retries.value.clamp(0, MAX_RETRIES) as u8)
 }
 
 /// `0`–`9`, `*`, `#` or `A`–`D`.

@@ -84,7 +84,9 @@ impl Play {
             if turn.must_answer() {
                 return Next::Wait(Waiting::Answered);
             }
-            turn.put(Effect::Play { prompts: self.files.iter().map(|f| f.value.clone()).collect() });
+            turn.put(Effect::Play {
+                prompts: self.files.iter().map(|f| turn.in_his_language(&f.value)).collect(),
+            });
             return Next::Wait(Waiting::Played);
         }
         match &self.instead {

@@ -1,35 +1,23 @@
-//! Verbs that belong to the language and that this version cannot do. They are refused by name, so that nobody searches
-//! for a spelling mistake.
+//! Verbs that belong to the language and that this version cannot do. They are refused by name and with what to do instead,
+//! so that nobody searches for a spelling mistake.
 
 use crate::diagnostic::{Code, Problem};
 use crate::syntax::cursor::{Cursor, Failed};
 
-const UNAVAILABLE: [&str; 18] = [
-    "collect",
-    "consent",
-    "http",
-    "lookup",
-    "offer",
-    "dial",
-    "conference",
-    "voicemail",
-    "message",
-    "invite",
-    "task",
-    "survey",
-    "tag",
-    "priority",
-    "language",
-    "bot",
-    "emergency",
-    "widen",
+/// With what helps in the meantime.
+const UNAVAILABLE: [(&str, &str); 5] = [
+    ("conference", "operators add others to a call from their desk or phone"),
+    ("message", "there is no channel yet on which a flow could begin to write; on this one write `say`"),
+    ("bot", "an outside system that answers a question can be asked by `http`"),
+    ("offer", "leave a callback by `collect` and `task callback`"),
+    ("widen", "skills are widened inside the block of `queue`"),
 ];
 
 /// Those of them that are no usual arguments of other verbs, so that they begin a verb anywhere on a line.
-const NEVER_ARGUMENTS: [&str; 7] = ["collect", "consent", "lookup", "conference", "task", "survey", "invite"];
+const NEVER_ARGUMENTS: [&str; 2] = ["conference", "bot"];
 
 pub(crate) fn is_unavailable(word: &str) -> bool {
-    UNAVAILABLE.contains(&word)
+    UNAVAILABLE.iter().any(|(name, _)| *name == word)
 }
 
 /// Reports the verb at the cursor, whose arguments are then passed over.
@@ -51,8 +39,8 @@ pub(crate) fn argument_hint(cursor: &Cursor<'_>) -> Option<Problem> {
 fn unavailable(cursor: &Cursor<'_>) -> Problem {
     let word = cursor.slice();
     let problem = Problem::error(Code::NotAvailable, cursor.span(), format!("`{word}` is not available yet"));
-    match word {
-        "priority" => problem.hint("write the priority at the queue: queue support priority 5"),
-        _ => problem,
+    match UNAVAILABLE.iter().find(|(name, _)| *name == word) {
+        Some((_, hint)) => problem.hint(*hint),
+        None => problem,
     }
 }

@@ -4,15 +4,17 @@
 //! "Hello, {customer.name}!" { voice file "hello", "open-till-six" }
 //! "See https://example.com" { voice skip }
 //! "Listen"                  { voice file "listen"  text skip }
+//! "Guten Tag"               { voice file "hello"  in en "Hello" }
 //! ```
 //!
-//! On text channels the text is sent. On voice the files are played; a text without files cannot be said to a caller, so
-//! it needs `voice skip` on purpose.
+//! On text channels the text is sent, in the language that `language` has chosen when there is one `in` it. On voice the
+//! files are played, `hello-en` instead of `hello` when that exists for the language; a text without files cannot be said to
+//! a caller, so it needs `voice skip` on purpose.
 
 use crate::api::{ChannelKind, Effect, Input};
 use crate::check::Checker;
 use crate::diagnostic::{Code, Problem};
-use crate::run::Turn;
+use crate::run::{LANGUAGE, Turn};
 use crate::source::{At, Span};
 use crate::syntax::cursor::{Cursor, Parse};
 use crate::syntax::lexer::Kind;
@@ -24,6 +26,8 @@ pub(crate) struct Wording {
     pub text: Template,
     voice: Option<Voice>,
     text_skipped: Option<Span>,
+    /// The text in other languages.
+    others: Vec<(At<String>, Template)>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,16 +39,24 @@ enum Voice {
 impl Wording {
     /// A text whose ways are still to be read.
     pub fn of(text: Template) -> Wording {
-        Wording { text, voice: None, text_skipped: None }
+        Wording { text, voice: None, text_skipped: None, others: Vec::new() }
     }
 
     /// A text and, if there is one, the block of its ways.
     pub fn parse(cursor: &mut Cursor<'_>, what: &str) -> Parse<Wording> {
-        let mut wording = Wording::of(cursor.template(what)?);
+        let text = cursor.template(what)?;
+        Wording::parse_block(cursor, text)
+    }
+
+    /// The block of its ways, if there is one.
+    pub fn parse_block(cursor: &mut Cursor<'_>, text: Template) -> Parse<Wording> {
+        let mut wording = Wording::of(text);
         if cursor.kind() == Kind::OpenBrace {
             cursor.verb_block(|c| match wording.parse_way(c)? {
                 true => Ok(()),
-                false => Err(c.expected("`voice file`, `voice skip`, `text skip` or `}`")),
+                false => {
+                    Err(c.expected("`voice file`, `voice skip`, `text skip`, `in` and a language, or `}`"))
+                }
             })?;
         }
         Ok(wording)
@@ -69,6 +81,11 @@ impl Wording {
                 cursor.problems.push(twice(span, "text"));
             }
             Ok(true)
+        } else if cursor.at_word("in") && cursor.kind_after(2) == Kind::Text {
+            cursor.bump();
+            let language = cursor.word("a language such as en")?;
+            self.others.push((language, cursor.template("the text in this language between quotes")?));
+            Ok(true)
         } else {
             Ok(false)
         }
@@ -77,6 +94,8 @@ impl Wording {
     /// `skippable`: callers may do without it.
     pub fn check(&self, checker: &mut Checker<'_>, skippable: bool) {
         checker.template(&self.text);
+        self.others.iter().for_each(|(_, text)| checker.template(text));
+        checker.unique("language", self.others.iter().map(|(name, _)| (name.value.clone(), name.span)));
         match &self.voice {
             Some(Voice::Files(files)) => files.iter().for_each(|file| checker.prompt(file)),
             Some(Voice::Skip(_)) => {}
@@ -111,13 +130,15 @@ impl Wording {
     pub fn said(&self, turn: &Turn<'_>) -> Option<(String, Vec<String>)> {
         let prompts = match (turn.channel(), &self.voice) {
             (ChannelKind::Voice, Some(Voice::Files(files))) => {
-                files.iter().map(|f| f.value.clone()).collect()
+                files.iter().map(|f| turn.in_his_language(&f.value)).collect()
             }
             (ChannelKind::Voice, Some(Voice::Skip(_)) | None) => return None,
             (ChannelKind::Text, _) if self.text_skipped.is_some() => return None,
             (ChannelKind::Text, _) => Vec::new(),
         };
-        Some((self.text.render(&turn.scope()), prompts))
+        let language = turn.value(LANGUAGE).unwrap_or_default();
+        let other = self.others.iter().find(|(name, _)| name.value == language).map(|(_, text)| text);
+        Some((other.unwrap_or(&self.text).render(&turn.scope()), prompts))
     }
 }
 

@@ -20,6 +20,7 @@ use super::{
     Certificate, Chat, Config, Dialplans, Http, Log, Media, Prompts, Recording, Reports, Server, Sessions,
     Sip, SipListener, raw,
 };
+use crate::outside;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -89,6 +90,10 @@ pub fn parse(file: &Path, text: &str) -> Result<Config, Problems> {
         queues,
         queue_rules,
         dialplans: Dialplans { folder: check.path(raw.dialplans.folder, "dialplans") },
+        outside: outside::Settings {
+            secrets: check.path(raw.outside.secrets, "secrets"),
+            private_hosts: raw.outside.private_hosts.into_iter().map(toml::Spanned::into_inner).collect(),
+        },
         prompts: Prompts {
             folder: check.path(raw.prompts.folder, "prompts"),
             music: check.path(raw.prompts.music, "music"),

@@ -25,6 +25,7 @@ use session::redirect::Redirects;
 use sip_core::api::{SessionTimers, Transport, Trunk};
 use sip_core::digest::Algorithm;
 
+use crate::outside;
 use crate::tap::Bounds;
 
 pub use database::{Database, PostgresUrl};
@@ -54,6 +55,8 @@ pub struct Config {
     /// What sessions gain in each queue, by conditions.
     pub queue_rules: BTreeMap<QueueName, Vec<QueueRule>>,
     pub dialplans: Dialplans,
+    /// What flows may ask of outside systems.
+    pub outside: outside::Settings,
     pub prompts: Prompts,
     pub database: Database,
     pub reports: Reports,

@@ -26,6 +26,7 @@ pub struct File {
     pub callback: Callback,
     pub queue: Vec<Queue>,
     pub dialplans: Dialplans,
+    pub outside: Outside,
     pub prompts: Prompts,
     pub database: Database,
     pub reports: Reports,
@@ -282,6 +283,13 @@ pub struct Overflow {
 #[serde(deny_unknown_fields, default)]
 pub struct Dialplans {
     pub folder: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outside {
+    pub secrets: Text,
+    pub private_hosts: Vec<Spanned<String>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -9,6 +9,7 @@ mod dialplans;
 mod error;
 mod events;
 mod floor;
+mod flows;
 mod health;
 mod ladder;
 mod recordings;
@@ -42,6 +43,7 @@ use crate::recording::Waveforms;
 
 pub use auth::Me;
 pub use dialplans::{read_prompts, reload_now};
+pub use flows::turn as turn_switch;
 pub use serve::serve;
 pub use users::is_login;
 
@@ -170,6 +172,10 @@ fn api() -> OpenApiRouter<Web> {
         .routes(routes!(dialplans::show))
         .routes(routes!(dialplans::check))
         .routes(routes!(dialplans::reload))
+        .routes(routes!(flows::switches))
+        .routes(routes!(flows::turn_switch))
+        .routes(routes!(flows::tasks))
+        .routes(routes!(flows::task_done))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::change, users::remove))
 }

@@ -20,4 +20,4 @@ mod tests;
 
 pub use figures::Figures;
 pub use network::{BindError, Bound, Network};
-pub use tls::{ServerTls, TlsError};
+pub use tls::{ServerTls, TlsError, public_clients};

@@ -75,6 +75,11 @@ pub(super) fn verified_names(stream: &server::TlsStream<TcpStream>) -> Vec<Strin
     parsed.valid_dns_names().take(MAX_NAMES).map(str::to_ascii_lowercase).collect()
 }
 
+/// For requests to whomever a flow asks: the system's authorities are believed.
+pub fn public_clients() -> Result<Arc<ClientConfig>, TlsError> {
+    ClientTls::load(None, None).map(|tls| tls.config)
+}
+
 /// Whom we believe when we connect, and what we show then.
 #[derive(Debug)]
 pub(super) struct ClientTls {

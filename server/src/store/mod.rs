@@ -5,6 +5,7 @@
 mod accounts;
 mod bindings;
 mod customers;
+mod flows;
 mod journal;
 mod ledger;
 mod newcomers;
@@ -24,6 +25,7 @@ use pool::{Pool, query};
 
 pub use accounts::{Device, Encryption, Role, SignIn, User, UserChange};
 pub use customers::{CustomerRow, LinkedIdentity};
+pub use flows::TaskRow;
 pub use read::{Page, RecordingRow, SessionFilter, SessionHead, SessionRow};
 pub use writer::{Backlog, Work, Writer, Written};
 

@@ -124,6 +124,21 @@ pub fn project(db: &mut Db<'_>, entry: &Entry) -> Result {
                 values![Key::new(recording.0), i64::try_from(*millis).unwrap_or(i64::MAX)],
             )?;
         }
+        Change::TaskLeft { kind, queue, text, due } => {
+            db.execute(
+                "INSERT INTO tasks (session_id, seq, kind, queue, text, created_us, due_us) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+                values![
+                    session,
+                    i64::try_from(entry.seq).unwrap_or(i64::MAX),
+                    kind,
+                    queue.as_ref().map(|queue| &*queue.0),
+                    text,
+                    at.as_micros(),
+                    due.map(Timestamp::as_micros)
+                ],
+            )?;
+        }
         Change::WrapUpStarted { agent: _ } => state(db, session, "wrap_up", None)?,
         Change::WrapUpEnded { agent: _, disposition, note } => {
             db.execute(

@@ -1,4 +1,5 @@
-//! What nobody may read out of a ladder: the answers to challenges, the challenges they answer, and the keys of encrypted calls.
+//! What nobody may read out of a ladder: the answers to challenges, the challenges they answer, the keys of encrypted calls, and the keys
+//! that callers press.
 
 /// The message with the values of its credentials and the keys of its descriptions (RFC 4568) replaced by stars of the same length, so
 /// that lengths stay true.
@@ -23,7 +24,24 @@ pub fn masked(bytes: &[u8]) -> Vec<u8> {
         at = end;
     }
     mask_keys(&mut out[head..]);
+    mask_digits(&bytes[..head], &mut out[head..]);
     out
+}
+
+/// Keys that a caller presses (INFO with `application/dtmf-relay` or `application/dtmf`): they may be his PIN.
+fn mask_digits(head: &[u8], body: &mut [u8]) {
+    const KIND: &[u8] = b"application/dtmf";
+    const SIGNAL: &[u8] = b"signal=";
+    if !head.windows(KIND.len()).any(|part| part.eq_ignore_ascii_case(KIND)) {
+        return;
+    }
+    let from = body.windows(SIGNAL.len()).position(|part| part.eq_ignore_ascii_case(SIGNAL));
+    let rest = &mut body[from.map_or(0, |at| at + SIGNAL.len())..];
+    // The signal's own line; without one the body is the key.
+    let blank = |c: &u8| matches!(c, b'\r' | b'\n');
+    let start = rest.iter().position(|c| !blank(c)).unwrap_or(rest.len());
+    let end = rest[start..].iter().position(blank).map_or(rest.len(), |at| start + at);
+    rest[start..end].fill(b'*');
 }
 
 /// Whatever `inline:` has in a body, to the end of its line but for the blanks.
@@ -56,6 +74,20 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_keys_that_a_caller_presses_are_hidden() {
+        for (kind, body, expected) in [
+            ("application/dtmf-relay", "Signal=7\r\nDuration=160\r\n", "Signal=*\r\nDuration=160\r\n"),
+            ("Application/DTMF-Relay", "Duration=160\r\nSignal= 7\r\n", "Duration=160\r\nSignal=**\r\n"),
+            ("application/dtmf", "7", "*"),
+            ("application/dtmf", "7\r\n", "*\r\n"),
+            ("text/plain", "Signal=7", "Signal=7"),
+        ] {
+            let text = |body: &str| format!("INFO sip:a@b SIP/2.0\r\nContent-Type: {kind}\r\n\r\n{body}");
+            assert_eq!(masked(text(body).as_bytes()), text(expected).as_bytes(), "{kind}");
+        }
+    }
 
     #[test]
     fn keys_are_starred_out_of_descriptions_and_nothing_else_is() {

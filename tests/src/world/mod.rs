@@ -20,12 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::media::api::Event as MediaEvent;
-use model::{AgentId, Instant, Now, QueueName, Timestamp, VisitorId};
+use model::{AgentId, Instant, Now, QueueName, SessionId, Timestamp, VisitorId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use session::Engine;
 use session::api::{
-    AdminCommand, AgentCommand, AgentSetup, Config, CustomerCard, Input, Output, RecordingConfig,
+    AdminCommand, AgentCommand, AgentSetup, Config, CustomerCard, Input, Output, Question, RecordingConfig,
     RecordingFormat, Refusal, Reply, RequestId, VisitorCommand,
 };
 use session::callback::CallbackConfig;
@@ -151,6 +151,8 @@ pub struct World {
     pub meetings: usize,
     /// What visitors and operators were last told.
     pub(crate) replies: BTreeMap<RequestId, Result<Reply, Refusal>>,
+    /// What flows have asked of the outside.
+    pub questions: Vec<(RequestId, SessionId, Question)>,
     config: Config,
 }
 
@@ -244,6 +246,7 @@ impl World {
             transfers: scenario.transfers,
             scripted: scenario.scripted,
             meetings: 0,
+            questions: Vec::new(),
             replies: BTreeMap::new(),
             config,
         };
@@ -465,6 +468,9 @@ impl World {
                 | Output::Inspected { .. }
                 | Output::Trunks { .. }
                 | Output::Drained => {}
+                Output::Outside { request, session, question } => {
+                    self.questions.push((request, session, question));
+                }
                 Output::Media(command) => {
                     for (delay, event) in self.media.handle(command, &mut self.random) {
                         let event = Event::Engine(Box::new(EngineEvent::Media(event)));
