@@ -43,7 +43,7 @@ impl Proxy {
 }
 
 fn carry(client: UnixStream, server: UnixStream, lost: &AtomicUsize, commits: &AtomicUsize) {
-    let back = {
+    let mut back = {
         let (mut server, mut client) = (server.try_clone().expect("ours"), client.try_clone().expect("ours"));
         move |cut: Arc<AtomicUsize>| {
             let mut buffer = [0; 65_536];
