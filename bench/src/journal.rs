@@ -92,14 +92,14 @@ fn chat(number: u32) -> Vec<Change> {
     };
     let offered = |nth: u32, outcome| {
         let (offer, queue) = (id(OfferId::new, number * 2 + nth), queue.clone());
-        [Change::Offered { offer, agent, queue }, Change::OfferEnded { offer, agent, outcome }]
+        [Change::Offered { offer, agent, queue, why: None }, Change::OfferEnded { offer, agent, outcome }]
     };
     let address = id(VisitorId::new, number).to_string();
     let mut changes = vec![
         Change::SessionOpened { customer, entry: "main".to_owned(), medium: Medium::Chat },
         Change::LegOpened { leg, medium: Medium::Chat, party: Party::Customer, address },
         said(0, Author::Customer),
-        Change::Queued { queue: queue.clone(), priority: 0, since: Timestamp(1) },
+        Change::Queued { queue: queue.clone(), priority: 0, since: Timestamp(1), asks: Box::default() },
     ];
     changes.extend(offered(0, OfferOutcome::TimedOut));
     changes.extend(offered(1, OfferOutcome::Accepted));
