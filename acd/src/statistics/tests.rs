@@ -108,7 +108,7 @@ impl Story {
 #[test]
 fn who_waits_is_offered_and_in_progress_until_he_is_something_else() {
     let mut story = Story::new();
-    for (n, why) in [Left::Answered, Left::Abandoned, Left::Overflowed, Left::CalledBack, Left::Dropped]
+    for (n, why) in [Left::Answered, Left::Abandoned, Left::Overflowed, Left::Taken, Left::Dropped]
         .into_iter()
         .enumerate()
     {
