@@ -111,6 +111,10 @@ export interface components {
             session: components["schemas"]["SessionId"];
         } | {
             /** @enum {string} */
+            command: "pick";
+            session: components["schemas"]["SessionId"];
+        } | {
+            /** @enum {string} */
             command: "mute";
             muted: boolean;
             session: components["schemas"]["SessionId"];
@@ -182,6 +186,37 @@ export interface components {
             /** @description What the last one failed of. */
             why: string;
         };
+        /** @description One certain agent, for whom the session waits for so long before anybody gets it. */
+        AskedFor: {
+            /** @description His sign-in name. None: whoever served the customer last. */
+            login?: string | null;
+            /** Format: int64 */
+            patience_seconds: number;
+        };
+        /** @description What a session asks of the agent that it waits for. Nothing by default. */
+        Asks: {
+            /** @default null */
+            agent: components["schemas"]["AskedFor"] | null;
+            /**
+             * @description Skills that he should have, with their weights.
+             * @default {}
+             */
+            preferred: {
+                [key: string]: number;
+            };
+            /**
+             * @description Skills that he must have, with their least levels.
+             * @default {}
+             */
+            required: {
+                [key: string]: number;
+            };
+            /**
+             * @description How `required` falls with the time.
+             * @default []
+             */
+            widen: components["schemas"]["Widening"][];
+        };
         Author: {
             /** @enum {string} */
             who: "customer";
@@ -215,6 +250,19 @@ export interface components {
             /** @description What the flow calls the choice. */
             choice: string;
             label: string;
+        };
+        Candidate: {
+            agent: components["schemas"]["AgentId"];
+            /**
+             * Format: int64
+             * @description What the strategy orders by: sessions in hand, turn, contacts, occupancy in thousandths, or place. Less is better.
+             */
+            measure: number;
+            /**
+             * Format: int32
+             * @description Of the preferred skills, their weights times his levels. More is better.
+             */
+            preference: number;
         };
         /** @description This many calls, or this many chats. */
         CapacityBody: {
@@ -316,6 +364,7 @@ export interface components {
             type: "context_set";
             value: string;
         } | {
+            asks?: components["schemas"]["Asks"];
             /** Format: int32 */
             priority: number;
             queue: components["schemas"]["QueueName"];
@@ -333,23 +382,12 @@ export interface components {
             /** @enum {string} */
             type: "transferred";
         } | {
-            number?: string | null;
-            /** Format: int32 */
-            priority: number;
-            queue?: components["schemas"]["QueueName"] | null;
-            since: components["schemas"]["Timestamp"];
-            /** @enum {string} */
-            type: "call_broken";
-        } | {
-            reached: boolean;
-            /** @enum {string} */
-            type: "callback_ended";
-        } | {
             agent: components["schemas"]["AgentId"];
             offer: components["schemas"]["OfferId"];
             queue: components["schemas"]["QueueName"];
             /** @enum {string} */
             type: "offered";
+            why?: components["schemas"]["Why"] | null;
         } | {
             agent: components["schemas"]["AgentId"];
             offer: components["schemas"]["OfferId"];
@@ -445,6 +483,11 @@ export interface components {
             ok: boolean;
             tests: components["schemas"]["TestCounts"];
         };
+        /** @description What led to an offer. */
+        Chosen: {
+            /** @description By the strategy of the queue. */
+            by_strategy: components["schemas"]["Strategy"];
+        } | "preferred" | "picked" | "pushed";
         /**
          * Format: uuid
          * @description A person or company we serve.
@@ -691,7 +734,7 @@ export interface components {
          * @description Why a contact waits in a queue no more.
          * @enum {string}
          */
-        Left: "answered" | "taken" | "abandoned" | "overflowed" | "joined" | "called_back" | "refused" | "dropped";
+        Left: "answered" | "taken" | "abandoned" | "overflowed" | "joined" | "cut_off" | "refused" | "dropped";
         /**
          * Format: uuid
          * @description One party on one medium.
@@ -771,6 +814,7 @@ export interface components {
             password?: string | null;
             queues?: components["schemas"]["QueueName"][];
             roles: components["schemas"]["Role"][];
+            routing?: components["schemas"]["Routing"];
             /** @description For a desk phone with the login as its username. */
             sip_password?: string | null;
         };
@@ -833,6 +877,10 @@ export interface components {
             /** @description SHA-256 of names and texts. */
             version: string;
         };
+        Push: {
+            /** @description The operator who shall serve the customer. */
+            agent: components["schemas"]["AgentId"];
+        };
         /** @description How the voice of one leg arrives. */
         Quality: {
             /** @description What comes from the peer to us. */
@@ -848,6 +896,18 @@ export interface components {
         QueueName: string;
         QueueStatus: {
             agents_ready: number;
+            /**
+             * Format: int64
+             * @description By how much such estimates were wrong in the mean, and how many were held against the truth.
+             */
+            estimate_error_seconds: number;
+            /**
+             * Format: int64
+             * @description Of whoever came now; absent while nothing is known.
+             */
+            estimated_wait_seconds?: number | null;
+            /** Format: int64 */
+            estimates: number;
             /** Format: int64 */
             longest_wait_seconds: number;
             name: components["schemas"]["QueueName"];
@@ -869,6 +929,15 @@ export interface components {
             recording: components["schemas"]["RecordingId"];
             session: components["schemas"]["SessionId"];
             started: components["schemas"]["Timestamp"];
+        };
+        /**
+         * @description Why an agent of the queue could not be asked.
+         * @enum {string}
+         */
+        Refusal: "not_ready" | "unreachable" | "asked" | "wrapping_up" | "full" | "switching" | "back_off" | "skills" | "excluded";
+        Refused: {
+            agent: components["schemas"]["AgentId"];
+            why: components["schemas"]["Refusal"];
         };
         Reloaded: {
             version: string;
@@ -920,6 +989,59 @@ export interface components {
         };
         /** @enum {string} */
         Role: "operator" | "supervisor" | "admin";
+        /** @description Skills of an operator, and how he mixes his work. All of it has a default. */
+        Routing: {
+            /**
+             * @description Offers are accepted as they come.
+             * @default false
+             */
+            auto_answer: boolean;
+            /**
+             * @description What may come to whom has such work in hand. By default texts go with one another, and a call interrupts mail.
+             * @default null
+             */
+            joins: {
+                [key: string]: components["schemas"]["WorkKind"][];
+            } | null;
+            /**
+             * Format: int32
+             * @description Mails at once; 1 by default.
+             * @default null
+             */
+            mail: number | null;
+            /**
+             * Format: int32
+             * @description Messenger conversations at once; 3 by default.
+             * @default null
+             */
+            messages: number | null;
+            /**
+             * @description So many of `total` are kept free for each kind of work.
+             * @default {}
+             */
+            reserved: {
+                [key: string]: number;
+            };
+            /**
+             * @description From 1 to 10 by name; a language is a skill.
+             * @default {}
+             */
+            skills: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int32
+             * @description He is given another kind of work at most once in this many seconds.
+             * @default 0
+             */
+            switch_pause_seconds: number;
+            /**
+             * Format: int32
+             * @description Sessions of all kinds at once; unlimited by default.
+             * @default null
+             */
+            total: number | null;
+        };
         /** @description By which rules it was counted. */
         RulesBody: {
             /** Format: double */
@@ -1016,6 +1138,11 @@ export interface components {
             /** @description Path of SIP over WebSocket (RFC 7118) on this server. */
             websocket: string;
         };
+        /**
+         * @description In which order the agents who could take a session are asked. Preferred skills come before it.
+         * @enum {string}
+         */
+        Strategy: "longest_idle" | "round_robin" | "fewest_contacts" | "least_occupied" | "linear";
         Supervise: {
             mode: components["schemas"]["Supervision"];
         };
@@ -1062,6 +1189,7 @@ export interface components {
             password?: string | null;
             queues?: components["schemas"]["QueueName"][] | null;
             roles?: components["schemas"]["Role"][] | null;
+            routing?: components["schemas"]["Routing"] | null;
             sip_password?: string | null;
         };
         UserRow: {
@@ -1073,6 +1201,7 @@ export interface components {
             name: string;
             queues: components["schemas"]["QueueName"][];
             roles: components["schemas"]["Role"][];
+            routing: components["schemas"]["Routing"];
             /** @description Digest usernames of his desk phones. The address to register is always his login. */
             sip_usernames: string[];
         };
@@ -1141,6 +1270,31 @@ export interface components {
              */
             mos: number;
         };
+        /**
+         * @description Why this agent: who else could have been asked, in the order in which they would have been, and who could not. Of both only the
+         *     first are kept.
+         */
+        Why: {
+            candidates: components["schemas"]["Candidate"][];
+            chosen: components["schemas"]["Chosen"];
+            refused: components["schemas"]["Refused"][];
+        };
+        Widening: {
+            /**
+             * Format: int64
+             * @description Since the session began to wait.
+             */
+            after_seconds: number;
+            /** @description These skills are required at these levels only, at 0 no longer. None: no skill is. */
+            to?: {
+                [key: string]: number;
+            } | null;
+        };
+        /**
+         * @description A kind of work. A session with voice is a call, whatever else it has.
+         * @enum {string}
+         */
+        WorkKind: "call" | "chat" | "message" | "mail";
     };
     responses: never;
     parameters: never;

@@ -289,8 +289,6 @@ export const en = {
       queue: "Sent on to queue {{queue}}",
       number: "Sent on to a number outside",
     },
-    callback_reached: "Called back",
-    callback_failed: "Called back in vain",
     parked: "Parked in slot {{slot}}",
     unparked: "Parked no more",
     aside: "The customer waits while others talk",

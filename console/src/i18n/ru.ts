@@ -99,13 +99,6 @@ export const ru = {
     recording: "идёт запись",
     recording_paused: "запись на паузе",
     agent_lost: "Нет телефона",
-    transferred: {
-      agent: "Передан: {{who}}",
-      queue: "Отправлен в очередь {{queue}}",
-      number: "Отправлен на внешний номер",
-    },
-    callback_reached: "Перезвонили",
-    callback_failed: "Перезвонить не удалось",
     parked: "Парковка {{slot}}",
     state: {
       flow: "В сценарии",
@@ -296,6 +289,11 @@ export const ru = {
     },
     owner: "Обращение ведёт {{who}}",
     no_owner: "У обращения нет ответственного",
+    transferred: {
+      agent: "Передан: {{who}}",
+      queue: "Отправлен в очередь {{queue}}",
+      number: "Отправлен на внешний номер",
+    },
     parked: "На парковке {{slot}}",
     unparked: "Снят с парковки",
     aside: "Клиент ждёт, пока идёт консультация",
