@@ -16,6 +16,8 @@ pub(super) struct Contact {
     legs: BTreeMap<LegId, (Medium, Party)>,
     held: BTreeSet<LegId>,
     parked: bool,
+    /// The customer waits while the agent talks to others.
+    aside: bool,
     waits: Vec<Wait>,
     handlings: Vec<Handling>,
     wrap_ups: Vec<WrapUp>,
@@ -82,6 +84,7 @@ impl Contact {
             legs: BTreeMap::new(),
             held: BTreeSet::new(),
             parked: false,
+            aside: false,
             waits: Vec::new(),
             handlings: Vec::new(),
             wrap_ups: Vec::new(),
@@ -141,6 +144,10 @@ impl Contact {
             }
             Change::Parked { slot } => {
                 self.parked = slot.is_some();
+                self.hold_or_talk(at);
+            }
+            Change::SetAside { aside } => {
+                self.aside = *aside;
                 self.hold_or_talk(at);
             }
             Change::Queued { queue, priority: _, since: _, asks: _ } => self.queued(at, queue),
@@ -207,7 +214,6 @@ impl Contact {
             | Change::TaskLeft { .. }
             | Change::Supervised { .. }
             | Change::Escalated { .. }
-            | Change::SetAside { .. }
             | Change::RecordingStarted { .. }
             | Change::RecordingEnded { .. }
             | Change::RecordingFailed { .. }
@@ -226,6 +232,16 @@ impl Contact {
     fn queued(&mut self, at: Timestamp, queue: &QueueName) {
         if self.waits.last().is_some_and(|wait| wait.end.is_none() && wait.queue == *queue) {
             // A better place in the same queue.
+            return;
+        }
+        let called_in_vain = |wait: &&mut Wait| {
+            wait.queue == *queue && wait.end.is_some_and(|(_, end)| end == End::CalledBack)
+        };
+        // Whoever was called in vain goes on waiting.
+        if self.promised
+            && let Some(wait) = self.waits.last_mut().filter(called_in_vain)
+        {
+            wait.end = None;
             return;
         }
         self.left(at, End::Overflowed);
@@ -275,7 +291,7 @@ impl Contact {
     fn hold_or_talk(&mut self, at: Timestamp) {
         let Some(agent) = self.current().map(|handling| handling.agent) else { return };
         let holds = |leg| self.legs.get(leg).is_some_and(|(_, party)| *party == Party::Agent { agent });
-        let held = self.parked || self.held.iter().any(holds);
+        let held = self.parked || self.aside || self.held.iter().any(holds);
         let Some(handling) = self.current() else { return };
         match (handling.held_since, held) {
             (None, true) => handling.held_since = Some(at),

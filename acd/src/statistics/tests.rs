@@ -126,6 +126,35 @@ fn who_waits_is_offered_and_in_progress_until_he_is_something_else() {
 }
 
 #[test]
+fn who_is_called_in_vain_goes_on_waiting_and_is_offered_once() {
+    let mut story = Story::new();
+    story.calls(1, 0);
+    story.waits(1, 0, "support");
+    story.tell(1, 5, Change::CallbackPromised { number: "+1".to_owned(), by: Side::Customer });
+    story.leaves(1, 10, Left::CalledBack);
+    story.tell(1, 10, Change::OwnerChanged { agent: Some(agent(1)) });
+    story.tell(1, 30, Change::OwnerChanged { agent: None });
+    story.tell(1, 30, Change::CallbackTried { reached: false, again: Some(at(90)) });
+    let total = story.total(40);
+    assert_eq!((total.called_back, total.waiting, total.callbacks_failed), (1, 0, 0));
+    story.waits(1, 90, "support");
+    let total = story.total(91);
+    assert_eq!((total.offered, total.called_back, total.waiting), (1, 0, 1));
+    story.leaves(1, 100, Left::CalledBack);
+    story.tell(1, 100, Change::OwnerChanged { agent: Some(agent(1)) });
+    story.tell(1, 110, Change::CallbackTried { reached: true, again: None });
+    let total = story.total(200);
+    assert_eq!((total.offered, total.called_back, total.callbacks_reached, total.answered), (1, 1, 1, 0));
+    // His operator is lost: another is wanted, which is another wait.
+    story.tell(1, 210, Change::OwnerChanged { agent: None });
+    story.waits(1, 210, "support");
+    story.is_answered(1, 220, 2);
+    story.ends(1, 230);
+    let total = story.total(230);
+    assert_eq!((total.offered, total.called_back, total.answered), (2, 1, 1));
+}
+
+#[test]
 fn a_better_place_in_the_same_queue_is_no_new_offer_and_another_queue_is_one() {
     let mut story = Story::new();
     story.calls(1, 0);

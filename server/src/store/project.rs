@@ -95,13 +95,13 @@ pub fn project(db: &mut Db<'_>, entry: &Entry) -> Result {
                 db,
                 "UPDATE sessions SET owner_id = ?2, state = 'active' WHERE session_id = ?1",
                 session,
-                &agent,
+                agent,
             )?;
             set(
                 db,
                 "INSERT INTO session_agents (session_id, agent_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
                 session,
-                &agent,
+                agent,
             )?;
         }
         // An ended session keeps its last owner: it is his work.

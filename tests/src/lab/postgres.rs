@@ -139,6 +139,7 @@ fn shared() -> PathBuf {
 }
 
 /// Leaves a process that waits until nobody uses the server any more, and stops it.
+#[expect(clippy::zombie_processes, reason = "it outlives this process")]
 fn stop_after_the_last(users: &Path, folder: &Path) {
     let mut stop = as_postgres("flock");
     stop.arg("-x").arg(users).arg(program("pg_ctl")).arg("-D").arg(data(folder)).args([

@@ -34,7 +34,7 @@ impl Figures {
     /// After every step: nobody is missing, and as many wait as the engine believes.
     pub(super) fn check(&mut self, now: Now, counts: &Counts) {
         // Everything is added up each time: in a long story now and then.
-        let often = self.records.len() < 3_000 || self.records.len() % 16 == 0;
+        let often = self.records.len() < 3_000 || self.records.len().is_multiple_of(16);
         if !often || !std::mem::take(&mut self.changed) {
             return;
         }

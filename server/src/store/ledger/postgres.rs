@@ -91,7 +91,7 @@ impl Connection {
     /// Whether the transaction in doubt took place.
     pub(super) fn settle(&mut self, doubt: &mut Doubt) -> Result<bool, StoreError> {
         let Some(transaction) = &doubt.0 else { return Ok(false) };
-        let sql = "SELECT pg_xact_status(CAST(?1 AS xid8))";
+        let sql = "SELECT pg_xact_status(CAST(CAST(?1 AS text) AS xid8))";
         let lines = self.look().rows(sql, &[Value::from(transaction)])?;
         let took_place = match lines.first().and_then(|line| line.maybe_text(0)) {
             Some("in progress") => return Err(StoreError::Silent),
