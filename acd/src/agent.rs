@@ -73,7 +73,7 @@ pub(crate) struct Agent {
     pub(crate) kept: BTreeSet<SessionId>,
     pub(crate) idle_since: Instant,
     /// By queue: the number of his last turn.
-    pub(crate) turns: BTreeMap<QueueIx, u64>,
+    turns: Vec<(QueueIx, u64)>,
     pub(crate) contacts: u64,
     /// In thousandths, when he became idle.
     pub(crate) occupancy: u64,
@@ -110,7 +110,7 @@ impl Agent {
             declined: BTreeMap::new(),
             kept: BTreeSet::new(),
             idle_since: now.instant,
-            turns: BTreeMap::new(),
+            turns: Vec::new(),
             contacts: 0,
             occupancy: 0,
             busy: Duration::ZERO,
@@ -216,7 +216,10 @@ impl Agent {
     pub(crate) fn key(&self, ix: AgentIx, preference: u32, queue: QueueIx, config: &QueueConfig) -> FreeKey {
         let measure = match config.strategy {
             Strategy::LongestIdle => self.sessions.len() as u64,
-            Strategy::RoundRobin => self.turns.get(&queue).copied().unwrap_or(0),
+            Strategy::RoundRobin => {
+                let turn = self.turns.iter().find(|(it, _)| *it == queue);
+                turn.map_or(0, |(_, turn)| *turn)
+            }
             Strategy::FewestContacts => self.contacts,
             Strategy::LeastOccupied => self.occupancy,
             Strategy::Linear => {
@@ -225,6 +228,13 @@ impl Agent {
             }
         };
         FreeKey { preference: Reverse(preference), measure, since: self.idle_since, agent: self.id, ix }
+    }
+
+    pub(crate) fn takes_turn(&mut self, queue: QueueIx, turn: u64) {
+        match self.turns.iter_mut().find(|(it, _)| *it == queue) {
+            Some((_, before)) => *before = turn,
+            None => self.turns.push((queue, turn)),
+        }
     }
 
     /// Counts the time since the last call for duty and work. To be called before anything changes of either.

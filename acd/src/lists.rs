@@ -119,11 +119,24 @@ impl Acd {
 
     /// Something about what they can take may have changed: they stand where they belong and get what is theirs.
     pub(crate) fn agents_changed(&mut self, now: Now, agents: &[AgentIx]) {
+        if let [agent] = agents {
+            return self.agent_changed(now, *agent);
+        }
         for agent in agents {
             self.relist(*agent);
         }
         for agent in agents {
             self.match_agent(now, *agent);
+        }
+    }
+
+    /// What one agent alone can take now, nobody on the free lists could: he is put there only when there is nothing for him.
+    fn agent_changed(&mut self, now: Now, ix: AgentIx) {
+        self.unlist(ix);
+        let Some(agent) = self.agents.get_mut(ix) else { return };
+        agent.listed = agent.free();
+        if !self.match_alone(now, ix) {
+            self.relist(ix);
         }
     }
 
@@ -135,7 +148,8 @@ impl Acd {
         let Some(waiting) = self.queues.item(session) else { return };
         let need = Need::of(waiting.item.media, waiting.item.work);
         let queue = waiting.queue;
-        let signature = waiting.item.demand.after(now.instant - waiting.item.since);
+        let waited = now.instant - waiting.item.since;
+        let signature = waiting.item.demand.after(waited);
         let class = need.map(|need| {
             let (class, new) = self.queues.class_for(queue, need, signature);
             if new {
@@ -143,7 +157,7 @@ impl Acd {
             }
             class
         });
-        self.queues.reclass(session, class);
+        self.queues.reclass(session, class, waited);
         self.queues.link(session);
     }
 
@@ -167,7 +181,7 @@ impl Acd {
     }
 
     /// The session waits no longer. Its offers go on until the caller ends them.
-    pub(crate) fn take(&mut self, session: SessionId) -> Option<Waiting> {
+    pub(crate) fn take(&mut self, session: SessionId) -> Option<Box<Waiting>> {
         let waiting = self.queues.remove(session)?;
         if let Some(at) = waiting.timer {
             self.timers.stop(at, Timer::Waiting(session));

@@ -58,6 +58,19 @@ impl Acd {
         }
     }
 
+    /// Offers an agent what is next for him, whom alone it can be for. False when there is nothing.
+    pub(crate) fn match_alone(&mut self, now: Now, agent: AgentIx) -> bool {
+        let Some(standing) = self.next_session(now.instant, agent) else { return false };
+        let Some(waiting) = self.queues.item(standing.session) else { return false };
+        let chosen = if waiting.kept_for == Some(agent) {
+            Chosen::Preferred
+        } else {
+            Chosen::ByStrategy(self.queues.get(waiting.queue).config.strategy)
+        };
+        self.offer(now, standing.session, Choice { agent, chosen });
+        true
+    }
+
     /// Who is next for a session; nobody when enough are being asked.
     fn next_agent(&self, session: SessionId) -> Option<Choice> {
         let may = |ix: AgentIx| self.agents.get(ix).is_some_and(|agent| agent.may_be_offered(session));
@@ -113,7 +126,7 @@ impl Acd {
         let deadline = now.instant + within;
         let Some(agent) = self.agents.get_mut(choice.agent) else { return };
         agent.offer = Some(id);
-        agent.turns.insert(ix, turn);
+        agent.takes_turn(ix, turn);
         let agent_id = agent.id;
         let offer = Offer { agent: choice.agent, session, queue: ix, media, text, deadline };
         self.offers.insert(id, offer);
@@ -134,13 +147,24 @@ impl Acd {
         let mut why = Why { chosen, candidates: Vec::new(), refused: Vec::new() };
         let Some(waiting) = self.queues.item(session) else { return why };
         let Some(need) = waiting.need else { return why };
-        if let Some(class) = self.queues.open_class(session) {
-            let class = self.queues.class(class);
+        if let Some(class_ix) = self.queues.open_class(session) {
+            let class = self.queues.class(class_ix);
             let allowed = |ix| self.agents.get(ix).is_some_and(|agent| agent.may_be_offered(session));
             let free = class.free.iter().filter(|key| allowed(key.ix)).take(KEPT);
             why.candidates = free
                 .map(|key| Candidate { agent: key.agent, preference: key.preference.0, measure: key.measure })
                 .collect();
+            // Whoever has just become free is on no list yet.
+            let his = self.agents.get(ix).filter(|agent| agent.keys.is_empty());
+            let mine =
+                his.and_then(|agent| Some((agent, agent.classes.iter().find(|(it, _)| *it == class_ix)?.1)));
+            if let Some((agent, preference)) = mine {
+                let config = &self.queues.get(class.queue).config;
+                let key = agent.key(ix, preference, class.queue, config);
+                let him = Candidate { agent: agent.id, preference, measure: key.measure };
+                why.candidates.truncate(KEPT - 1);
+                why.candidates.insert(0, him);
+            }
         }
         let signature = waiting.item.demand.required.is_empty();
         for other in &self.queues.get(waiting.queue).agents {

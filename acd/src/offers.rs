@@ -39,13 +39,15 @@ pub(crate) struct Offer {
 impl Acd {
     /// The agent owns the session from now on. False when the offer is over: the caller must undo what he did.
     pub fn accept(&mut self, now: Now, offer: OfferId) -> bool {
-        let Some(Offer { agent, session, queue, media, text, .. }) =
+        let Some(session) = self.offers.get(&offer).map(|offer| offer.session) else { return false };
+        let waiting = self.take(session);
+        let Some(Offer { agent, queue, media, text, .. }) =
             self.end_offer(now, offer, OfferOutcome::Accepted)
         else {
             return false;
         };
         let mut changed = vec![agent];
-        if let Some(waiting) = self.take(session) {
+        if let Some(waiting) = waiting {
             changed.extend(self.withdraw(now, &waiting.offers));
             let truth = now.instant - waiting.entered;
             let queue = self.queues.get_mut(waiting.queue);

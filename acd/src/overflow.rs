@@ -50,9 +50,14 @@ impl Acd {
     pub(crate) fn retime(&mut self, now: Now, session: SessionId) {
         let Some(waiting) = self.queues.item(session) else { return };
         let item = &waiting.item;
-        let stage = item.demand.next_stage(now.instant - item.since).map(|after| item.since + after);
+        let queue = self.queues.get(waiting.queue);
+        let timeless = item.demand.stages.is_empty() && queue.config.overflow.is_empty();
+        if timeless && waiting.kept_for.is_none() && waiting.timer.is_none() {
+            return;
+        }
+        let stage = item.demand.next_stage(waiting.staged).map(|after| item.since + after);
         let patience = waiting.kept_for.and(item.preferred).map(|preferred| preferred.until);
-        let rules = self.queues.get(waiting.queue).config.overflow.iter().take(MOST_RULES).enumerate();
+        let rules = queue.config.overflow.iter().take(MOST_RULES).enumerate();
         // Whoever is asked may still take it: the rules wait until he does not.
         let open = |number: &usize| waiting.offers.is_empty() && waiting.struck & (1 << number) == 0;
         let leaves = rules.filter(|(number, _)| open(number)).filter_map(|(_, rule)| match rule.when {

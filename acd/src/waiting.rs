@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use model::{Chosen, Instant, OfferId, QueueName, SessionId};
 use rustc_hash::FxHashMap;
@@ -73,6 +74,8 @@ pub(crate) struct Waiting {
     pub(crate) need: Option<Need>,
     pub(crate) rank: Rank,
     class: Option<ClassIx>,
+    /// For how long it had waited when its class was chosen.
+    pub(crate) staged: Duration,
     stand: Option<Stand>,
     /// While it is offered it keeps its place.
     pub(crate) offers: Vec<OfferId>,
@@ -81,7 +84,7 @@ pub(crate) struct Waiting {
     pub(crate) kept_for: Option<AgentIx>,
     /// When it entered its queue, and how long it was told to wait.
     pub(crate) entered: Instant,
-    pub(crate) estimate: Option<std::time::Duration>,
+    pub(crate) estimate: Option<Duration>,
     /// Queues that it has overflowed from, and by which rules of this one, as bits.
     pub(crate) left: Vec<QueueName>,
     pub(crate) struck: u64,
@@ -97,6 +100,7 @@ impl Waiting {
             item,
             queue,
             class: None,
+            staged: Duration::ZERO,
             stand: None,
             offers: Vec::new(),
             direct: false,
@@ -144,7 +148,7 @@ pub(crate) struct Queues {
     names: BTreeMap<QueueName, QueueIx>,
     queues: Vec<Queue>,
     classes: Vec<Class>,
-    items: FxHashMap<SessionId, Waiting>,
+    items: FxHashMap<SessionId, Box<Waiting>>,
 }
 
 impl Queues {
@@ -216,11 +220,11 @@ impl Queues {
     }
 
     pub(crate) fn item(&self, session: SessionId) -> Option<&Waiting> {
-        self.items.get(&session)
+        self.items.get(&session).map(Box::as_ref)
     }
 
     pub(crate) fn item_mut(&mut self, session: SessionId) -> Option<&mut Waiting> {
-        self.items.get_mut(&session)
+        self.items.get_mut(&session).map(Box::as_mut)
     }
 
     pub(crate) fn room_in(&self, queue: &QueueName) -> Result<QueueIx, EnqueueError> {
@@ -245,10 +249,10 @@ impl Queues {
     /// Makes an item known that is not yet; it is on no list.
     pub(crate) fn add(&mut self, waiting: Waiting) {
         self.get_mut(waiting.queue).len += 1;
-        self.items.insert(waiting.item.session, waiting);
+        self.items.insert(waiting.item.session, Box::new(waiting));
     }
 
-    pub(crate) fn remove(&mut self, session: SessionId) -> Option<Waiting> {
+    pub(crate) fn remove(&mut self, session: SessionId) -> Option<Box<Waiting>> {
         self.unlink(session);
         let gone = self.items.remove(&session)?;
         self.get_mut(gone.queue).len -= 1;
@@ -298,9 +302,10 @@ impl Queues {
     }
 
     /// What an item that is on no list needs, and where it stands, after it changed.
-    pub(crate) fn reclass(&mut self, session: SessionId, class: Option<ClassIx>) {
+    pub(crate) fn reclass(&mut self, session: SessionId, class: Option<ClassIx>, waited: Duration) {
         let Some(waiting) = self.items.get_mut(&session) else { return };
         waiting.class = class;
+        waiting.staged = waited;
         waiting.need = Need::of(waiting.item.media, waiting.item.work);
         waiting.rank = Rank::new(&waiting.item, &self.queues[waiting.queue.0 as usize].config);
     }
