@@ -105,7 +105,7 @@ fn chat(number: u32) -> Vec<Change> {
     changes.extend(offered(1, OfferOutcome::Accepted));
     changes.push(Change::Dequeued { queue: queue.clone(), why: model::Left::Answered });
     changes.push(Change::OwnerChanged { agent: Some(agent) });
-    let is_open = number % OPEN == 0;
+    let is_open = number.is_multiple_of(OPEN);
     let ending = Ending::new(Cause::HungUp, Side::Customer);
     let mut end = if is_open {
         Vec::new()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ReportRow } from "../api/types";
-import { elsewhere, percent, points, stretch } from "./figures";
+import { around, elsewhere, percent, points, stretch } from "./figures";
 
 const row = (from: number, figures: Partial<ReportRow>) =>
   ({
@@ -31,6 +31,11 @@ describe("figures", () => {
 
   it("shows a dash where there is nothing to divide", () => {
     expect([percent(0.856), percent(1), percent(null)]).toEqual(["86 %", "100 %", "–"]);
+  });
+
+  it("gives the first and the last bar their room, and a single one an hour", () => {
+    expect(around([3600, 7200, 14_400])).toEqual([1800, 16_200]);
+    expect(around([7200])).toEqual([5400, 9000]);
   });
 
   it("counts those who went on elsewhere", () => {

@@ -45,6 +45,14 @@ export function points(rows: ReportRow[]): Points {
   };
 }
 
+/** What the time axis shows: half an interval more on both sides, so that the first and the last bar are whole. */
+export function around(at: number[]): [number, number] {
+  const [first = 0, last = 0] = [at[0], at.at(-1)];
+  const gaps = at.slice(1).map((second, i) => second - (at[i] ?? second));
+  const half = (gaps.length ? Math.min(...gaps) : 3600) / 2;
+  return [first - half, last + half];
+}
+
 export type Period = "today" | "yesterday" | "week" | "month";
 
 /** Begin and end of the period, in microseconds, by this browser's clock. */

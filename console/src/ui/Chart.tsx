@@ -3,7 +3,7 @@ import { useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import type { Points } from "../lib/figures";
+import { around, type Points } from "../lib/figures";
 import classes from "./Chart.module.css";
 
 const HEIGHT = 230;
@@ -48,7 +48,7 @@ export function Chart({
         padding: [12, 8, 0, 0],
         cursor: { y: false, points: { size: 7 } },
         scales: {
-          x: { time: true, range: (_, min, max) => around(points.at, min, max) },
+          x: { time: true, range: () => around(points.at) },
           y: { range: (_, __, max) => [0, Math.max(4, Math.ceil(max * 1.1))] },
           level: { range: [0, 100] },
         },
@@ -117,11 +117,4 @@ export function Chart({
     };
   }, [text, colorScheme, i18n.language]);
   return <div ref={place} className={classes.chart} role="img" aria-label={label} data-testid="report-chart" />;
-}
-
-/** Half an interval more on both sides, so that the first and the last bar are whole. */
-function around(at: number[], min: number, max: number): [number, number] {
-  const gaps = at.slice(1).map((second, i) => second - (at[i] ?? second));
-  const half = (gaps.length ? Math.min(...gaps) : 3600) / 2;
-  return [min - half, max + half];
 }
