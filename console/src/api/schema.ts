@@ -403,6 +403,14 @@ export interface components {
             /** @enum {string} */
             type: "set_aside";
         } | {
+            due?: components["schemas"]["Timestamp"] | null;
+            /** @description A word of the flow's author, such as `callback`. */
+            kind: string;
+            queue?: components["schemas"]["QueueName"] | null;
+            text: string;
+            /** @enum {string} */
+            type: "task_left";
+        } | {
             slot?: string | null;
             /** @enum {string} */
             type: "parked";
@@ -1159,6 +1167,34 @@ export interface components {
          * @enum {string}
          */
         Supervision: "monitor" | "whisper" | "barge";
+        /** @description A switch for emergencies. */
+        SwitchRow: {
+            /** @description The flows in force that look at it; none for one that was left on. */
+            flows: string[];
+            name: string;
+            on: boolean;
+        };
+        SwitchTo: {
+            on: boolean;
+        };
+        /** @description Work that a flow has left for people. */
+        TaskRow: {
+            created: components["schemas"]["Timestamp"];
+            done?: components["schemas"]["Timestamp"] | null;
+            /** @description Who did it, by name. */
+            done_by?: string | null;
+            due?: components["schemas"]["Timestamp"] | null;
+            /** @description A word of the flow's author, such as `callback`. */
+            kind: string;
+            queue?: string | null;
+            /**
+             * Format: int64
+             * @description Of the journal's entry.
+             */
+            seq: number;
+            session: components["schemas"]["SessionId"];
+            text: string;
+        };
         TestCounts: {
             failed: number;
             failures: components["schemas"]["TestFailure"][];

@@ -271,6 +271,7 @@ export const en = {
     quality: "Sound {{mos}} of 4.5 · loss {{loss}} %: {{who}}",
     quality_delay: "Sound {{mos}} of 4.5 · loss {{loss}} % · {{delay}} ms there and back: {{who}}",
     context_set: "{{key}}: {{value}}",
+    task_left: "To do ({{kind}}): {{text}}",
     queued: "Waits in queue {{queue}}",
     dequeued: "Left queue {{queue}}",
     offered: "Offered to {{who}}",

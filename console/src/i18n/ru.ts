@@ -276,6 +276,7 @@ export const ru = {
     quality: "Звук {{mos}} из 4,5 · потери {{loss}} %: {{who}}",
     quality_delay: "Звук {{mos}} из 4,5 · потери {{loss}} % · {{delay}} мс туда и обратно: {{who}}",
     context_set: "{{key}}: {{value}}",
+    task_left: "Задача ({{kind}}): {{text}}",
     queued: "Ждёт в очереди {{queue}}",
     dequeued: "Вышел из очереди {{queue}}",
     offered: "Предложено: {{who}}",

@@ -167,6 +167,7 @@ export function timeline(entries: readonly Entry[], options: Options = {}): Item
       case "customer_changed":
       case "customer_named":
       case "context_set":
+      case "task_left":
       case "queued":
       case "transferred":
       case "parked":

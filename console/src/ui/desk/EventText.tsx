@@ -64,6 +64,8 @@ export function eventText(change: Change, leg: LegFacts | undefined, names: Name
       return change.key === "page" || change.key === "locale"
         ? null
         : t("event.context_set", { key: change.key, value: change.value });
+    case "task_left":
+      return t("event.task_left", { kind: change.kind, text: change.text });
     case "queued":
       return t("event.queued", { queue: change.queue });
     case "dequeued":

@@ -352,6 +352,7 @@ function iconOf({ type }: Change): ReactNode {
     case "customer_changed":
     case "customer_named":
     case "context_set":
+    case "task_left":
       return <IconIdBadge2 {...props} />;
     case "session_opened":
     case "session_ended":
