@@ -16,6 +16,7 @@ mod plans;
 mod process;
 mod register;
 mod rig;
+mod routing;
 mod shards;
 mod sound;
 mod stream;
@@ -28,7 +29,7 @@ type Part = (&'static str, fn() -> Result<()>);
 
 fn main() -> Result<()> {
     println!("{:<52} {:>10} {:>10} {:>8}  limit", "", "floor", "tandem", "ratio");
-    let parts: [Part; 10] = [
+    let parts: [Part; 11] = [
         ("forward", forward::run),
         ("register", register::run),
         ("calls", calls::run),
@@ -39,6 +40,7 @@ fn main() -> Result<()> {
         ("shards", shards::run),
         ("journal", journal::run),
         ("plans", plans::run),
+        ("routing", routing::run),
     ];
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();

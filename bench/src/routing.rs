@@ -1,35 +1,66 @@
 //! How fast the ACD decides who gets what: a centre at work, alone in memory, small and large. A decision is an offer: an agent becomes
 //! free, the next session for him is found among all that waits in his queues, and he is reserved for it.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use acd::api::{AgentConfig, Blend, Capacity, Item, Output, QueueConfig};
 use acd::{Acd, Demand, Skill};
-use model::{AgentId, AgentStatus, Instant, Media, Medium, Now, OfferId, QueueName, SessionId, Side, Timestamp};
+use anyhow::Result;
+use model::{
+    AgentId, AgentStatus, Instant, Media, Medium, Now, OfferId, QueueName, SessionId, Side, Timestamp,
+};
+
+use crate::process::own;
+use crate::{beside_limit, row};
+
+/// Decisions that are measured.
+const STEPS: u32 = 500_000;
+/// What one decision may take with the small centre, in microseconds: 500,000 in a second.
+const LIMIT: f64 = 2.0;
+/// How much more it may be with the large one.
+const GROWTH: f64 = 2.0;
+
+pub fn run() -> Result<()> {
+    let [small, large] = [SMALL, LARGE].map(micros);
+    beside_limit("a decision of the ACD, 1,000 agents, 20 queues, us", LIMIT, small);
+    row("  10,000 agents, 500 queues, 100,000 waiting", "us", small, large, Some(GROWTH));
+    Ok(())
+}
+
+/// CPU of one decision.
+fn micros(size: Size) -> f64 {
+    let mut centre = Centre::new(size);
+    let (cpu, before) = (own(), centre.decisions);
+    for _ in 0..STEPS {
+        centre.step();
+    }
+    (own() - cpu).as_secs_f64() * 1e6 / (centre.decisions - before).max(1) as f64
+}
 
 /// How large a centre is.
 #[derive(Clone, Copy)]
-pub struct Size {
-    pub agents: u32,
-    pub queues: u32,
-    pub waiting: u32,
+struct Size {
+    agents: u32,
+    queues: u32,
+    waiting: u32,
 }
 
-pub const SMALL: Size = Size { agents: 1_000, queues: 20, waiting: 1_000 };
-pub const LARGE: Size = Size { agents: 10_000, queues: 500, waiting: 100_000 };
+const SMALL: Size = Size { agents: 1_000, queues: 20, waiting: 1_000 };
+const LARGE: Size = Size { agents: 10_000, queues: 500, waiting: 100_000 };
 
 /// Queues that each agent serves.
 const SERVED: u32 = 3;
 
 /// A centre in which everybody is asked for something, and so many wait.
-pub struct Centre {
+struct Centre {
     acd: Acd,
     size: Size,
     now: Now,
     names: Vec<QueueName>,
     sessions: u64,
-    ringing: std::collections::VecDeque<(OfferId, SessionId)>,
-    pub decisions: u64,
+    ringing: VecDeque<(OfferId, SessionId)>,
+    decisions: u64,
 }
 
 fn bytes(kind: u8, number: u64) -> [u8; 10] {
@@ -39,8 +70,9 @@ fn bytes(kind: u8, number: u64) -> [u8; 10] {
 }
 
 impl Centre {
-    pub fn new(size: Size) -> Self {
-        let now = Now::new(Instant::from_micros(1_000_000_000), Timestamp::from_micros(1_790_000_000_000_000));
+    fn new(size: Size) -> Self {
+        let now =
+            Now::new(Instant::from_micros(1_000_000_000), Timestamp::from_micros(1_790_000_000_000_000));
         let names: Vec<QueueName> =
             (0..size.queues).map(|number| QueueName::new(&format!("queue{number}"))).collect();
         let config = |name: &QueueName| QueueConfig {
@@ -67,7 +99,7 @@ impl Centre {
             acd.set_reachable(now, agent, Medium::Voice, true);
             acd.set_status(now, agent, AgentStatus::Ready, Side::Agent);
         }
-        let ringing = std::collections::VecDeque::new();
+        let ringing = VecDeque::new();
         let mut centre = Self { acd, size, now, names, sessions: 0, ringing, decisions: 0 };
         for _ in 0..size.agents + size.waiting {
             centre.comes();
@@ -100,7 +132,7 @@ impl Centre {
     }
 
     /// Somebody accepts, his call ends, he is asked for the next one; and somebody new comes.
-    pub fn step(&mut self) {
+    fn step(&mut self) {
         if let Some((offer, session)) = self.ringing.pop_front() {
             self.acd.accept(self.now, offer);
             self.acd.finish(self.now, session);

@@ -137,6 +137,8 @@ impl Engine {
             .collect();
         let (cause, by) = match outcome {
             OfferOutcome::Accepted => (Cause::Replaced, Side::System),
+            // Of several who were rung another one was the first.
+            OfferOutcome::Withdrawn if session.owner.is_some() => (Cause::Replaced, Side::System),
             OfferOutcome::Declined => (Cause::Refused, Side::Agent),
             OfferOutcome::TimedOut => (Cause::NoAnswer, Side::Agent),
             OfferOutcome::Withdrawn => (Cause::Cancelled, Side::Customer),

@@ -34,13 +34,12 @@ impl Store {
     /// What is known of the customer who has this identity.
     pub async fn customer_of(&self, identity: &Identity) -> Result<Option<Found>, StoreError> {
         let (kind, value) = columns(identity);
-        let found = query(
-            "SELECT customer_id FROM identities WHERE kind = $1 AND value = $2 AND ended_us IS NULL",
-        )
-        .bind(kind)
-        .bind(value)
-        .fetch_optional(&self.pool)
-        .await?;
+        let found =
+            query("SELECT customer_id FROM identities WHERE kind = $1 AND value = $2 AND ended_us IS NULL")
+                .bind(kind)
+                .bind(value)
+                .fetch_optional(&self.pool)
+                .await?;
         let Some(row) = found else { return Ok(None) };
         let Some(known) = self.customer(parse("customer id", row.get("customer_id"))?).await? else {
             return Ok(None);

@@ -52,6 +52,29 @@ impl World {
         }
     }
 
+    /// Another flow for the world's number and chat.
+    pub fn set_flow(&mut self, text: &str) {
+        let source = dialplans::api::Source { name: "flow.plan".to_owned(), text: text.to_owned() };
+        let plan = match dialplans::compile(std::slice::from_ref(&source), &Self::names()) {
+            Ok(plan) => plan,
+            Err(diagnostics) => panic!("{}", dialplans::render(&diagnostics, &[source], false)),
+        };
+        self.admin(AdminCommand::SetPlan(std::sync::Arc::new(plan)));
+    }
+
+    /// The world's queue, changed.
+    pub fn set_queue(&mut self, change: impl FnOnce(QueueConfig) -> QueueConfig) {
+        let queue = change(support(1000));
+        self.audit.ring = queue.ring.into();
+        self.admin(AdminCommand::SetQueues(vec![queue]));
+    }
+
+    pub fn set_routing(&mut self, agent: AgentId, routing: Routing) {
+        let Some(operator) = self.operators.get(&agent) else { return };
+        let login = operator.login.clone();
+        self.set_operator_up(agent, login, vec![QueueName::new("support")], routing);
+    }
+
     /// All operators have their skill and their queue again.
     pub fn settle_everybody(&mut self) {
         for agent in self.operators.keys().copied().collect::<Vec<_>>() {
@@ -81,13 +104,17 @@ impl World {
         let login = operator.login.clone();
         let queues = if serves { vec![QueueName::new("support")] } else { Vec::new() };
         let skills = if skilled { [("tech".to_owned(), 1)].into() } else { BTreeMap::new() };
+        self.set_operator_up(agent, login, queues, Routing { skills, ..Routing::default() });
+    }
+
+    fn set_operator_up(&mut self, agent: AgentId, login: String, queues: Vec<QueueName>, routing: Routing) {
         self.admin(AdminCommand::SetAgent(AgentSetup {
             agent,
             name: format!("Operator {login}"),
             login,
             queues,
             capacity: acd::Capacity { voice: 1, chat: 3 },
-            routing: Routing { skills, ..Routing::default() },
+            routing,
             encryption: Default::default(),
         }));
     }
