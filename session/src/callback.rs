@@ -196,7 +196,7 @@ impl Engine {
         let Some(place) = session.queued.take() else { return false };
         let until = now.instant + kept_for;
         session.cut_off = Some(CutOff { place, ending: ending.clone(), until });
-        self.waiting.remove(&id);
+        // To the journal he waits all the time.
         self.acd.remove(now, id);
         self.timers.set(until, Timer::CutOff(id));
         true

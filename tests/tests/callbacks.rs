@@ -226,6 +226,44 @@ fn an_operator_who_hangs_up_before_the_customer_answers_costs_him_no_attempt() {
 }
 
 #[test]
+fn a_caller_presses_the_key_hangs_up_and_is_called_when_it_is_his_turn() {
+    let mut world = centre(1);
+    let agent = world.agents()[0];
+    world.set_flow(
+        r#"flow calls { entry sip "+74950000000"
+            state waits {
+                queue support {
+                    offer callback after 10s key 1 say "Press 1" { voice file "wait" }
+                }
+                on callback -> promised
+                on full -> over
+            }
+            state promised { close "We call you" { voice file "bye" } }
+            state over { hangup }
+        }"#,
+    );
+    let busy = world.caller_calls(SECOND);
+    answers(&mut world, agent);
+    let call = world.caller_calls(FIRST);
+    world.pass(seconds(5));
+    world.caller_presses('1');
+    world.pass(seconds(2));
+    assert!(world.call_is_up(call), "it was not offered yet");
+    world.pass(seconds(10));
+    world.caller_presses('1');
+    world.pass(seconds(30));
+    assert!(!world.call_is_up(call), "he was told so, and the call is over");
+    assert_eq!(world.engine.counts().sessions, 2, "his place is kept");
+    world.caller_hangs_up(busy);
+    world.pass(seconds(1));
+    is_ready_for_more(&mut world, agent);
+    assert_eq!(takes_the_next(&mut world, agent), FIRST);
+    world.customer_answers();
+    world.pass(seconds(2));
+    assert_eq!(world.desk(agent).sessions[0].state, SessionState::Active);
+}
+
+#[test]
 fn whose_line_breaks_while_he_waits_finds_his_place_when_he_calls_again() {
     let mut world = centre(0);
     let call = world.caller_calls(FIRST);

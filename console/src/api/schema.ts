@@ -743,7 +743,7 @@ export interface components {
          * @description Why a contact waits in a queue no more.
          * @enum {string}
          */
-        Left: "answered" | "taken" | "abandoned" | "overflowed" | "joined" | "cut_off" | "refused" | "dropped";
+        Left: "answered" | "taken" | "abandoned" | "overflowed" | "joined" | "called_back" | "refused" | "dropped";
         /**
          * Format: uuid
          * @description One party on one medium.

@@ -71,6 +71,8 @@ enum Act {
     Wait(Duration),
     OperatorAnswers,
     QueueFull,
+    /// What becomes of the callback that was asked for.
+    Callback(bool),
     TransferConnects,
     TransferFails(DialEnd),
     HttpAnswers(u16, String),
@@ -304,6 +306,8 @@ fn act(cursor: &mut Cursor<'_>) -> Parse<Act> {
             cursor.expect_word("full")?;
             Act::QueueFull
         }
+        "callback" if cursor.eat_word("promised").is_some() => Act::Callback(true),
+        "callback" if cursor.eat_word("refused").is_some() => Act::Callback(false),
         "transfer" if cursor.eat_word("connects").is_some() => Act::TransferConnects,
         "transfer" if cursor.eat_word("busy").is_some() => Act::TransferFails(DialEnd::Busy),
         "transfer" if cursor.eat_word("unanswered").is_some() => Act::TransferFails(DialEnd::NoAnswer),

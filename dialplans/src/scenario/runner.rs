@@ -228,12 +228,18 @@ impl Stage {
         );
         let outside = matches!(self.run.waiting(), Some(Waiting::Outside));
         let queued = matches!(self.run.waiting(), Some(Waiting::Queued(_)));
+        let offered = matches!(self.run.waiting(), Some(Waiting::Queued(place)) if place.offers());
         let transferred = matches!(self.run.waiting(), Some(Waiting::Transferred | Waiting::Dialling(_)));
         match act {
             Act::Key(_) | Act::Keys(_) | Act::Type(_) | Act::Silence if outside => {
                 Err("the flow waits for an outside system: write what it answers, such as `http fails`"
                     .to_owned())
             }
+            Act::Key(_) | Act::Keys(_) if offered => self.input(match act {
+                Act::Key(key) => Input::Key(*key),
+                _ => return Err("one key is enough".to_owned()),
+            }),
+            Act::Callback(_) if !queued => Err("the flow is not in a queue".to_owned()),
             Act::Key(_) | Act::Keys(_) | Act::Silence if !asking => {
                 Err("the flow is not asking anything; to let time pass, write `wait 30s`".to_owned())
             }
@@ -253,6 +259,7 @@ impl Stage {
             Act::HangUp => self.input(Input::HungUp),
             Act::OperatorAnswers => self.input(Input::QueueAnswered),
             Act::QueueFull => self.input(Input::QueueFull),
+            Act::Callback(promised) => self.input(Input::Callback { promised: *promised }),
             Act::TransferConnects => self.input(Input::TransferEnded { connected: true }),
             Act::TransferFails(end) => {
                 self.env.dialled = Some(*end);

@@ -18,6 +18,7 @@ mod http;
 mod invite;
 mod language;
 mod lookup;
+mod offer;
 mod outside;
 mod play;
 mod priority;

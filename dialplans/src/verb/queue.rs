@@ -4,15 +4,18 @@
 //! queue support priority 5 skills "tech >= 3", "ru" {
 //!   voice music "hold"
 //!   every 30s say "You are number {queue.position}" { voice file "please-wait" }
-//!   after 2m -> callback
+//!   offer callback after 1m key 1 say "Press 1 and we call you back" { voice file "callback" }
+//!   after 5m -> patient
 //!   after 10m overflow
 //! }
 //! on overflow -> …
+//! on callback -> …
 //! ```
 //!
 //! An operator who takes it ends the flow. Outcomes: `full` when the queue does not take the session; `overflow` after the
 //! time that `after … overflow` says, or when the queue's own rules put it out; either's handler serves both when there is no other.
-//! `after … -> state` leaves the queue. Who is wanted is in `asks.rs`.
+//! `after … -> state` leaves the queue. Who is wanted is in `asks.rs`, a
+//! callback in `offer.rs`.
 
 use std::time::Duration;
 
@@ -27,6 +30,7 @@ use crate::syntax::cursor::{Cursor, Parse};
 use crate::syntax::lexer::Kind;
 use crate::syntax::tree::Target;
 use crate::verb::asks::Wants;
+use crate::verb::offer::{CALLBACK, Offer};
 use crate::verb::wording::Wording;
 use crate::verb::{Event, Next, Shape, Waiting, Way};
 
@@ -42,6 +46,7 @@ pub(crate) struct Queue {
     wants: Wants,
     every: Vec<(Duration, Wording)>,
     after: Vec<(Duration, After)>,
+    offer: Option<Offer>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,11 +63,19 @@ pub(crate) struct Queued {
     announcements: Vec<Instant>,
     /// When the first `after` strikes.
     leave: Option<Instant>,
+    /// When a callback is offered, until it is.
+    offer: Option<Instant>,
+    offered: bool,
 }
 
 impl Queued {
     pub fn deadline(&self) -> Option<Instant> {
-        self.announcements.iter().copied().chain(self.leave).min()
+        self.announcements.iter().copied().chain(self.leave).chain(self.offer).min()
+    }
+
+    /// Keys and words ask for something.
+    pub fn offers(&self) -> bool {
+        self.offered
     }
 }
 
@@ -77,6 +90,7 @@ impl Queue {
             wants: Wants::default(),
             every: Vec::new(),
             after: Vec::new(),
+            offer: None,
         };
         loop {
             if cursor.eat_word("priority").is_some() {
@@ -116,6 +130,11 @@ impl Queue {
                 return Err(cursor.expected("`-> state`, `overflow` or `widen skills`"));
             };
             self.after.push((time, what));
+        } else if let Some(span) = cursor.eat_word("offer") {
+            if self.offer.replace(Offer::parse(cursor)?).is_some() {
+                let message = "a callback is offered twice";
+                cursor.problems.push(Problem::error(Code::DuplicateName, span, message));
+            }
         } else if cursor.at_word("voice") && cursor.slice_after(1) == "music" {
             let span = cursor.bump().to(cursor.bump());
             let music = cursor.text("the name of the music between quotes")?;
@@ -126,7 +145,9 @@ impl Queue {
         } else if cursor.eat_word("first").is_some() {
             self.wants.parse_first(cursor)?;
         } else {
-            return Err(cursor.expected("`every … say`, `after …`, `first … agent`, `voice music` or `}`"));
+            return Err(cursor.expected(
+                "`every … say`, `after …`, `offer callback`, `first … agent`, `voice music` or `}`",
+            ));
         }
         Ok(())
     }
@@ -136,6 +157,7 @@ impl Queue {
         self.wants.check(checker);
         self.music.iter().for_each(|music| checker.music(music));
         self.every.iter().for_each(|(_, wording)| wording.check(checker, true));
+        self.offer.iter().for_each(|offer| offer.check(checker));
         let leaves = self.after.iter().map(|(time, after)| match after {
             After::Goto(target) => (format!("{time:?}"), target.span),
             After::Overflow => (format!("{time:?}"), self.name.span),
@@ -149,6 +171,9 @@ impl Queue {
         let mut outcomes = vec![Way { to: FULL, waits: false }];
         if self.after.iter().any(|(_, after)| matches!(after, After::Overflow)) {
             outcomes.push(Way { to: OVERFLOW, waits: true });
+        }
+        if self.offer.is_some() {
+            outcomes.push(Way { to: CALLBACK, waits: true });
         }
         Shape { jumps, outcomes, goes_on: false }
     }
@@ -189,6 +214,8 @@ impl Queue {
             since,
             announcements: self.every.iter().map(|(period, _)| now + *period).collect(),
             leave: self.after.iter().map(|(time, _)| since + *time).min(),
+            offer: self.offer.as_ref().map(|offer| offer.due(since)),
+            offered: false,
         }
     }
 
@@ -203,7 +230,16 @@ impl Queue {
                 turn.put(Effect::LeaveQueue);
                 Next::Outcome(OVERFLOW)
             }
-            Event::Input(_) => Next::Wait(Waiting::Queued(queued)),
+            Event::Input(Input::Callback { promised: true }) => Next::Outcome(CALLBACK),
+            Event::Input(input) => {
+                let offer = self.offer.as_ref().filter(|_| queued.offered);
+                if offer.is_some_and(|offer| offer.is_asked_for(&input)) {
+                    turn.put(Effect::Callback);
+                } else if input == (Input::Callback { promised: false }) {
+                    turn.trace("no callback");
+                }
+                Next::Wait(Waiting::Queued(queued))
+            }
             Event::Timeout => {
                 let now = turn.now.instant;
                 let due = self
@@ -220,6 +256,11 @@ impl Queue {
                         }
                         After::Overflow => Next::Outcome(OVERFLOW),
                     };
+                }
+                if let Some(offer) = self.offer.as_ref().filter(|_| queued.offer.is_some_and(|at| at <= now))
+                {
+                    offer.put(turn);
+                    (queued.offer, queued.offered) = (None, true);
                 }
                 for ((period, wording), next) in self.every.iter().zip(&mut queued.announcements) {
                     if *next <= now {

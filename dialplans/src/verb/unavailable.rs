@@ -9,7 +9,7 @@ const UNAVAILABLE: [(&str, &str); 5] = [
     ("conference", "operators add others to a call from their desk or phone"),
     ("message", "there is no channel yet on which a flow could begin to write; on this one write `say`"),
     ("bot", "an outside system that answers a question can be asked by `http`"),
-    ("offer", "leave a callback by `collect` and `task callback`"),
+    ("offer", "a callback is offered inside the block of `queue`"),
     ("widen", "skills are widened inside the block of `queue`"),
 ];
 

@@ -97,6 +97,21 @@ impl World {
         self.schedule(self.now.instant, Event::Engine(Box::new(event)));
     }
 
+    /// A key on the phone of the caller who came last.
+    pub fn caller_presses(&mut self, digit: char) {
+        let mut newest = None;
+        for entry in self.journals().into_iter().flatten() {
+            if let Change::LegOpened { leg, medium: Medium::Voice, party: Party::Customer, .. } = entry.change
+            {
+                newest = newest.max(Some((entry.at, leg)));
+            }
+        }
+        let (_, leg) = newest.expect("somebody called");
+        let event =
+            EngineEvent::Media(MediaEvent::Digit { leg, digit, duration: Duration::from_millis(100) });
+        self.schedule(self.now.instant, Event::Engine(Box::new(event)));
+    }
+
     pub fn customer_answers(&mut self) {
         let call = *self.carrier.rung.last().expect("the customer's phone rings");
         self.carrier.stack.answer(self.now, call, b"v=0 customer".to_vec());
