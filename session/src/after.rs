@@ -4,7 +4,7 @@
 //! Invariant: it begins once in a session at most, so nobody goes round between operators and surveys.
 
 use dialplans::api::{ChannelKind, Entry as FlowEntry};
-use model::{Cause, Ending, LegId, Now, SessionId, Side};
+use model::{Cause, Change, Ending, LegId, Now, SessionId, Side};
 
 use crate::engine::Engine;
 
@@ -31,8 +31,10 @@ impl Engine {
         let owner = session.owner.take();
         self.acd.finish(now, id);
         if let Some(owner) = owner {
+            self.journal(now, id, Change::OwnerChanged { agent: None });
             self.show_desk(owner);
         }
+        self.end_aside(now, id);
         self.start_flow(now, id, customer, plan, flow, ChannelKind::Voice, caller, called);
         true
     }

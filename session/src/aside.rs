@@ -5,7 +5,7 @@
 //! nobody hears him and he hears nobody; no recording has what is said then; with the last guest he is back.
 
 use media::api::{Channel, Command as MediaCommand, Prompt};
-use model::{AgentId, Cause, Change, LegId, Now, Party, SessionId, Side};
+use model::{AgentId, Cause, Change, LegId, Medium, Now, Party, SessionId, Side};
 
 use crate::api::{Output, Refusal};
 use crate::chat::{refusal, refusal_of};
@@ -99,6 +99,21 @@ impl Engine {
         self.ring_back_to_asker(now, id);
     }
 
+    /// Whoever set him aside has him no more: those who were asked go, and he is heard again.
+    pub(crate) fn end_aside(&mut self, now: Now, id: SessionId) {
+        if self.sessions.get(&id).is_some_and(|session| session.aside) {
+            self.dismiss_guests(now, id);
+            self.set_aside(now, id, false);
+        }
+    }
+
+    /// The owner is on the line with another leg than before, and his customer is still aside: no recording has it.
+    pub(crate) fn stays_aside(&mut self, id: SessionId, leg: LegId) {
+        if self.sessions.get(&id).is_some_and(|session| session.aside) {
+            self.put(Output::Media(MediaCommand::SetChannel { leg, channel: Channel::Aside }));
+        }
+    }
+
     /// While he waits for whom he asks, the operator hears that it rings there.
     pub(crate) fn ring_back_to_asker(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.get(&id).filter(|session| session.aside) else { return };
@@ -143,6 +158,16 @@ impl Engine {
         }
         self.dismiss_guests(now, id);
         self.set_aside(now, id, false);
+    }
+
+    /// Who was on the phone about a session of his has no leg in it any more: calls may be offered to him again.
+    pub(crate) fn asks_no_more(&mut self, now: Now, id: SessionId, party: &Party) {
+        let Party::Agent { agent } = party else { return };
+        let there = |leg: &Leg| leg.medium == Medium::Voice && leg.party == *party;
+        let gone = self.sessions.get(&id).is_none_or(|session| !session.each_leg().any(there));
+        if gone && self.consulted.get(agent) == Some(&id) {
+            self.consultation_over(now, *agent);
+        }
     }
 
     // --- to another device ---

@@ -19,6 +19,9 @@ use crate::timers::Timer;
 /// Q.850 causes of a line that broke: network out of order, temporary failure, destination out of order, a timer, interworking.
 const BROKEN: [u8; 5] = [38, 41, 27, 102, 127];
 
+/// An operator who is gone while the customer's phone rings must not make it ring again at once.
+const PAUSE: Duration = Duration::from_secs(10);
+
 /// How customers are called back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CallbackConfig {
@@ -55,9 +58,22 @@ impl Engine {
         if !waits {
             return false;
         }
-        let Ok(number) = self.number_to_call(id, number) else { return false };
+        let Ok(number) = self.number_asked_for(now, id, number) else { return false };
         self.callback_promised(now, id, number, by);
         true
+    }
+
+    /// As `promise_callback`, for a number that was asked for before.
+    pub(crate) fn promise_asked_call(&mut self, now: Now, id: SessionId, number: String) {
+        let waits = self.sessions.get(&id).is_some_and(|s| s.queued.is_some() && s.callback.is_none());
+        if waits {
+            self.callback_promised(now, id, number, Side::Customer);
+        }
+    }
+
+    /// Who is served next is called for it.
+    pub(crate) fn is_called_back(&self, id: SessionId) -> bool {
+        self.sessions.get(&id).is_some_and(|s| s.callback.is_some() && s.customer_voice().is_none())
     }
 
     fn callback_promised(&mut self, now: Now, id: SessionId, number: String, by: Side) {
@@ -89,6 +105,18 @@ impl Engine {
             return false;
         };
         let number = callback.number.clone();
+        match self.customers_number(id, &number) {
+            Ok(_) => {}
+            Err(refused) if refused.code == "no_trunk" => {
+                self.callback_failed(now, id, None);
+                return true;
+            }
+            Err(_) => {
+                self.callback_refused(now, id);
+                return true;
+            }
+        }
+        let Some(session) = self.sessions.get(&id) else { return true };
         let his = session.agent_voice_legs().find(|leg| leg.is_up()).map(|leg| leg.id);
         match his {
             Some(leg) => {
@@ -107,6 +135,15 @@ impl Engine {
         true
     }
 
+    /// This number is not called, whatever was promised.
+    fn callback_refused(&mut self, now: Now, id: SessionId) {
+        let most = self.config.callback.attempts;
+        if let Some(callback) = self.sessions.get_mut(&id).and_then(|session| session.callback.as_mut()) {
+            callback.attempts = most;
+        }
+        self.callback_failed(now, id, Some(Ending::new(Cause::Refused, Side::System)));
+    }
+
     /// He has answered.
     pub(crate) fn callback_reached(&mut self, now: Now, id: SessionId) {
         let promised = self.sessions.get_mut(&id).and_then(|session| session.callback.take());
@@ -115,8 +152,8 @@ impl Engine {
         }
     }
 
-    /// The call did not come about. `ending` of the customer's side; none when it was not his doing, and he goes back to his place at
-    /// once.
+    /// The call did not come about. `ending` of the customer's side; none when it was not his doing, and he goes back to his place
+    /// soon.
     pub(crate) fn callback_failed(&mut self, now: Now, id: SessionId, ending: Option<Ending>) {
         let Some(session) = self.sessions.get_mut(&id).filter(|session| session.ended.is_none()) else {
             return;
@@ -124,9 +161,15 @@ impl Engine {
         session.call_when_owner_is_up = None;
         let owner = session.owner.take();
         let Some(callback) = session.callback.as_mut() else { return };
-        callback.attempts += u32::from(ending.is_some());
-        let over = callback.attempts >= self.config.callback.attempts;
-        let wait = if ending.is_some() { self.config.callback.retry_after } else { Duration::ZERO };
+        // What the way to him cannot carry is no attempt of his.
+        let ours = |ending: &Ending| {
+            matches!(ending.cause, Cause::Failed | Cause::Overload | Cause::Restarted)
+                || ending.sip_status.is_some_and(|status| (500..600).contains(&status))
+        };
+        let counts = ending.as_ref().is_some_and(|ending| !ours(ending));
+        callback.attempts += u32::from(counts);
+        let over = counts && callback.attempts >= self.config.callback.attempts;
+        let wait = if ending.is_some() { self.config.callback.retry_after } else { PAUSE };
         let legs: Vec<LegId> = session.agent_voice_legs().map(|leg| leg.id).collect();
         for leg in legs {
             self.hang_up(now, leg, Cause::Replaced, Side::System);
@@ -143,14 +186,19 @@ impl Engine {
                     session.callback = None;
                 }
                 self.customer_media_changed(now, id);
-                self.maybe_end(now, id, ending);
+                let writes = self.sessions.get(&id).is_some_and(|session| session.chat().is_some());
+                if writes && self.serve_chat_by_flow(now, id) {
+                    self.visitor_state(now, id);
+                } else {
+                    self.end_session(now, id, ending);
+                }
             }
             Some(_) => {
                 let again = Some(now.wall + wait);
                 self.journal(now, id, Change::CallbackTried { reached: false, again });
                 self.timers.set(now.instant + wait, Timer::Callback(id));
             }
-            None => self.callback_due(now, id),
+            None => self.timers.set(now.instant + wait, Timer::Callback(id)),
         }
     }
 
@@ -217,7 +265,7 @@ impl Engine {
     pub(crate) fn cut_off_for_good(&mut self, now: Now, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let due = session.cut_off.as_ref().filter(|cut_off| cut_off.until <= now.instant);
-        if let Some(CutOff { ending, .. }) = due.cloned() {
+        if let Some(CutOff { ending, .. }) = due.cloned().filter(|_| session.media().is_empty()) {
             self.end_session(now, id, ending);
         }
     }

@@ -365,7 +365,7 @@ impl Engine {
         // He goes, and is called as he asked.
         let wanted = self.sessions.get_mut(&id).and_then(|session| session.call_when_owned.take());
         if let Some(number) = wanted.filter(|_| ending.by == Side::Customer) {
-            self.promise_callback(now, id, &number, Side::Customer);
+            self.promise_asked_call(now, id, number);
         }
         let alone = self
             .sessions

@@ -21,6 +21,10 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id).filter(|session| session.ended.is_none()) else {
             return;
         };
+        if ending.cause == Cause::Replaced && session.customer_voice().is_some() {
+            // He is on another line by now.
+            return;
+        }
         let was_parked = session.parked.is_some();
         let operator_there = session.talking_partner().is_some();
         let flow_was_his = session.flow.as_ref().is_some_and(|flow| flow.leg == leg);

@@ -198,7 +198,17 @@ impl Engine {
                 session.flow.is_some() && session.queued.is_none() && session.owner.is_none()
             });
             let caller = arrival.number.clone();
+            let rung: Vec<LegId> = self.sessions.get(&id).map_or_else(Vec::new, |session| {
+                session
+                    .each_leg()
+                    .filter(|leg| leg.role() == Some(Role::CustomerOut))
+                    .map(|leg| leg.id)
+                    .collect()
+            });
             let leg = self.join_call(now, id, arrival);
+            for rung in rung {
+                self.hang_up(now, rung, Cause::Replaced, Side::Customer);
+            }
             self.callback_withdrawn(now, id);
             self.back_in_place(now, id);
             if superseded && let Some(leg) = leg {
@@ -237,7 +247,8 @@ impl Engine {
                 session.ended.is_none()
                     && match medium {
                         // Two calls at once are two conversations, such as two people behind one company number.
-                        Medium::Voice => session.customer_voice().is_none(),
+                        // One whom we are just ringing is the one who calls.
+                        Medium::Voice => session.customer_call().is_none(),
                         Medium::Chat => session.chat().is_none(),
                     }
             })

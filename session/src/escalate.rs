@@ -76,13 +76,7 @@ impl Engine {
 
     pub(crate) fn call_me(&mut self, now: Now, visitor: VisitorId, number: &str) -> Result<Reply, Refusal> {
         let id = self.session_without_call(visitor)?;
-        let number = self.number_to_call(id, number)?;
-        self.asked_calls.retain(|(at, _)| now.instant.saturating_since(*at) < CALLS_WINDOW);
-        let to_this = self.asked_calls.iter().filter(|(_, asked)| *asked == number).count();
-        if to_this >= CALLS_TO_A_NUMBER || self.asked_calls.len() >= CALLS_IN_ALL {
-            return Err(refusal("too_many_calls", "That was asked for too often. Please try later."));
-        }
-        self.asked_calls.push_back((now.instant, number.clone()));
+        let number = self.number_asked_for(now, id, number)?;
         match self.sessions.get(&id).and_then(|session| session.owner) {
             Some(owner) => self.start_call(now, id, owner, number, Side::Customer),
             None => {
@@ -123,11 +117,33 @@ impl Engine {
         Ok(())
     }
 
-    /// A number that we are willing to call for this session.
+    /// A number that somebody outside asks us to call, whose it may not be: bounded for each number and in all.
+    pub(crate) fn number_asked_for(
+        &mut self,
+        now: Now,
+        id: SessionId,
+        text: &str,
+    ) -> Result<String, Refusal> {
+        let number = self.customers_number(id, text)?;
+        self.asked_calls.retain(|(at, _)| now.instant.saturating_since(*at) < CALLS_WINDOW);
+        let to_this = self.asked_calls.iter().filter(|(_, asked)| *asked == number).count();
+        if to_this >= CALLS_TO_A_NUMBER || self.asked_calls.len() >= CALLS_IN_ALL {
+            return Err(refusal("too_many_calls", "That was asked for too often. Please try later."));
+        }
+        self.asked_calls.push_back((now.instant, number.clone()));
+        Ok(number)
+    }
+
+    /// A number that an operator may have called for this session.
     pub(crate) fn number_to_call(&self, id: SessionId, text: &str) -> Result<String, Refusal> {
         if self.is_emergency(text.trim()) {
             return Ok(text.trim().to_owned());
         }
+        self.customers_number(id, text)
+    }
+
+    /// A number that we are willing to call for this session, whoever wants it.
+    pub(crate) fn customers_number(&self, id: SessionId, text: &str) -> Result<String, Refusal> {
         let region = &self.config.region;
         let number = phone::normalise(region, text)
             .ok_or_else(|| refusal_of("phone", "bad_phone", "This is not a phone number."))?;

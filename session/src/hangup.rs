@@ -71,6 +71,8 @@ impl Engine {
                 session.owner_was_muted = gone.muted;
             }
         }
+        let party = gone.party.clone();
+        self.asks_no_more(now, id, &party);
         self.put(Output::Media(MediaCommand::Close { leg }));
         self.note_quality(now, id, &gone);
         self.journal(now, id, Change::LegEnded { leg, ending: ending.clone() });

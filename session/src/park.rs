@@ -63,6 +63,7 @@ impl Engine {
         self.journal(now, id, Change::Parked { slot: Some(slot.to_string()) });
         self.sip.refer_progress(now, call, 200);
         self.end_consultation(now, id);
+        self.end_aside(now, id);
         self.dismiss_guests(now, id);
         let Some(session) = self.sessions.get(&id) else { return true };
         let legs: Vec<_> = session.agent_voice_legs().map(|leg| leg.id).collect();

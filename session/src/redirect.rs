@@ -62,7 +62,7 @@ impl Engine {
         let other = contacts
             .iter()
             .filter_map(|uri| self.sip.number_at_trunk(&trunk, uri))
-            .find_map(|number| self.number_to_call(id, &number).ok())
+            .find_map(|number| self.customers_number(id, &number).ok())
             .filter(|number| before.as_ref().is_some_and(|before| before.number != *number))
             .and_then(|number| self.dial(now, id, &number).ok());
         let followed = other.is_some();

@@ -201,6 +201,14 @@ impl Engine {
             self.show_desk(owner);
             return;
         }
+        // Nobody has him: the call that he was promised is as before.
+        let mut tail = tail;
+        if let Some(Promised { number, attempts, .. }) = tail.callback.take() {
+            tail.place = tail.place.or_else(|| tail.last_place.take());
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.callback = Some(Callback { number, attempts, place: None });
+            }
+        }
         if let Some((queue, priority, since_wall, asks)) = tail.place.or_else(|| {
             // Its owner is no longer with us: back into the queue, as old as it is.
             let opened = self.sessions.get(&id)?.opened;

@@ -264,6 +264,9 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.owner_lost_until = None;
         let number = session.call_when_owner_is_up.take();
+        // Who has called by himself meanwhile is not called.
+        let number = number.filter(|_| session.customer_voice().is_none());
+        self.stays_aside(id, leg);
         if self.ask_as_wanted(now, id, leg) {
             return;
         }

@@ -97,9 +97,8 @@ impl Engine {
 
     fn accepted(&mut self, now: Now, id: SessionId, agent: AgentId) {
         self.keep_place(id);
-        let session = self.sessions.get(&id);
-        let called = session.is_some_and(|s| s.callback.is_some() && s.customer_voice().is_none());
-        self.dequeued(now, id, if called { Left::CalledBack } else { Left::Answered });
+        let why = if self.is_called_back(id) { Left::CalledBack } else { Left::Answered };
+        self.dequeued(now, id, why);
         self.own(now, id, agent);
         self.served_from_queue(now, id, agent);
     }
@@ -148,7 +147,9 @@ impl Engine {
         let media = session.media();
         self.acd.remove(now, id);
         self.acd.assign(now, agent, id, media);
-        self.dequeued(now, id, Left::Taken);
+        let why = if self.is_called_back(id) { Left::CalledBack } else { Left::Taken };
+        self.keep_place(id);
+        self.dequeued(now, id, why);
         self.own(now, id, agent);
     }
 
@@ -275,6 +276,7 @@ impl Engine {
         if self.guest_takes_over(now, id) {
             return;
         }
+        self.end_aside(now, id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let queue = session.queue_name.clone();
         let opened = session.opened;
@@ -313,6 +315,9 @@ impl Engine {
 
     /// The customer has more or fewer media than before.
     pub(crate) fn customer_media_changed(&mut self, now: Now, id: SessionId) {
+        if self.sessions.get(&id).is_some_and(|session| !session.media().is_empty()) {
+            self.back_in_place(now, id);
+        }
         if let Some(session) = self.sessions.get(&id) {
             let media = session.media();
             if !media.is_empty() {

@@ -11,7 +11,7 @@ use model::{
 
 use crate::api::{CustomerCard, RequestId};
 use crate::callback::{Callback, CutOff};
-use crate::leg::{Leg, Line};
+use crate::leg::{Leg, Line, Role};
 use crate::park::Parked;
 use crate::recording::Recording;
 use crate::transfer::Transfer;
@@ -212,6 +212,12 @@ impl Session {
         self.each_leg().find(|leg| leg.is_customer() && leg.medium == Medium::Voice)
     }
 
+    /// His own call, or ours to him that he has answered.
+    pub fn customer_call(&self) -> Option<&Leg> {
+        let ours_rings = |leg: &Leg| leg.role() == Some(Role::CustomerOut) && !leg.is_up();
+        self.each_leg().find(|leg| leg.is_customer() && leg.medium == Medium::Voice && !ours_rings(leg))
+    }
+
     /// The operator's or the outside party's leg that the customer talks to, once it is up.
     pub fn talking_partner(&self) -> Option<&Leg> {
         self.each_leg().find(|leg| !leg.is_customer() && !leg.is_beside() && leg.is_up())
@@ -299,6 +305,9 @@ impl Session {
     /// As this operator sees it, who owns it or wraps it up.
     pub fn view(&self, agent: AgentId) -> SessionView {
         let wrap_up = self.wrap_up_of(agent).filter(|_| self.owner != Some(agent));
+        // Ids of one moment have no order.
+        let mut legs: Vec<LegView> = self.each_leg().map(leg_view).collect();
+        legs.sort_by_key(|leg| leg.part);
         SessionView {
             session: self.id,
             customer: self.customer.view(),
@@ -306,7 +315,7 @@ impl Session {
             opened: self.opened,
             queue: self.queue_name.clone(),
             state: if wrap_up.is_some() { SessionState::WrapUp } else { self.state() },
-            legs: self.each_leg().map(leg_view).collect(),
+            legs,
             recording: self.recording.running.is_some(),
             recording_paused: self.recording.paused,
             aside: self.aside,

@@ -170,6 +170,7 @@ impl Engine {
     /// The customer waits in this queue, and whoever served him is free.
     fn back_to_queue(&mut self, now: Now, id: SessionId, queue: QueueName) {
         self.transfer_over(now, id, 200);
+        self.end_aside(now, id);
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let owner = session.owner.take();
         let legs: Vec<LegId> = session.agent_voice_legs().map(|leg| leg.id).collect();
@@ -214,6 +215,7 @@ impl Engine {
         if !self.transfer_over(now, id, 200) {
             return;
         }
+        self.end_aside(now, id);
         self.let_all_be_heard(now, id);
         // Whichever device he talks on by now.
         self.hang_up_other_devices(now, id, leg);

@@ -113,7 +113,7 @@ pub struct LegView {
 }
 
 /// Why somebody is in the session.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     Customer,

@@ -311,3 +311,63 @@ fn who_hangs_up_while_he_waits_has_no_place_any_more() {
     world.pass(seconds(1));
     assert_eq!(world.engine.counts().sessions, 0);
 }
+
+#[test]
+fn a_customer_who_calls_while_his_phone_rings_is_with_the_operator_who_calls_him() {
+    let (mut world, agent) = after_a_crash();
+    world.operator_is_back(agent);
+    assert_eq!(takes_the_next(&mut world, agent), FIRST);
+    let call = world.caller_calls(FIRST);
+    world.pass(seconds(2));
+    assert_eq!(world.journals().len(), 3, "he is the same contact");
+    assert!(world.call_is_up(call));
+    let desk = world.desk(agent);
+    assert_eq!((desk.sessions.len(), desk.sessions[0].state), (1, SessionState::Active));
+    assert_eq!(desk.sessions[0].callback, None);
+    world.pass(seconds(30));
+    assert!(world.call_is_up(call), "nothing of the call that was on its way ends his own");
+    world.caller_hangs_up(call);
+    world.pass(seconds(1));
+    assert_eq!(world.desk(agent).sessions[0].state, SessionState::WrapUp);
+}
+
+#[test]
+fn a_call_that_is_picked_up_at_a_colleague_and_not_answered_is_tried_again() {
+    let mut world = centre(2);
+    let agents = world.agents();
+    for caller in [SECOND, THIRD] {
+        world.caller_calls(caller);
+        world.pass(seconds(20));
+        let rung = agents.iter().copied().find(|agent| !world.desk(*agent).offers.is_empty());
+        world.operator_answers(rung.expect("somebody is rung"));
+        world.pass(seconds(1));
+    }
+    waits_for_his_call(&mut world);
+    is_done_with_it(&mut world, agents[0]);
+    world.pass(seconds(1));
+    assert_eq!(world.desk(agents[0]).offers.len(), 1);
+    // The colleague is free by now, and takes what rings there.
+    world.operator_hangs_up(agents[1]);
+    world.pass(seconds(1));
+    let code = format!("*8{}", world.login(agents[0]));
+    world.operator_calls(agents[1], &code, None);
+    world.pass(seconds(1));
+    assert_eq!(world.numbers_called(), [FIRST]);
+    world.call_is_refused(486);
+    world.pass(seconds(130));
+    let journals = world.journals();
+    let his = journals.iter().find(|entries| count(entries, promised) > 0).expect("he was promised a call");
+    assert_eq!(count(his, tried(false)), 1);
+    let queued = count(his, |change| matches!(change, Change::Queued { .. }));
+    assert_eq!(queued, 2, "he has his place again");
+}
+
+#[test]
+fn nobody_can_have_the_emergency_number_called() {
+    let mut world = centre(0);
+    let visitor = world.visitor_comes(None);
+    world.visitor_writes(visitor, "m0", "hello").expect("taken");
+    world.visitor_writes(visitor, "m1", "support").expect("taken");
+    let call = VisitorCommand::CallMe { phone: "112".to_owned() };
+    assert!(world.visitor_does(visitor, call).is_err());
+}

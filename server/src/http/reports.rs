@@ -34,14 +34,17 @@ pub struct ReportQuery {
     from: i64,
     to: i64,
     #[serde(default)]
+    #[param(inline)]
     by: By,
     #[serde(default)]
+    #[param(inline)]
     interval: Interval,
     /// This queue only.
     queue: Option<QueueName>,
     /// This medium only.
     medium: Option<Medium>,
     #[serde(default)]
+    #[param(inline)]
     format: Format,
 }
 

@@ -212,3 +212,18 @@ fn a_device_that_is_not_answered_leaves_the_call_where_it_is() {
     assert_eq!((world.hears(customer), world.hears(partner)), (Some(partner), Some(customer)));
     assert!(world.call_is_up(call));
 }
+
+#[test]
+fn a_customer_who_was_aside_is_heard_by_whom_he_is_sent_to() {
+    let (mut world, call, operator, _) = talking(2);
+    let id = session(&world);
+    world.agent_does(operator, AgentCommand::Aside { session: id, aside: true }).expect("he waits");
+    world.pass(seconds(1));
+    world.operator_refers(operator, &format!("sip:{OUTSIDE}@tandem.test"));
+    world.pass(seconds(1));
+    world.customer_answers();
+    world.pass(seconds(2));
+    let (customer, partner) = (leg_of(&world, &Party::Customer), leg_of(&world, &Party::External));
+    assert_eq!((world.hears(customer), world.hears(partner)), (Some(partner), Some(customer)));
+    assert!(world.call_is_up(call) && !world.hears_music(customer));
+}

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use e2e::lab::{Process, Tandem, free_port, wait_for};
+use e2e::lab::{Process, Tandem, free_phone_port, free_port, wait_for};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -23,7 +23,7 @@ fn a_phone_registers_and_calls_over_tls_and_its_binding_ends_with_its_connection
         certificate.display(),
         key.display(),
     ));
-    let own = free_port();
+    let own = free_phone_port();
     fs::write(
         folder.path().join("config"),
         format!(
