@@ -121,7 +121,7 @@ pub fn run(command: DialplanCommand) -> anyhow::Result<ExitCode> {
             match ask::ask(&data, &Question::Switch { name, on: matches!(to, Turn::On) })? {
                 Answer::Text { text } => print!("{text}"),
                 Answer::Error { message } => bail!("{message}"),
-                _ => bail!("the server is of another version"),
+                Answer::Table { .. } => bail!("the server is of another version"),
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -365,6 +365,7 @@ fn a_call_that_is_picked_up_at_a_colleague_and_not_answered_is_tried_again() {
 #[test]
 fn nobody_can_have_the_emergency_number_called() {
     let mut world = centre(0);
+    world.set_routes(r#"route outbound { emergency "112" via trunk "carrier" to "*" via trunk "carrier" }"#);
     let visitor = world.visitor_comes(None);
     world.visitor_writes(visitor, "m0", "hello").expect("taken");
     world.visitor_writes(visitor, "m1", "support").expect("taken");

@@ -168,7 +168,7 @@ fn who_pauses_signs_out_loses_a_skill_or_is_moved_while_it_rings_ends_the_offer_
         for _ in 0..600 {
             world.unsettles_somebody();
             world.run(Duration::from_secs(1));
-            if world.now.instant.as_micros() % 3 == 0 {
+            if world.now.instant.as_micros().is_multiple_of(3) {
                 world.settle_everybody();
             }
         }

@@ -97,7 +97,11 @@ pub async fn turn(app: &App, name: &str, on: bool, by: &str) -> Result<bool, Sto
     let _one_at_a_time = app.plans.turning().await;
     let mut all = app.store.switches().await?;
     let known = app.plans.current().is_some_and(|loaded| loaded.plan.switches().contains_key(name));
-    if on && (!known || all.len() >= MOST_ON) || !on && !known && !all.contains(name) {
+    let possible = match on {
+        true => known && all.len() < MOST_ON,
+        false => known || all.contains(name),
+    };
+    if !possible {
         return Ok(false);
     }
     match on {

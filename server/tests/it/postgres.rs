@@ -153,6 +153,6 @@ async fn a_second_server_on_the_same_database_does_not_start() {
     let postgres = Postgres::new();
     let first = Journal::open(&postgres.url()).await;
     let second = Writer::start(&first.store, |_| {});
-    let refused = second.err().expect("one server writes to a database");
+    let refused = second.expect_err("one server writes to a database");
     assert!(refused.to_string().contains("lock timeout"), "{refused}");
 }

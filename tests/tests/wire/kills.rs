@@ -120,7 +120,7 @@ impl Desk {
 fn story(kills: usize, extra: &str) {
     let seed =
         std::env::var("TANDEM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
-    println!("TANDEM_SEED={seed}");
+    eprintln!("TANDEM_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let plans = tempfile::tempdir().expect("a folder");
     fs::write(plans.path().join("waits.plan"), PLAN).expect("written");
