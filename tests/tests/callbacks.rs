@@ -95,6 +95,21 @@ fn waits_for_his_call(world: &mut World) {
     world.pass(seconds(1));
 }
 
+/// Both operators talk, and somebody waits for his call.
+fn waits_for_two_who_talk() -> (World, Vec<AgentId>) {
+    let mut world = centre(2);
+    let agents = world.agents();
+    for caller in [SECOND, THIRD] {
+        world.caller_calls(caller);
+        world.pass(seconds(20));
+        let rung = agents.iter().copied().find(|agent| !world.desk(*agent).offers.is_empty());
+        world.operator_answers(rung.expect("somebody is rung"));
+        world.pass(seconds(1));
+    }
+    waits_for_his_call(&mut world);
+    (world, agents)
+}
+
 #[test]
 fn those_whose_calls_a_crash_broke_are_called_back_in_their_order() {
     let (mut world, agent) = after_a_crash();
@@ -200,16 +215,7 @@ fn not_reached_he_is_called_again_from_his_place_so_often_and_then_no_more() {
 
 #[test]
 fn an_operator_who_hangs_up_before_the_customer_answers_costs_him_no_attempt() {
-    let mut world = centre(2);
-    let agents = world.agents();
-    for caller in [SECOND, THIRD] {
-        world.caller_calls(caller);
-        world.pass(seconds(20));
-        let rung = agents.iter().copied().find(|agent| !world.desk(*agent).offers.is_empty());
-        world.operator_answers(rung.expect("somebody is rung"));
-        world.pass(seconds(1));
-    }
-    waits_for_his_call(&mut world);
+    let (mut world, agents) = waits_for_two_who_talk();
     for agent in agents {
         is_done_with_it(&mut world, agent);
         assert_eq!(takes_the_next(&mut world, agent), FIRST);
@@ -333,16 +339,7 @@ fn a_customer_who_calls_while_his_phone_rings_is_with_the_operator_who_calls_him
 
 #[test]
 fn a_call_that_is_picked_up_at_a_colleague_and_not_answered_is_tried_again() {
-    let mut world = centre(2);
-    let agents = world.agents();
-    for caller in [SECOND, THIRD] {
-        world.caller_calls(caller);
-        world.pass(seconds(20));
-        let rung = agents.iter().copied().find(|agent| !world.desk(*agent).offers.is_empty());
-        world.operator_answers(rung.expect("somebody is rung"));
-        world.pass(seconds(1));
-    }
-    waits_for_his_call(&mut world);
+    let (mut world, agents) = waits_for_two_who_talk();
     is_done_with_it(&mut world, agents[0]);
     world.pass(seconds(1));
     assert_eq!(world.desk(agents[0]).offers.len(), 1);
